@@ -1,0 +1,182 @@
+//! One payload, from wherever Artifactory sends us, verified.
+
+use std::time::Duration;
+
+use reqwest::Url;
+use reqwest::blocking::Response;
+use reqwest::header::LOCATION;
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
+
+use super::Checksum;
+use super::client::{Client, Failure, Outcome, body_failure, header, is_html, redirected};
+use super::url::{is_reactivation_page, same_origin};
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::http::{BodyError, read_body};
+
+/// The most bytes of a payload.
+pub const PAYLOAD_LIMIT: u64 = 8 << 20;
+/// The most time for one try.
+const DOWNLOAD_TIME: Duration = Duration::from_secs(300);
+/// How many redirects are followed: cloud servers send large files to another host.
+const HOPS: usize = 5;
+
+/// Downloads `url` and verifies the bytes; with retries, each from the beginning, as the addresses
+/// that redirects lead to expire.
+pub fn fetch(client: &Client, what: &str, url: &str, checksum: &Checksum) -> Outcome<Vec<u8>> {
+    let start =
+        Url::parse(url).map_err(|e| Error::usage("--art-endpoint is not a URL").because_of(&e))?;
+    client.retried(|| {
+        let mut response = follow(client, what, &start)?;
+        if is_html(&response) {
+            let mut failure = client.html_page(what, 200);
+            failure.error.exit = Exit::Failed;
+            return Err(failure);
+        }
+        let limit = usize::try_from(PAYLOAD_LIMIT).unwrap_or(usize::MAX);
+        let body = read_body(&mut response, limit, DOWNLOAD_TIME).map_err(|cause| {
+            let mut failure = body_failure(what, &cause);
+            if matches!(cause, BodyError::TooLarge(_)) {
+                failure.error.exit = Exit::Failed;
+            }
+            failure
+        })?;
+        verify(what, &body, checksum)?;
+        Ok(body)
+    })
+}
+
+/// Follows redirects by hand: HTTP libraries would carry an API key's header to the next host.
+/// Credentials go to the first origin only, and once left, it gets none when returned to.
+fn follow(client: &Client, what: &str, start: &Url) -> Outcome<Response> {
+    let mut url = start.clone();
+    let mut trusted = true;
+    for _ in 0..=HOPS {
+        let request = client.http.get(url.clone());
+        let request = if trusted {
+            client.authorize(request)
+        } else {
+            request
+        };
+        let response = client.send(what, request)?;
+        let status = response.status().as_u16();
+        if status == 200 {
+            return Ok(response);
+        }
+        if !matches!(status, 301 | 302 | 303 | 307 | 308) {
+            return Err(refusal(client, what, response, trusted));
+        }
+        let location = header(&response, &LOCATION).unwrap_or_default();
+        if location.is_empty() || is_reactivation_page(location) {
+            return Err(redirected(what, status, location));
+        }
+        let next = next_hop(&url, location).map_err(|reason| {
+            Failure::lasting(
+                status,
+                Error::unavailable(format!("{what}: a redirect was not followed")).because(reason),
+            )
+        })?;
+        trusted = trusted && same_origin(&next, start);
+        url = next;
+    }
+    Err(Failure::lasting(
+        302,
+        Error::unavailable(format!("{what}: more than {HOPS} redirects")),
+    ))
+}
+
+/// Where a redirect leads, or why it must not be followed.
+fn next_hop(from: &Url, location: &str) -> std::result::Result<Url, &'static str> {
+    let mut next = from
+        .join(location)
+        .map_err(|_| "its address is not a URL")?;
+    match (from.scheme(), next.scheme()) {
+        ("https", "http") => return Err("it leads from https to http"),
+        (_, "http" | "https") => {}
+        _ => return Err("it leads to neither http nor https"),
+    }
+    // A user in the address would be sent as credentials.
+    let _ = (next.set_username(""), next.set_password(None));
+    next.set_fragment(None);
+    Ok(next)
+}
+
+fn refusal(client: &Client, what: &str, response: Response, trusted: bool) -> Failure {
+    let status = response.status().as_u16();
+    if !trusted {
+        // What a storage host refuses is the signed address, not our credentials.
+        let error = Error::unavailable(format!(
+            "{what}: the host that Artifactory redirects to answered {status}"
+        ));
+        return Failure::lasting(status, error);
+    }
+    let mut failure = client.refusal(what, response);
+    match status {
+        // An I/O error of the server comes as 404 too, and the storage API has just shown the file.
+        404 => failure.status = None,
+        403 => {
+            failure.error.exit = Exit::Failed;
+            failure.error = failure
+                .error
+                .hint("the user may not read the file, or a scan (Xray) blocks its download");
+        }
+        _ => {}
+    }
+    failure
+}
+
+/// Compares the bytes with what the storage API said.
+pub fn verify(what: &str, body: &[u8], expected: &Checksum) -> Outcome<()> {
+    let actual = match expected {
+        Checksum::Sha256(_) => format!("{:x}", Sha256::digest(body)),
+        Checksum::Sha1(_) => format!("{:x}", Sha1::digest(body)),
+    };
+    if actual == expected.as_str() {
+        return Ok(());
+    }
+    let kind = if expected.is_sha1() {
+        "SHA-1"
+    } else {
+        "SHA-256"
+    };
+    let error = Error::new(Exit::Failed, format!("{what}: the checksum does not match"))
+        .because(format!(
+            "{kind} expected {}, downloaded {actual} ({} bytes)",
+            expected.as_str(),
+            body.len()
+        ))
+        .hint("the file was replaced meanwhile, or a proxy changes downloads");
+    Err(Failure::lasting(200, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirects_that_are_not_followed() {
+        let from = |url: &str| Url::parse(url).unwrap();
+        assert!(next_hop(&from("https://h/a"), "http://h/a").is_err());
+        assert!(next_hop(&from("http://h/a"), "file:///etc/passwd").is_err());
+        assert!(next_hop(&from("http://h/a"), "http://").is_err());
+        let next = next_hop(&from("http://h/a/b"), "https://u:p@s3/x?sig=1#f").unwrap();
+        assert_eq!(next.as_str(), "https://s3/x?sig=1");
+        assert_eq!(
+            next_hop(&from("http://h/a/b"), "c/").unwrap().as_str(),
+            "http://h/a/c/"
+        );
+    }
+
+    #[test]
+    fn known_digests() {
+        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        assert!(verify("x", b"", &Checksum::Sha256(empty.into())).is_ok());
+        let sha1 = "da39a3ee5e6b4b0d3255bfef95601890afd80709";
+        assert!(verify("x", b"", &Checksum::Sha1(sha1.into())).is_ok());
+        let error = verify("x", b"y", &Checksum::Sha1(sha1.into()))
+            .unwrap_err()
+            .error;
+        assert!(error.causes[0].contains(sha1) && error.exit == Exit::Failed);
+    }
+}

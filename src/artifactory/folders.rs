@@ -1,0 +1,250 @@
+//! The repository folder by folder: what works on every edition and every class of repository.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Deserializer};
+
+use super::client::{Client, Failure, Outcome};
+use super::url::join;
+use crate::error::{Error, Result};
+use crate::model::listing::{Listing, ListingBuilder};
+use crate::model::name::marked_version;
+
+/// A folder as the storage API describes it. An empty folder has `children: []`; an answer without
+/// `children` is no folder's.
+#[derive(Debug, Deserialize)]
+pub struct FolderInfo {
+    repo: Option<String>,
+    path: Option<String>,
+    children: Vec<Child>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Child {
+    uri: String,
+    #[serde(deserialize_with = "flag")]
+    folder: bool,
+}
+
+impl Child {
+    fn name(&self) -> &str {
+        self.uri.strip_prefix('/').unwrap_or(&self.uri)
+    }
+}
+
+/// A boolean, or one in quotes as the documentation prints it.
+fn flag<'de, D: Deserializer<'de>>(json: D) -> std::result::Result<bool, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Flag {
+        Plain(bool),
+        Quoted(String),
+    }
+    match Flag::deserialize(json)? {
+        Flag::Plain(value) => Ok(value),
+        Flag::Quoted(text) => match text.as_str() {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err(serde::de::Error::custom("folder is neither true nor false")),
+        },
+    }
+}
+
+impl FolderInfo {
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.children.is_empty()
+    }
+
+    /// Name and kind (true: folder) of every child, or what is wrong with the answer.
+    fn entries(
+        &self,
+        repo: &str,
+        path: &str,
+    ) -> std::result::Result<impl Iterator<Item = (&str, bool)>, String> {
+        // A remote repository answers in the name of its cache.
+        let right = |key: &str| key == repo || key.strip_suffix("-cache") == Some(repo);
+        if self.repo.as_deref().is_some_and(|key| !right(key)) {
+            return Err("it describes another repository".into());
+        }
+        let trimmed = |p: &str| p.trim_matches('/').to_owned();
+        if self.path.as_deref().is_some_and(|p| trimmed(p) != path) {
+            return Err("it describes another folder".into());
+        }
+        let bad = |child: &&Child| child.name().is_empty() || child.name().contains('/');
+        if let Some(child) = self.children.iter().find(bad) {
+            return Err(format!("a child is called '{}'", child.uri));
+        }
+        Ok(self.children.iter().map(|c| (c.name(), c.folder)))
+    }
+}
+
+/// The root of a repository. Errors: exit 2 naming `option` where Artifactory says that there is no
+/// such repository.
+pub fn root(client: &Client, api: &str, repo: &str, option: &str) -> Result<FolderInfo> {
+    let url = join(api, &["storage", repo])?;
+    let what = format!("repository {repo}");
+    match client.get_json(&what, &url) {
+        Ok(answer) => Ok(answer.value),
+        Err(failure) if failure.is_not_found() => Err(missing(repo, option, failure)),
+        Err(failure) => Err(failure.error),
+    }
+}
+
+fn missing(repo: &str, option: &str, failure: Failure) -> Error {
+    let mut error = Error::usage(format!("Artifactory has no repository {repo} ({option})"))
+        .hint("repository names are case-sensitive; one that the user may not see looks the same");
+    error.causes = failure.error.causes;
+    error
+}
+
+/// The listing, one request for the root and one for each app that is wanted, `jobs` at a time.
+///
+/// An app that cannot be read is unreadable; refused credentials (401) and a server that takes no
+/// connection any more end it all.
+pub fn walk(
+    client: &Client,
+    api: &str,
+    repo: &str,
+    jobs: usize,
+    mut builder: ListingBuilder,
+) -> Result<Listing> {
+    let top = root(client, api, repo, "--art-deploy-repo")?;
+    let (apps, whole) = wanted(&top, repo, &mut builder)?;
+    let shared = Mutex::new((builder, None::<Error>));
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.max(1).min(apps.len()) {
+            scope.spawn(|| {
+                while let Some(app) = apps.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let found = markers(client, api, repo, app);
+                    let mut guard = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                    let (builder, fatal) = &mut *guard;
+                    match found {
+                        Ok(names) => names.iter().for_each(|name| builder.file(app, name)),
+                        Err(failure) if failure.status == Some(401) || failure.unreachable => {
+                            next.store(apps.len(), Ordering::Relaxed);
+                            fatal.get_or_insert(failure.error);
+                        }
+                        Err(failure) => builder.unreadable(app, failure.error.one_line()),
+                    }
+                }
+            });
+        }
+    });
+    let (builder, fatal) = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
+    match fatal {
+        Some(error) => Err(error),
+        None => Ok(builder.finish("folders", whole)),
+    }
+}
+
+/// Notes what stands in the root; gives the folders to read, and whether those are all of them.
+fn wanted(
+    top: &FolderInfo,
+    repo: &str,
+    builder: &mut ListingBuilder,
+) -> Result<(Vec<String>, bool)> {
+    let what = format!("repository {repo}");
+    let entries = top.entries(repo, "").map_err(|e| malformed(&what, e))?;
+    let (mut apps, mut whole) = (Vec::new(), true);
+    for (name, folder) in entries {
+        if !folder {
+            if marked_version(name).is_some() {
+                builder.ignore(name);
+            }
+            continue;
+        }
+        builder.folder(name);
+        if builder.wants(name) {
+            apps.push(name.to_owned());
+        } else if !name.starts_with('.') {
+            whole = false;
+        }
+    }
+    apps.sort_unstable();
+    apps.dedup();
+    Ok((apps, whole))
+}
+
+fn malformed(what: &str, reason: String) -> Error {
+    Error::unavailable(format!("{what}: the answer is not what Artifactory sends")).because(reason)
+}
+
+/// The names of the markers in an app's folder.
+fn markers(client: &Client, api: &str, repo: &str, app: &str) -> Outcome<Vec<String>> {
+    let url = join(api, &["storage", repo, app])?;
+    let what = format!("folder {repo}/{app}");
+    let info = client.get_json::<FolderInfo>(&what, &url)?.value;
+    let entries = info.entries(repo, app).map_err(|e| malformed(&what, e))?;
+    Ok(entries
+        .filter(|(name, folder)| !folder && marked_version(name).is_some())
+        .map(|(name, _)| name.to_owned())
+        .collect())
+}
+
+/// Whether `/api/repositories` calls a repository one that holds its files itself. `None` where the
+/// list can't be read or does not name it.
+pub fn is_local(client: &Client, api: &str, repo: &str) -> Result<Option<bool>> {
+    #[derive(Deserialize)]
+    struct Repository {
+        key: String,
+        #[serde(rename = "type")]
+        class: Option<String>,
+    }
+    let url = format!("{api}/repositories");
+    match client.get_json::<Vec<Repository>>("list of repositories", &url) {
+        Ok(answer) => Ok(answer
+            .value
+            .into_iter()
+            .find(|r| r.key == repo)
+            .and_then(|r| r.class)
+            .map(|c| !["VIRTUAL", "REMOTE"].contains(&c.to_ascii_uppercase().as_str()))),
+        Err(failure) if failure.status == Some(401) && !client.is_anonymous() => Err(failure.error),
+        Err(_) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(json: &str) -> FolderInfo {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn trap_13_and_14_children_in_both_spellings() {
+        let folder = info(
+            r#"{"repo":"r","path":"/a/","children":[{"uri":"/x","folder":"true"},{"uri":"/1.deploy","folder":false}]}"#,
+        );
+        let entries: Vec<_> = folder.entries("r", "a").unwrap().collect();
+        assert_eq!(entries, [("x", true), ("1.deploy", false)]);
+        assert!(info(r#"{"children":[]}"#).is_empty());
+    }
+
+    #[test]
+    fn an_answer_about_something_else_is_refused() {
+        for json in [
+            r#"{"repo":"other","path":"/a","children":[]}"#,
+            r#"{"repo":"r","path":"/b","children":[]}"#,
+            r#"{"children":[{"uri":"/x/y","folder":false}]}"#,
+            r#"{"children":[{"uri":"/","folder":true}]}"#,
+        ] {
+            assert!(info(json).entries("r", "a").is_err(), "{json}");
+        }
+        assert!(
+            info(r#"{"repo":"r-cache","path":"/a","children":[]}"#)
+                .entries("r", "a")
+                .is_ok()
+        );
+        for json in [
+            "{}",
+            r#"{"errors":[]}"#,
+            r#"{"children":[{"uri":"/x","folder":"maybe"}]}"#,
+        ] {
+            assert!(serde_json::from_str::<FolderInfo>(json).is_err(), "{json}");
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! Against a scripted server.
+
+mod listing;
+mod payload;

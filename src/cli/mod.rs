@@ -1,0 +1,252 @@
+//! The command line: what a person may type. What was meant by it is [`crate::config`]'s to say.
+
+#![expect(
+    clippy::doc_markdown,
+    reason = "doc comments are the help text, printed as they are"
+)]
+
+mod options;
+mod values;
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use clap::builder::BoolishValueParser;
+use clap::error::{ContextKind, ContextValue};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+pub use options::{
+    ArtifactoryArgs, CompatibilityArgs, DeployArgs, GlobalArgs, LedgerArgs, OutputArgs, RuleArgs,
+    ScopeArgs,
+};
+pub use values::{OutputFormat, UnknownHold, variable};
+
+const EXAMPLES: &str = "\
+Examples:
+  One pass, as cron or a timer would start it:
+    coreos-artifactory-monitor -O example.com -E development \\
+      -s https://deploy.example.com -a https://artifactory.example.com/api \\
+      -t cluster-deploys-dev -y cluster-payloads \\
+      --deploy-token-file /etc/cam/deploy-token
+  What a pass would do, and why:
+    coreos-artifactory-monitor scan
+  Every marker of one app, and why it is taken or not:
+    coreos-artifactory-monitor scan --app video-mobile -v
+
+Exit codes:
+    0  nothing was due, or all that was due is deployed
+    1  at least one app failed, was refused, or could not be read
+    2  usage or configuration
+    3  changes are pending (scan, dry-run with --exit-code)
+    4  the outcome of a submitted deploy is not known (yet)
+    5  a guard stopped the pass (--max-deploys)
+   69  Artifactory, the ledger or coreos-deploy cannot be used
+   75  another pass is running, or coreos-deploy is busy: try later
+   77  credentials refused
+  130, 143  interrupted; what was submitted stays recorded
+
+Every option can be set by a variable: CAM_ and its long name in capitals.
+Secrets are best kept out of both: use the -file options, or systemd's
+credentials under the option's long name.";
+
+/// Deploys the releases that are marked ready in JFrog Artifactory to a CoreOS cluster.
+///
+/// Without a command it makes one pass: it reads the markers in Artifactory, compares them with
+/// the ledger of what is deployed, submits what is due to coreos-deploy, records the outcome and
+/// ends.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "coreos-artifactory-monitor", version, after_help = EXAMPLES, max_term_width = 80)]
+pub struct Cli {
+    /// The options; all of them may stand before or after the command.
+    #[command(flatten)]
+    pub global: GlobalArgs,
+    /// The command; none is `run`.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Make one pass: deploy what is due (the same as no command)
+    Run,
+    /// Show what Artifactory offers and what a pass would do, and why; change nothing
+    Scan {
+        /// Exit with 3 when changes are pending
+        #[arg(long, env = "CAM_EXIT_CODE", alias = "exit_code", value_parser = BoolishValueParser::new())]
+        exit_code: bool,
+    },
+    /// Make a pass up to, but without, the submit: show what would be sent
+    DryRun {
+        /// Exit with 3 when changes are pending
+        #[arg(long, env = "CAM_EXIT_CODE", alias = "exit_code", value_parser = BoolishValueParser::new())]
+        exit_code: bool,
+        /// Show the values of etcd2 keys, which are hidden otherwise
+        #[arg(long, env = "CAM_SHOW_VALUES", alias = "show_values", value_parser = BoolishValueParser::new())]
+        show_values: bool,
+    },
+    /// Deploy this version now, whatever is newest
+    Deploy {
+        /// The app, as its folder in Artifactory is called
+        #[arg(id = "app_name", value_name = "APP", value_parser = values::app_name)]
+        app: String,
+        /// The version; its payload must be there, its marker need not
+        #[arg(value_name = "VERSION", value_parser = values::version)]
+        version: String,
+        /// Deploy again what is deployed already, and give up an attempt whose outcome is unknown
+        #[arg(long, env = "CAM_FORCE", value_parser = BoolishValueParser::new())]
+        force: bool,
+        /// Leave out the hold that keeps passes from undoing the deploy of an older version
+        #[arg(long, env = "CAM_NO_HOLD", alias = "no_hold", value_parser = BoolishValueParser::new())]
+        no_hold: bool,
+    },
+    /// Show the ledger: what is deployed, open attempts, holds, failures
+    Status {
+        /// Only this app
+        #[arg(id = "app_name", value_name = "APP", value_parser = values::app_name)]
+        app: Option<String>,
+    },
+    /// Show every attempt, newest first
+    History {
+        /// Only this app
+        #[arg(id = "app_name", value_name = "APP", value_parser = values::app_name)]
+        app: Option<String>,
+        /// The most attempts to show
+        #[arg(long, env = "CAM_LIMIT", value_name = "N", default_value_t = 20)]
+        limit: usize,
+    },
+    /// Make passes leave an app alone until it is released
+    Hold {
+        /// The app
+        #[arg(id = "app_name", value_name = "APP", value_parser = values::app_name)]
+        app: String,
+        /// End the hold after this time, such as 2d
+        #[arg(long = "for", env = "CAM_FOR", value_name = "DURATION", value_parser = values::duration)]
+        for_: Option<Duration>,
+        /// End the hold when a version newer than this one is marked
+        #[arg(long, env = "CAM_NEWER_THAN", alias = "newer_than", value_name = "VERSION", value_parser = values::version)]
+        newer_than: Option<String>,
+        /// Why; shown by `status`
+        #[arg(long, env = "CAM_REASON", value_name = "TEXT")]
+        reason: Option<String>,
+    },
+    /// End the hold of an app
+    Release {
+        /// The app
+        #[arg(id = "app_name", value_name = "APP", value_parser = values::app_name)]
+        app: String,
+    },
+    /// Deploy the last good version before the one last tried
+    Rollback {
+        /// The app
+        #[arg(id = "app_name", value_name = "APP", value_parser = values::app_name)]
+        app: String,
+    },
+    /// Record as deployed without deploying, to take over a running cluster
+    Baseline {
+        /// The apps to record, with a version or at their newest marker; without any, every app
+        /// that the ledger does not know
+        #[arg(id = "app_names", value_name = "APP[=VERSION]", value_parser = values::app_and_version)]
+        apps: Vec<String>,
+    },
+}
+
+/// The options that may be repeated: given on both sides of the command, both count.
+const LISTS: [&str; 2] = ["app", "exclude_app"];
+
+impl Cli {
+    /// The command line as clap knows it: no value of the environment is shown in any help.
+    pub fn command_line() -> clap::Command {
+        // clap lets the later of two places win where an option is global. A list of which half is
+        // dropped would widen a pass without a word, so lists are options of both places instead.
+        let mut command = <Self as CommandFactory>::command()
+            .mut_args(|arg| arg.global_unless_list().hide_env_values(true));
+        let lists: Vec<clap::Arg> = command
+            .get_arguments()
+            .filter(|arg| LISTS.contains(&arg.get_id().as_str()))
+            .cloned()
+            .collect();
+        command = command.mut_subcommands(|sub| {
+            sub.args(&lists)
+                .mut_args(|arg| arg.hide_env_values(true))
+                .max_term_width(80)
+        });
+        command
+    }
+
+    /// Reads a command line, the program's name first, and the variables of the process.
+    ///
+    /// The error prints itself and knows its exit code: 2, or 0 for `--help` and `--version`.
+    pub fn parse_from_args<I, T>(args: I) -> Result<Self, clap::Error>
+    where
+        I: IntoIterator<Item = T>,
+        T: Into<OsString> + Clone,
+    {
+        let matches = Self::command_line()
+            .try_get_matches_from(args)
+            .map_err(name_the_variable)?;
+        let mut cli = Self::from_arg_matches(&matches)?;
+        if let Some((_, sub)) = matches.subcommand() {
+            let rules = &mut cli.global.rules;
+            merge(&mut rules.app, "app", &matches, sub);
+            merge(&mut rules.exclude_app, "exclude_app", &matches, sub);
+        }
+        Ok(cli)
+    }
+}
+
+/// Keeps clap's `global` for all but [`LISTS`].
+trait GlobalUnlessList {
+    fn global_unless_list(self) -> Self;
+}
+
+impl GlobalUnlessList for clap::Arg {
+    fn global_unless_list(self) -> Self {
+        if LISTS.contains(&self.get_id().as_str()) {
+            self.global(false)
+        } else {
+            self
+        }
+    }
+}
+
+/// Adds what stands after the command to what stands before it; both replace the variable.
+fn merge(list: &mut Vec<String>, id: &str, before: &ArgMatches, after: &ArgMatches) {
+    if after.value_source(id) != Some(ValueSource::CommandLine) {
+        return;
+    }
+    if before.value_source(id) != Some(ValueSource::CommandLine) {
+        list.clear();
+    }
+    list.extend(after.get_many::<String>(id).into_iter().flatten().cloned());
+}
+
+/// Adds to an error about the value of an option that a variable may have set it.
+fn name_the_variable(mut error: clap::Error) -> clap::Error {
+    let Some(ContextValue::String(arg)) = error.get(ContextKind::InvalidArg) else {
+        return error;
+    };
+    let name = arg
+        .split([' ', '='])
+        .next()
+        .and_then(|name| name.strip_prefix("--"));
+    let Some(name) = name else { return error };
+    let command = Cli::command_line();
+    let known = command
+        .get_subcommands()
+        .chain([&command])
+        .flat_map(clap::Command::get_arguments)
+        .any(|arg| arg.get_long() == Some(name));
+    if known && error.get(ContextKind::Suggested).is_none() {
+        let tip = format!("the variable {} sets it too", variable(name));
+        error.insert(
+            ContextKind::Suggested,
+            ContextValue::StyledStrs(vec![tip.into()]),
+        );
+    }
+    error
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,362 @@
+//! The options, one struct a heading of the help.
+//!
+//! Long and short names are the original's, with `-` for `_` (the old spelling is an alias). The
+//! variables of secrets are not clap's to read: [`crate::config`] must know where a secret is from.
+
+#![expect(
+    clippy::doc_markdown,
+    reason = "doc comments are the help text, printed as they are"
+)]
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::BoolishValueParser;
+use clap::{ArgAction, Args};
+
+use super::values::{self, OutputFormat, UnknownHold};
+use crate::config::{ColorMode, ListingMode};
+use crate::model::version::Order;
+use crate::secret::Secret;
+
+/// Every option that is not of one command alone.
+#[derive(Clone, Debug, Args)]
+pub struct GlobalArgs {
+    /// What a pass works on.
+    #[command(flatten)]
+    pub scope: ScopeArgs,
+    /// How Artifactory is reached.
+    #[command(flatten)]
+    pub artifactory: ArtifactoryArgs,
+    /// How coreos-deploy is reached.
+    #[command(flatten)]
+    pub deploy: DeployArgs,
+    /// Where the ledger is.
+    #[command(flatten)]
+    pub ledger: LedgerArgs,
+    /// What a pass may do.
+    #[command(flatten)]
+    pub rules: RuleArgs,
+    /// How results are shown.
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// Options of the original daemon that matter only to a server.
+    #[command(flatten)]
+    pub compatibility: CompatibilityArgs,
+}
+
+/// What a pass works on.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Scope")]
+pub struct ScopeArgs {
+    /// Domain of the site, such as example.com
+    #[arg(
+        short = 'O',
+        long,
+        env = "CAM_DOMAIN",
+        global = true,
+        value_name = "DOMAIN"
+    )]
+    pub domain: Option<String>,
+    /// Environment, such as development, qa or production
+    #[arg(
+        short = 'E',
+        long,
+        env = "CAM_ENVIRONMENT",
+        global = true,
+        value_name = "ENVIRONMENT",
+        default_value = "development"
+    )]
+    pub environment: String,
+}
+
+/// How Artifactory is reached.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Artifactory")]
+pub struct ArtifactoryArgs {
+    /// Base URL of Artifactory's API, ending in /api
+    #[arg(
+        short = 'a',
+        long,
+        env = "CAM_ART_ENDPOINT",
+        alias = "art_endpoint",
+        global = true,
+        value_name = "URL"
+    )]
+    pub art_endpoint: Option<String>,
+    /// User of --art-password
+    #[arg(
+        short = 'u',
+        long,
+        env = "CAM_ART_USERID",
+        alias = "art_userid",
+        global = true,
+        value_name = "USERID"
+    )]
+    pub art_userid: Option<String>,
+    /// Password of --art-userid [env: CAM_ART_PASSWORD]
+    #[arg(short = 'w', long, alias = "art_password", global = true, value_name = "PASSWORD", value_parser = values::secret)]
+    pub art_password: Option<Secret>,
+    /// File that holds what --art-password would [env: CAM_ART_PASSWORD_FILE]
+    #[arg(long, alias = "art_password_file", global = true, value_name = "PATH")]
+    pub art_password_file: Option<PathBuf>,
+    /// Access token, sent as a bearer token [env: CAM_ART_TOKEN]
+    #[arg(long, alias = "art_token", global = true, value_name = "TOKEN", value_parser = values::secret)]
+    pub art_token: Option<Secret>,
+    /// File that holds what --art-token would [env: CAM_ART_TOKEN_FILE]
+    #[arg(long, alias = "art_token_file", global = true, value_name = "PATH")]
+    pub art_token_file: Option<PathBuf>,
+    /// API key [env: CAM_ART_API_KEY]
+    #[arg(long, alias = "art_api_key", global = true, value_name = "KEY", value_parser = values::secret)]
+    pub art_api_key: Option<Secret>,
+    /// File that holds what --art-api-key would [env: CAM_ART_API_KEY_FILE]
+    #[arg(long, alias = "art_api_key_file", global = true, value_name = "PATH")]
+    pub art_api_key_file: Option<PathBuf>,
+    /// Repository with the markers (<app>/<version>.deploy)
+    #[arg(
+        short = 't',
+        long,
+        env = "CAM_ART_DEPLOY_REPO",
+        alias = "art_deploy_repo",
+        global = true,
+        value_name = "REPO"
+    )]
+    pub art_deploy_repo: Option<String>,
+    /// Repository with the payloads (.tar.gz)
+    #[arg(
+        short = 'y',
+        long,
+        env = "CAM_ART_PAYLOAD_REPO",
+        alias = "art_payload_repo",
+        global = true,
+        value_name = "REPO"
+    )]
+    pub art_payload_repo: Option<String>,
+    /// How markers are listed: by one AQL query, by walking the folders, or by what works
+    #[arg(
+        long,
+        env = "CAM_LISTING",
+        global = true,
+        value_name = "MODE",
+        value_enum,
+        default_value_t
+    )]
+    pub listing: ListingMode,
+    /// Parallel requests to Artifactory, 1 to 64
+    #[arg(
+        long,
+        env = "CAM_JOBS",
+        global = true,
+        value_name = "N",
+        default_value_t = 8
+    )]
+    pub jobs: usize,
+    /// Longest wait for a connection, to Artifactory and to coreos-deploy
+    #[arg(long, env = "CAM_CONNECT_TIMEOUT", alias = "connect_timeout", global = true, value_name = "DURATION", default_value = "5s", value_parser = values::duration)]
+    pub connect_timeout: Duration,
+    /// More CA certificates to trust, in PEM, for both
+    #[arg(
+        long,
+        env = "CAM_CA_FILE",
+        alias = "ca_file",
+        global = true,
+        value_name = "PATH"
+    )]
+    pub ca_file: Option<PathBuf>,
+}
+
+/// How coreos-deploy is reached.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "coreos-deploy")]
+pub struct DeployArgs {
+    /// URL of coreos-deploy; COREOS_DEPLOY_URL is read after the variable
+    #[arg(
+        short = 's',
+        long,
+        env = "CAM_DEPLOY_URL",
+        alias = "deploy_url",
+        global = true,
+        value_name = "URL"
+    )]
+    pub deploy_url: Option<String>,
+    /// Bearer token of coreos-deploy [env: CAM_DEPLOY_TOKEN, COREOS_DEPLOY_TOKEN]
+    #[arg(short = 'k', long, alias = "deploy_token", global = true, value_name = "TOKEN", value_parser = values::secret)]
+    pub deploy_token: Option<Secret>,
+    /// File that holds what --deploy-token would [env: CAM_DEPLOY_TOKEN_FILE]
+    #[arg(long, alias = "deploy_token_file", global = true, value_name = "PATH")]
+    pub deploy_token_file: Option<PathBuf>,
+    /// Longest wait for the outcome of one deploy
+    #[arg(long, env = "CAM_DEPLOY_TIMEOUT", alias = "deploy_timeout", global = true, value_name = "DURATION", default_value = "10m", value_parser = values::duration)]
+    pub deploy_timeout: Duration,
+    /// How long a deploy of unknown outcome blocks before the units that run decide, or never
+    #[arg(long, env = "CAM_UNKNOWN_HOLD", alias = "unknown_hold", global = true, value_name = "DURATION|never", default_value = "15m", value_parser = values::unknown_hold)]
+    pub unknown_hold: UnknownHold,
+    /// Deploy even where coreos-deploy names another domain or environment
+    #[arg(long, env = "CAM_SKIP_SCOPE_CHECK", alias = "skip_scope_check", global = true, value_parser = BoolishValueParser::new())]
+    pub skip_scope_check: bool,
+}
+
+/// Where the ledger is.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Ledger")]
+pub struct LedgerArgs {
+    /// Ledger: sqlite:PATH or a path; a file in the state directory otherwise [env: CAM_DSN]
+    #[arg(short = 'D', long, global = true, value_name = "DSN", value_parser = values::secret)]
+    pub dsn: Option<Secret>,
+    /// File that holds what --dsn would [env: CAM_DSN_FILE]
+    #[arg(long, alias = "dsn_file", global = true, value_name = "PATH")]
+    pub dsn_file: Option<PathBuf>,
+    /// Longest wait for another pass to end; 0 does not wait
+    #[arg(long, env = "CAM_LOCK_WAIT", alias = "lock_wait", global = true, value_name = "DURATION", default_value = "0s", value_parser = values::duration)]
+    pub lock_wait: Duration,
+}
+
+/// What a pass may do.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Rules")]
+pub struct RuleArgs {
+    /// Only apps that match; may be repeated (the variable: separated by commas)
+    #[arg(long, env = "CAM_APP", global = true, value_name = "GLOB", value_delimiter = ',', value_parser = values::glob)]
+    pub app: Vec<String>,
+    /// No apps that match; may be repeated (the variable: separated by commas)
+    #[arg(long, env = "CAM_EXCLUDE_APP", alias = "exclude_app", global = true, value_name = "GLOB", value_delimiter = ',', value_parser = values::glob)]
+    pub exclude_app: Vec<String>,
+    /// Order of versions
+    #[arg(
+        long,
+        env = "CAM_ORDER",
+        global = true,
+        value_name = "ORDER",
+        value_enum,
+        default_value = "natural"
+    )]
+    pub order: Order,
+    /// Submit nothing if more deploys than this are due; 0 is no limit
+    #[arg(
+        long,
+        env = "CAM_MAX_DEPLOYS",
+        alias = "max_deploys",
+        global = true,
+        value_name = "N",
+        default_value_t = 25
+    )]
+    pub max_deploys: usize,
+    /// Give a version up after this many failed attempts
+    #[arg(
+        long,
+        env = "CAM_MAX_ATTEMPTS",
+        alias = "max_attempts",
+        global = true,
+        value_name = "N",
+        default_value_t = 5
+    )]
+    pub max_attempts: u32,
+    /// Wait before the first retry; doubled for each one that follows
+    #[arg(long, env = "CAM_RETRY_AFTER", alias = "retry_after", global = true, value_name = "DURATION", default_value = "5m", value_parser = values::duration)]
+    pub retry_after: Duration,
+    /// How long a marker may wait for its payload before that is an error
+    #[arg(long, env = "CAM_PAYLOAD_WAIT", alias = "payload_wait", global = true, value_name = "DURATION", default_value = "1h", value_parser = values::duration)]
+    pub payload_wait: Duration,
+    /// Longest time for the whole pass
+    #[arg(long, env = "CAM_MAX_DURATION", alias = "max_duration", global = true, value_name = "DURATION", default_value = "1h", value_parser = values::duration)]
+    pub max_duration: Duration,
+}
+
+/// How results are shown.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct OutputArgs {
+    /// Format of the result
+    #[arg(
+        long,
+        env = "CAM_OUTPUT",
+        global = true,
+        value_name = "FORMAT",
+        value_enum,
+        default_value_t
+    )]
+    pub output: OutputFormat,
+    /// Print only errors
+    #[arg(short = 'q', long, env = "CAM_QUIET", global = true, value_parser = BoolishValueParser::new())]
+    pub quiet: bool,
+    /// Print more; -vv prints every request
+    #[arg(short = 'v', long, env = "CAM_VERBOSE", global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// The same as -vv
+    #[arg(short = 'd', long, env = "CAM_DEBUG", global = true, value_parser = BoolishValueParser::new())]
+    pub debug: bool,
+    /// When to use colour; NO_COLOR is obeyed
+    #[arg(
+        long,
+        env = "CAM_COLOR",
+        global = true,
+        value_name = "WHEN",
+        value_enum,
+        default_value_t
+    )]
+    pub color: ColorMode,
+}
+
+/// Options of the original daemon that matter only to a server.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Accepted for compatibility")]
+pub struct CompatibilityArgs {
+    /// Name of the server
+    #[arg(
+        short = 'N',
+        long,
+        env = "CAM_NAME",
+        global = true,
+        value_name = "NAME",
+        hide_short_help = true
+    )]
+    pub name: Option<String>,
+    /// Address that the server listens on
+    #[arg(
+        short = 'H',
+        long,
+        env = "CAM_HOSTNAME",
+        global = true,
+        value_name = "HOSTNAME",
+        default_value = "localhost",
+        hide_short_help = true
+    )]
+    pub hostname: String,
+    /// How often the server makes a pass, in seconds or as a duration
+    #[arg(short = 'g', long, env = "CAM_ART_POLLING", alias = "art_polling", global = true, value_name = "INTERVAL", default_value = "300", value_parser = values::seconds_or_duration, hide_short_help = true)]
+    pub art_polling: Duration,
+    /// Port that the server listens on
+    #[arg(
+        short = 'p',
+        long,
+        env = "CAM_PORT",
+        global = true,
+        value_name = "PORT",
+        default_value_t = 8080,
+        hide_short_help = true
+    )]
+    pub port: u16,
+    /// Port of the original's profiler; has no effect
+    #[arg(
+        short = 'L',
+        long,
+        env = "CAM_PROFILER_PORT",
+        alias = "profiler_port",
+        global = true,
+        value_name = "PORT",
+        allow_negative_numbers = true,
+        hide_short_help = true
+    )]
+    pub profiler_port: Option<i32>,
+    /// Processor cores of the original; has no effect
+    #[arg(
+        short = 'X',
+        long,
+        env = "CAM_PROCS",
+        global = true,
+        value_name = "MAX",
+        allow_negative_numbers = true,
+        hide_short_help = true
+    )]
+    pub procs: Option<i32>,
+}

@@ -1,0 +1,156 @@
+//! How single values are read.
+
+use std::time::Duration;
+
+use clap::ValueEnum;
+use clap::builder::PossibleValue;
+
+use crate::config::{ColorMode, ListingMode};
+use crate::model::name;
+use crate::model::version::Order;
+use crate::secret::Secret;
+
+/// `--output`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// For people
+    #[default]
+    Human,
+    /// One document for programs
+    Json,
+}
+
+/// `--unknown-hold`: how long an attempt of unknown outcome is left open; `None` is `never`
+/// (closed by an operator only).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownHold(pub Option<Duration>);
+
+impl ValueEnum for Order {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Order::Natural, Order::Semver]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(match self {
+            Order::Natural => "natural",
+            Order::Semver => "semver",
+        }))
+    }
+}
+
+impl ValueEnum for ListingMode {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[ListingMode::Auto, ListingMode::Aql, ListingMode::Folders]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(match self {
+            ListingMode::Auto => "auto",
+            ListingMode::Aql => "aql",
+            ListingMode::Folders => "folders",
+        }))
+    }
+}
+
+impl ValueEnum for ColorMode {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[ColorMode::Auto, ColorMode::Always, ColorMode::Never]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(match self {
+            ColorMode::Auto => "auto",
+            ColorMode::Always => "always",
+            ColorMode::Never => "never",
+        }))
+    }
+}
+
+/// The variable of an option: `CAM_` and its long name in capitals.
+pub fn variable(long: &str) -> String {
+    format!("CAM_{}", long.to_ascii_uppercase().replace('-', "_"))
+}
+
+/// A duration as humantime reads it; a bare `0` is zero.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let text = text.trim();
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    humantime::parse_duration(text)
+        .map_err(|_| "not a duration; write it like 90s, 5m or 1h30m".to_string())
+}
+
+/// A duration where a bare number counts seconds.
+pub(super) fn seconds_or_duration(text: &str) -> Result<Duration, String> {
+    match text.trim().parse::<u32>() {
+        Ok(seconds) => Ok(Duration::from_secs(seconds.into())),
+        Err(_) => duration(text),
+    }
+}
+
+/// A duration or `never`.
+pub(super) fn unknown_hold(text: &str) -> Result<UnknownHold, String> {
+    if text.trim().eq_ignore_ascii_case("never") {
+        return Ok(UnknownHold(None));
+    }
+    duration(text).map(|d| UnknownHold(Some(d)))
+}
+
+/// A secret: wrapped at once, so that no `Debug` of the command line shows it.
+#[expect(clippy::unnecessary_wraps, reason = "the signature clap asks for")]
+pub(super) fn secret(text: &str) -> Result<Secret, String> {
+    Ok(Secret::new(text.to_string()))
+}
+
+/// A pattern of app names: the characters of a name, `*` and `?`.
+pub(super) fn glob(text: &str) -> Result<String, String> {
+    let good = !text.is_empty()
+        && text.len() <= name::NAME_LIMIT
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "._-*?".contains(c));
+    if good {
+        Ok(text.to_string())
+    } else {
+        Err("a pattern is made of letters, digits, '.', '_', '-', '*' and '?'".to_string())
+    }
+}
+
+/// The name of an app.
+pub(super) fn app_name(text: &str) -> Result<String, String> {
+    if name::is_app_name(text) {
+        Ok(text.to_string())
+    } else {
+        Err(
+            "a name is made of letters, digits, '.', '_' and '-'; a letter or digit is first"
+                .into(),
+        )
+    }
+}
+
+/// A version.
+pub(super) fn version(text: &str) -> Result<String, String> {
+    if name::is_version(text) {
+        Ok(text.to_string())
+    } else {
+        Err(
+            "a version is made of letters, digits, '.', '_', '-' and '+'; a letter or digit is first"
+                .into(),
+        )
+    }
+}
+
+/// `APP` or `APP=VERSION`.
+pub(super) fn app_and_version(text: &str) -> Result<String, String> {
+    match text.split_once('=') {
+        Some((app, v)) => {
+            app_name(app)?;
+            version(v)?;
+        }
+        None => {
+            app_name(text)?;
+        }
+    }
+    Ok(text.to_string())
+}

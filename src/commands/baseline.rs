@@ -1,0 +1,132 @@
+//! `baseline [APP[=VERSION]…]`: records as deployed without deploying.
+
+use super::deploy::give_up_unknown;
+use super::world;
+use crate::artifactory::Artifactory;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+use crate::ledger::{self, Access, Attempt};
+use crate::model::attempt::State;
+use crate::output::Output;
+use crate::pass::{self, Desk, Interrupt, now_ms};
+
+/// Records versions as deployed: the newest markers of apps that the ledger doesn't know, or the
+/// ones that are named. Sends nothing to coreos-deploy.
+pub fn run(config: &Config, output: &Output, named: &[String]) -> Result<Exit> {
+    let scope = config.scope()?;
+    let interrupt = Interrupt::install()?;
+    let world = world(config, output, &interrupt)?;
+    let mut ledger = ledger::open(&config.dsn, Access::Write)?;
+    let lease = pass::take_lease(ledger.as_mut(), scope, config.rules.lock_wait)?;
+    ledger.take_over(scope, lease.token())?;
+    let wanted = parse(named);
+    let mut snapshot = ledger.snapshot(scope)?;
+    let newest = if wanted.is_empty() || wanted.iter().any(|(_, v)| v.is_none()) {
+        let artifactory = Artifactory::new(config.artifactory()?, &config.http)?;
+        pass::survey(&world, &artifactory, &snapshot, false)?
+            .listing
+            .apps
+    } else {
+        std::collections::BTreeMap::new()
+    };
+    let newest_of = |app: &str| newest.get(app).and_then(|a| a.newest.clone());
+    let mut records: Vec<(String, String)> = Vec::new();
+    if wanted.is_empty() {
+        let unknown = newest
+            .keys()
+            .filter(|app| !snapshot.latest.contains_key(*app));
+        records.extend(unknown.filter_map(|app| Some((app.clone(), newest_of(app)?))));
+    }
+    for (app, version) in wanted {
+        let version = version.or_else(|| newest_of(&app)).ok_or_else(|| {
+            Error::usage(format!("{app} has no marker in Artifactory"))
+                .hint(format!("name the version: `baseline {app}=VERSION`"))
+        })?;
+        records.push((app, version));
+    }
+    if !named.is_empty() {
+        let service = crate::coreos_deploy::CoreosDeploy::new(config.deploy()?, &config.http)?;
+        let mut desk = Desk {
+            ledger: ledger.as_mut(),
+            lease: lease.as_ref(),
+            service: &service,
+            deploy: config.deploy()?,
+        };
+        for (app, _) in &records {
+            give_up_unknown(&world, &mut desk, &snapshot, app)?;
+        }
+        snapshot = ledger.snapshot(scope)?;
+    }
+    if let Some(open) = snapshot
+        .open
+        .iter()
+        .find(|o| records.iter().any(|(app, _)| *app == o.app))
+    {
+        return Err(Error::new(
+            Exit::Unknown,
+            format!(
+                "{}: attempt {} of {} is {}",
+                open.app,
+                open.id,
+                open.version,
+                open.state.as_str()
+            ),
+        )
+        .hint("a pass finds out what became of it; nothing was recorded"));
+    }
+    for (app, version) in &records {
+        ledger.record_deployed(scope, &attempt(app, version), lease.token())?;
+    }
+    show(output, &records);
+    Ok(Exit::Success)
+}
+
+fn parse(named: &[String]) -> Vec<(String, Option<String>)> {
+    named
+        .iter()
+        .map(|word| {
+            let (app, version) = word
+                .split_once('=')
+                .map_or((word.as_str(), None), |(a, v)| (a, Some(v)));
+            (app.to_owned(), version.map(str::to_owned))
+        })
+        .collect()
+}
+
+fn attempt(app: &str, version: &str) -> Attempt {
+    Attempt {
+        id: uuid::Uuid::new_v4().to_string(),
+        app: app.to_owned(),
+        version: version.to_owned(),
+        service_name: String::new(),
+        num_instances: 0,
+        state: State::Baseline,
+        deploy_id: None,
+        payload_sha256: None,
+        template_sha256: None,
+        suffixes_before: None,
+        counts: false,
+        command: "baseline".to_owned(),
+        token: 0,
+        created_at: now_ms(),
+        updated_at: now_ms(),
+        message: "recorded as deployed by an operator".to_owned(),
+    }
+}
+
+fn show(output: &Output, records: &[(String, String)]) {
+    if output.is_json() {
+        let apps: Vec<_> = records
+            .iter()
+            .map(|(a, v)| serde_json::json!({"app": a, "version": v}))
+            .collect();
+        return output.json(&serde_json::json!({ "baseline": apps }));
+    }
+    for (app, version) in records {
+        output.line(&format!("{app} {version} is recorded as deployed"));
+    }
+    if records.is_empty() {
+        output.line("every app with a marker is in the ledger already: nothing was recorded");
+    }
+}

@@ -1,0 +1,119 @@
+//! `dry-run`: a pass up to, but without, the submit.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::world;
+use crate::artifactory::Artifactory;
+use crate::config::Config;
+use crate::error::Result;
+use crate::exit::Exit;
+use crate::ledger::{self, Access};
+use crate::model::plan::Step;
+use crate::model::report::Report;
+use crate::model::request::DeployRequest;
+use crate::output::Output;
+use crate::pass::{self, Interrupt, Prepared, Tally};
+
+/// The report of `dry-run`, with what would be sent.
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    /// By app; etcd values are `***` without `--show-values`.
+    requests: &'a BTreeMap<String, DeployRequest>,
+}
+
+/// Downloads, verifies and renders every due payload and shows what would be sent. Changes nothing.
+pub fn run(config: &Config, output: &Output, show_values: bool, exit_code: bool) -> Result<Exit> {
+    let scope = config.scope()?;
+    let artifactory = Artifactory::new(config.artifactory()?, &config.http)?;
+    let interrupt = Interrupt::install()?;
+    let world = world(config, output, &interrupt)?;
+    let snapshot = ledger::open(&config.dsn, Access::ReadOnly)?.snapshot(scope)?;
+    let survey = pass::survey(&world, &artifactory, &snapshot, false)?;
+    let mut tally = Tally::new("dry-run");
+    tally.begin(&snapshot);
+    tally.plan(&survey);
+    let due: Vec<&Step> = survey.steps.iter().filter(|s| s.is_deploy()).collect();
+    let mut requests = BTreeMap::new();
+    for (step, prepared) in due
+        .iter()
+        .zip(pass::prepare(&world, &artifactory, &snapshot, &due))
+    {
+        match prepared? {
+            Prepared::Ready(ready) => {
+                let mut request = ready.request;
+                if !show_values {
+                    request
+                        .etcd2_keys
+                        .values_mut()
+                        .for_each(|value| "***".clone_into(value));
+                }
+                requests.insert(step.app.clone(), request);
+            }
+            other => tally.not_sent(step, other),
+        }
+    }
+    let (mut report, found) = tally.report(scope, None);
+    report.complete = true;
+    let exit = if exit_code && !requests.is_empty() {
+        found.and(Exit::Pending)
+    } else {
+        found
+    };
+    report.exit_code = exit.code();
+    if output.is_json() {
+        output.json(&Document {
+            report: &report,
+            requests: &requests,
+        });
+        return Ok(exit);
+    }
+    for app in report
+        .apps
+        .iter()
+        .filter(|a| !requests.contains_key(&a.app))
+    {
+        if let Some(error) = &app.error {
+            output.line(&format!(
+                "{} {}: cannot be deployed: {error}",
+                app.app,
+                app.newest.as_deref().unwrap_or("-")
+            ));
+        } else if output.verbose() > 0 {
+            output.line(&format!(
+                "{}: {}: {}",
+                app.app,
+                super::scan::word(app.action),
+                app.reason
+            ));
+        }
+    }
+    for (app, request) in &requests {
+        show(output, app, request);
+    }
+    if requests.is_empty() && (output.stdout_is_terminal() || output.verbose() > 0) {
+        output.line("nothing would be sent");
+    }
+    Ok(exit)
+}
+
+fn show(output: &Output, app: &str, request: &DeployRequest) {
+    output.line(&format!(
+        "{app} {}: would be sent as service {}, {} unit{}",
+        request.version,
+        request.service_name,
+        request.num_instances,
+        if request.num_instances == 1 { "" } else { "s" }
+    ));
+    for (key, value) in &request.etcd2_keys {
+        output.line(&format!("  etcd {key} = {value}"));
+    }
+    if output.verbose() > 0 {
+        for line in request.service_template.lines() {
+            output.line(&format!("  | {line}"));
+        }
+    }
+}

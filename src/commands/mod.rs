@@ -1,0 +1,193 @@
+//! The commands, one file each.
+
+mod baseline;
+mod deploy;
+mod dry_run;
+mod history;
+mod hold;
+mod rollback;
+mod run;
+mod scan;
+mod status;
+
+use std::time::Instant;
+
+use crate::artifactory::Artifactory;
+use crate::cli::{Cli, Command};
+use crate::config::Config;
+use crate::coreos_deploy::CoreosDeploy;
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+use crate::ledger::{self, Access, Lease, Ledger};
+use crate::model::report::Report;
+use crate::output::{Output, Terminal};
+use crate::pass::{self, Desk, Interrupt, Tally, World};
+
+/// Runs the command that was asked for, prints what came of it, and says how to exit.
+pub fn dispatch(cli: &Cli, config: &Config) -> Exit {
+    let env = |name: &str| std::env::var_os(name);
+    let output = Output::new(config.output, Terminal::detect(config.output.color, &env));
+    for warning in &config.warnings {
+        output.caution(warning);
+    }
+    if config.output.verbose > 1 {
+        debug_log(&output);
+    }
+    let result = match cli.command.as_ref().unwrap_or(&Command::Run) {
+        Command::Run => run::run(config, &output),
+        Command::Scan { exit_code } => scan::run(config, &output, *exit_code),
+        Command::DryRun {
+            exit_code,
+            show_values,
+        } => dry_run::run(config, &output, *show_values, *exit_code),
+        Command::Deploy {
+            app,
+            version,
+            force,
+            no_hold,
+        } => {
+            let order = deploy::Order {
+                command: "deploy",
+                app,
+                version,
+                force: *force,
+                no_hold: *no_hold,
+            };
+            deploy::run(config, &output, &order)
+        }
+        Command::Status { app } => status::run(config, &output, app.as_deref()),
+        Command::History { app, limit } => history::run(config, &output, app.as_deref(), *limit),
+        Command::Hold {
+            app,
+            for_,
+            newer_than,
+            reason,
+        } => {
+            let wanted = hold::Wanted {
+                app,
+                for_: *for_,
+                newer_than: newer_than.as_deref(),
+                reason: reason.as_deref(),
+            };
+            hold::hold(config, &output, &wanted)
+        }
+        Command::Release { app } => hold::release(config, &output, app),
+        Command::Rollback { app } => rollback::run(config, &output, app),
+        Command::Baseline { apps } => baseline::run(config, &output, apps),
+    };
+    result.unwrap_or_else(|error| {
+        output.error(&error);
+        error.exit
+    })
+}
+
+/// Lets the libraries say what they do (`-d`), on stderr. Header values and bodies are not logged.
+fn debug_log(output: &Output) {
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(output.stderr_has_color())
+        .with_max_level(tracing::Level::DEBUG)
+        .finish();
+    // Fails when one is set already, which is as good.
+    let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
+/// The adapters of a command that may write.
+struct Tools {
+    artifactory: Artifactory,
+    service: CoreosDeploy,
+    interrupt: Interrupt,
+}
+
+impl Tools {
+    fn new(config: &Config) -> Result<Self> {
+        config.scope()?;
+        Ok(Self {
+            artifactory: Artifactory::new(config.artifactory()?, &config.http)?,
+            service: CoreosDeploy::new(config.deploy()?, &config.http)?,
+            interrupt: Interrupt::install()?,
+        })
+    }
+}
+
+/// What a command does once it holds the lease.
+type Work<'a> = dyn FnMut(&World<'_>, &Artifactory, &mut Desk<'_>, &mut Tally) -> Result<()> + 'a;
+
+/// Runs a command that deploys: takes the lease, does the work, keeps and prints the report.
+fn under_lease(
+    config: &Config,
+    output: &Output,
+    command: &'static str,
+    work: &mut Work<'_>,
+) -> Result<Exit> {
+    let scope = config.scope()?;
+    let tools = Tools::new(config)?;
+    let mut ledger = ledger::open(&config.dsn, Access::Write)?;
+    let lease = pass::take_lease(ledger.as_mut(), scope, config.rules.lock_wait)?;
+    let previous = ledger.snapshot(scope)?.last_run;
+    let mut tally = Tally::new(command);
+    let result = {
+        let world = world(config, output, &tools.interrupt)?;
+        let mut desk = Desk {
+            ledger: ledger.as_mut(),
+            lease: lease.as_ref(),
+            service: &tools.service,
+            deploy: config.deploy()?,
+        };
+        work(&world, &tools.artifactory, &mut desk, &mut tally)
+    };
+    output.note(&format!(
+        "requests sent to Artifactory: {}",
+        tools.artifactory.requests()
+    ));
+    conclude(
+        output,
+        ledger.as_mut(),
+        lease.as_ref(),
+        &tally,
+        config,
+        previous.as_ref(),
+        result.err().as_ref(),
+    )
+}
+
+/// Prints and keeps the report of a pass that ended, well or not.
+fn conclude(
+    output: &Output,
+    ledger: &mut dyn Ledger,
+    lease: &dyn Lease,
+    tally: &Tally,
+    config: &Config,
+    previous: Option<&Report>,
+    error: Option<&Error>,
+) -> Result<Exit> {
+    let scope = config.scope()?;
+    let (mut report, mut exit) = tally.report(scope, error);
+    if lease.is_held()
+        && let Err(failed) = ledger.finish_pass(scope, &tally.record(report.clone()))
+    {
+        exit = exit.and(failed.exit);
+        report.exit_code = exit.code();
+        report.error.get_or_insert_with(|| failed.one_line());
+        output.error(&failed);
+    }
+    output.report(&report, previous);
+    if let Some(error) = error {
+        output.error(error);
+    }
+    Ok(exit)
+}
+
+fn world<'a>(
+    config: &'a Config,
+    output: &'a Output,
+    interrupt: &'a Interrupt,
+) -> Result<World<'a>> {
+    Ok(World {
+        config,
+        scope: config.scope()?,
+        output,
+        interrupt,
+        deadline: Instant::now() + config.rules.max_duration,
+    })
+}

@@ -1,0 +1,65 @@
+//! `rollback APP`: the last good version before the one last tried.
+
+use super::deploy::{Order, carry_out, describe, settle};
+use super::under_lease;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+use crate::model::attempt::State;
+use crate::model::plan::Hold;
+use crate::output::Output;
+use crate::pass::now_ms;
+
+/// How many attempts are looked through.
+const HISTORY: u32 = 10_000;
+
+/// Rolls one app back.
+pub fn run(config: &Config, output: &Output, app: &str) -> Result<Exit> {
+    under_lease(
+        config,
+        output,
+        "rollback",
+        &mut |world, artifactory, desk, tally| {
+            let snapshot = settle(world, desk, tally, None)?;
+            let history = desk.ledger.history(world.scope, Some(app), HISTORY)?;
+            let Some(tried) = history.first().map(|a| a.version.clone()) else {
+                return Err(Error::usage(format!(
+                    "{app} has no history: there is nothing to roll back to"
+                )));
+            };
+            let good = |state: State| state.is_deployed();
+            let Some(target) = history.iter().find(|a| a.version != tried && good(a.state)) else {
+                return Err(Error::usage(format!(
+                    "{app}: no good version before {tried} is known"
+                ))
+                .hint("`deploy APP VERSION` deploys any version whose payload is there"));
+            };
+            let version = target.version.clone();
+            let deployed = snapshot.records.get(app).and_then(|r| r.deployed.clone());
+            if deployed.as_deref() == Some(version.as_str()) {
+                // The try of the newer version failed, so this one still runs: keep it there.
+                let hold = Hold {
+                    reason: format!("`rollback` from {tried} to {version}"),
+                    until: None,
+                    newer_than: Some(tried),
+                    placed_by: "rollback".to_owned(),
+                    placed_at: now_ms(),
+                };
+                desk.ledger.hold(world.scope, app, &hold)?;
+                world.output.warning(&format!(
+                    "{app} {version} is deployed already; it is held {}",
+                    describe(&hold)
+                ));
+                return Ok(());
+            }
+            let order = Order {
+                command: "rollback",
+                app,
+                version: &version,
+                force: false,
+                no_hold: false,
+            };
+            carry_out(world, artifactory, desk, tally, &snapshot, &order)
+        },
+    )
+}

@@ -1,0 +1,138 @@
+//! `scan`: what Artifactory offers beside what is deployed, and what a pass would do.
+
+use serde::Serialize;
+
+use super::world;
+use crate::artifactory::Artifactory;
+use crate::config::Config;
+use crate::error::Result;
+use crate::exit::Exit;
+use crate::ledger::{self, Access};
+use crate::model::listing::{AppListing, Listing};
+use crate::model::report::{Action, AppReport, Report};
+use crate::output::Output;
+use crate::pass::{self, Interrupt, Tally};
+
+/// The report of `scan`, with what was left alone.
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    report: &'a Report,
+    /// Names that are no app's or no version's, the first few.
+    ignored: &'a [String],
+    /// How many there are.
+    ignored_count: u64,
+}
+
+/// Scans. Changes nothing anywhere.
+pub fn run(config: &Config, output: &Output, exit_code: bool) -> Result<Exit> {
+    let scope = config.scope()?;
+    let artifactory = Artifactory::new(config.artifactory()?, &config.http)?;
+    let interrupt = Interrupt::install()?;
+    let world = world(config, output, &interrupt)?;
+    let snapshot = ledger::open(&config.dsn, Access::ReadOnly)?.snapshot(scope)?;
+    let detail = output.verbose() > 0 && !config.rules.filter.include.is_empty();
+    let survey = pass::survey(&world, &artifactory, &snapshot, detail)?;
+    let mut tally = Tally::new("scan");
+    tally.plan(&survey);
+    let (mut report, found) = tally.report(scope, None);
+    report.complete = report.apps.iter().all(|a| a.action != Action::Unreadable);
+    let exit = if exit_code && tally.any_due() {
+        found.and(Exit::Pending)
+    } else {
+        found
+    };
+    report.exit_code = exit.code();
+    if output.is_json() {
+        let Listing {
+            ignored,
+            ignored_count,
+            ..
+        } = &survey.listing;
+        output.json(&Document {
+            report: &report,
+            ignored,
+            ignored_count: *ignored_count,
+        });
+        return Ok(exit);
+    }
+    let rows: Vec<Vec<String>> = report.apps.iter().map(row).collect();
+    if rows.is_empty() {
+        output.line("no app has a marker");
+    } else {
+        output.table(&["APP", "DEPLOYED", "NEWEST", "ACTION", "WHY"], &rows);
+    }
+    if detail {
+        for (app, listing) in &survey.listing.apps {
+            markers(output, config, app, listing);
+        }
+    }
+    if survey.listing.ignored_count > 0 {
+        output.line(&format!(
+            "{} names are no app's or version's and are left alone:",
+            survey.listing.ignored_count
+        ));
+        survey
+            .listing
+            .ignored
+            .iter()
+            .for_each(|name| output.line(&format!("  {name}")));
+    }
+    Ok(exit)
+}
+
+fn row(app: &AppReport) -> Vec<String> {
+    let or_dash = |v: &Option<String>| v.clone().unwrap_or_else(|| "-".into());
+    vec![
+        app.app.clone(),
+        or_dash(&app.deployed),
+        or_dash(&app.newest),
+        word(app.action).into(),
+        app.reason.clone(),
+    ]
+}
+
+/// An action as `--output json` spells it.
+pub(super) const fn word(action: Action) -> &'static str {
+    match action {
+        Action::New => "new",
+        Action::Upgrade => "upgrade",
+        Action::Retry => "retry",
+        Action::Resume => "resume",
+        Action::Waiting => "waiting",
+        Action::GivenUp => "given-up",
+        Action::UpToDate => "up-to-date",
+        Action::Ahead => "ahead",
+        Action::Held => "held",
+        Action::Unreadable => "unreadable",
+        Action::Requested => "requested",
+    }
+}
+
+/// Every marker of one app, newest first: how its version is read, whether it is taken and why not.
+fn markers(output: &Output, config: &Config, app: &str, listing: &AppListing) {
+    let order = config.rules.order;
+    let mut versions: Vec<&String> = listing.all.iter().flatten().collect();
+    versions.sort_by(|a, b| order.key(b).cmp(&order.key(a)).then_with(|| b.cmp(a)));
+    let mut rows: Vec<Vec<String>> = versions
+        .into_iter()
+        .map(|v| {
+            let read = order.key(v).map_or_else(String::new, |k| k.to_string());
+            let taken = if listing.newest.as_ref() == Some(v) {
+                "taken: the newest"
+            } else {
+                "not taken: older, or equal to the newest"
+            };
+            vec![app.to_owned(), v.clone(), read, taken.to_owned()]
+        })
+        .collect();
+    rows.extend(listing.left_alone.iter().map(|(v, why)| {
+        vec![
+            app.to_owned(),
+            v.clone(),
+            String::new(),
+            format!("left alone: {why}"),
+        ]
+    }));
+    output.table(&["APP", "MARKER", "READ AS", "TAKEN"], &rows);
+}

@@ -1,0 +1,119 @@
+//! `status [APP]`: what the ledger holds.
+
+use serde_json::{Value, json};
+
+use super::deploy::describe;
+use crate::config::Config;
+use crate::error::Result;
+use crate::exit::Exit;
+use crate::ledger::{self, Access, LeaseInfo, Snapshot};
+use crate::output::{Output, time};
+use crate::pass::now_ms;
+
+/// Shows what is deployed, open, held and failing, and who holds the lease.
+pub fn run(config: &Config, output: &Output, app: Option<&str>) -> Result<Exit> {
+    let scope = config.scope()?;
+    let mut ledger = ledger::open(&config.dsn, Access::ReadOnly)?;
+    let mut snapshot = ledger.snapshot(scope)?;
+    let lease = ledger.lease_info(scope)?;
+    if let Some(app) = app {
+        snapshot.records.retain(|a, _| a == app);
+        snapshot.latest.retain(|a, _| a == app);
+        snapshot.holds.retain(|a, _| a == app);
+        snapshot.open.retain(|a| a.app == app);
+    }
+    if output.is_json() {
+        output.json(&document(&snapshot, lease.as_ref()));
+        return Ok(Exit::Success);
+    }
+    let names: std::collections::BTreeSet<&String> = snapshot
+        .records
+        .keys()
+        .chain(snapshot.latest.keys())
+        .chain(snapshot.holds.keys())
+        .collect();
+    let rows: Vec<Vec<String>> = names.iter().map(|app| row(&snapshot, app)).collect();
+    if rows.is_empty() {
+        output.line(&format!(
+            "the ledger holds nothing of {}",
+            app.map_or_else(|| scope.to_string(), |a| format!("{a} in {scope}"))
+        ));
+    } else {
+        output.table(
+            &["APP", "DEPLOYED", "LAST TRIED", "STATE", "WHEN", "NOTE"],
+            &rows,
+        );
+    }
+    match lease {
+        Some(info) if info.held => output.line(&format!(
+            "lease: held by {} since {}",
+            info.holder,
+            time::rfc3339(info.since)
+        )),
+        Some(info) if output.verbose() > 0 => {
+            output.line(&format!("lease: free; last held by {}", info.holder));
+        }
+        _ => {}
+    }
+    Ok(Exit::Success)
+}
+
+fn row(snapshot: &Snapshot, app: &str) -> Vec<String> {
+    let deployed = snapshot
+        .records
+        .get(app)
+        .and_then(|r| r.deployed.clone())
+        .unwrap_or_else(|| "-".into());
+    let (tried, state, when, message) = snapshot.latest.get(app).map_or_else(
+        || ("-".to_owned(), "-", "-".to_owned(), String::new()),
+        |a| {
+            (
+                a.version.clone(),
+                a.state.as_str(),
+                time::ago(a.updated_at, now_ms()),
+                a.message.clone(),
+            )
+        },
+    );
+    let note = match snapshot.holds.get(app) {
+        Some(hold) => format!("held {}: {}", describe(hold), hold.reason),
+        None if matches!(state, "succeeded" | "-") => String::new(),
+        None => message,
+    };
+    vec![
+        app.to_owned(),
+        deployed,
+        tried,
+        state.to_owned(),
+        when,
+        note,
+    ]
+}
+
+fn document(snapshot: &Snapshot, lease: Option<&LeaseInfo>) -> Value {
+    let apps: Vec<Value> = snapshot
+        .latest
+        .iter()
+        .map(|(app, latest)| {
+            json!({
+                "app": app,
+                "deployed": snapshot.records.get(app).and_then(|r| r.deployed.clone()),
+                "latest": super::history::attempt(latest),
+            })
+        })
+        .collect();
+    let holds: Vec<Value> = snapshot
+        .holds
+        .iter()
+        .map(|(app, h)| {
+            json!({"app": app, "reason": h.reason, "until": h.until.map(time::rfc3339), "newerThan": h.newer_than,
+                "placedBy": h.placed_by, "placedAt": time::rfc3339(h.placed_at)})
+        })
+        .collect();
+    json!({
+        "apps": apps,
+        "open": snapshot.open.iter().map(super::history::attempt).collect::<Vec<_>>(),
+        "holds": holds,
+        "lease": lease.map(|l| json!({"held": l.held, "holder": l.holder, "since": time::rfc3339(l.since), "token": l.token})),
+    })
+}

@@ -1,0 +1,184 @@
+//! What was meant: options, environment and secret files, checked once.
+
+mod dsn;
+mod from_cli;
+mod secrets;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::model::listing::AppFilter;
+use crate::model::name::Scope;
+use crate::model::version::Order;
+use crate::secret::Secret;
+
+/// How Artifactory is spoken to.
+#[derive(Clone, Debug)]
+pub struct ArtifactoryConfig {
+    /// The API base as given (`--art-endpoint`), normalised: no user, query, fragment or trailing
+    /// slash; ends in `/api`.
+    pub api: String,
+    /// The base of downloads: `api` without its trailing `/api`.
+    pub base: String,
+    /// The credentials.
+    pub credentials: Credentials,
+    /// `--art-deploy-repo`.
+    pub deploy_repo: String,
+    /// `--art-payload-repo`.
+    pub payload_repo: String,
+    /// `--listing`.
+    pub listing: ListingMode,
+    /// `--jobs`: parallel requests.
+    pub jobs: usize,
+}
+
+/// How we say who we are to Artifactory.
+#[derive(Clone, Debug)]
+pub enum Credentials {
+    /// Nobody.
+    Anonymous,
+    /// `--art-userid` and `--art-password`.
+    Basic(String, Secret),
+    /// `--art-token`: `Authorization: Bearer`.
+    Bearer(Secret),
+    /// `--art-api-key`: `X-JFrog-Art-Api`.
+    ApiKey(Secret),
+}
+
+/// `--listing`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum ListingMode {
+    /// AQL, and the folders where AQL can't be trusted.
+    #[default]
+    Auto,
+    /// AQL or nothing.
+    Aql,
+    /// Only the folders.
+    Folders,
+}
+
+/// How coreos-deploy is spoken to.
+#[derive(Clone, Debug)]
+pub struct DeployConfig {
+    /// `--deploy-url`, normalised: no trailing slash, no `/v1.0`.
+    pub url: String,
+    /// `--deploy-token`.
+    pub token: Option<Secret>,
+    /// `--deploy-timeout`.
+    pub timeout: Duration,
+    /// `--unknown-hold`; `None` is `never`.
+    pub unknown_hold: Option<Duration>,
+    /// `--skip-scope-check`.
+    pub skip_scope_check: bool,
+}
+
+/// What both HTTP clients share.
+#[derive(Clone, Debug)]
+pub struct HttpConfig {
+    /// `--connect-timeout`.
+    pub connect_timeout: Duration,
+    /// `--ca-file`: more certificates to trust, PEM.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Where the ledger is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Dsn {
+    /// An SQLite file.
+    Sqlite(PathBuf),
+}
+
+/// The rules of a pass.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// `--order`.
+    pub order: Order,
+    /// `--app`, `--exclude-app`.
+    pub filter: AppFilter,
+    /// `--max-deploys`; 0 is no limit.
+    pub max_deploys: usize,
+    /// `--max-attempts`.
+    pub max_attempts: u32,
+    /// `--retry-after`.
+    pub retry_after: Duration,
+    /// `--payload-wait`.
+    pub payload_wait: Duration,
+    /// `--max-duration`.
+    pub max_duration: Duration,
+    /// `--lock-wait`.
+    pub lock_wait: Duration,
+}
+
+/// How results are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutputConfig {
+    /// `--output json`.
+    pub json: bool,
+    /// `-q`.
+    pub quiet: bool,
+    /// `-v` counted; `-d` is 2.
+    pub verbose: u8,
+    /// `--color`.
+    pub color: ColorMode,
+}
+
+/// `--color`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum ColorMode {
+    /// Where a terminal takes it and `NO_COLOR` is not set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Everything that options, environment and secret files say. What a command does not need may be
+/// missing; the accessors say which option to give.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `--domain` and `--environment`, where the domain was given.
+    pub scope: Option<Scope>,
+    /// Where `--art-endpoint` and both repositories were given.
+    pub artifactory: Option<ArtifactoryConfig>,
+    /// Where `--deploy-url` was given.
+    pub deploy: Option<DeployConfig>,
+    /// Shared by both clients.
+    pub http: HttpConfig,
+    /// The ledger.
+    pub dsn: Dsn,
+    /// The rules.
+    pub rules: Rules,
+    /// How to show it.
+    pub output: OutputConfig,
+    /// Things to tell the user once, such as a secret on the command line.
+    pub warnings: Vec<String>,
+}
+
+impl Config {
+    /// The scope, for a command that needs one.
+    pub fn scope(&self) -> Result<&Scope> {
+        let missing = "this command needs --domain (CAM_DOMAIN)";
+        self.scope.as_ref().ok_or_else(|| Error::usage(missing))
+    }
+
+    /// How Artifactory is spoken to, for a command that needs it.
+    pub fn artifactory(&self) -> Result<&ArtifactoryConfig> {
+        let missing = "this command needs --art-endpoint (CAM_ART_ENDPOINT), \
+            --art-deploy-repo (CAM_ART_DEPLOY_REPO) and --art-payload-repo (CAM_ART_PAYLOAD_REPO)";
+        self.artifactory
+            .as_ref()
+            .ok_or_else(|| Error::usage(missing))
+    }
+
+    /// How coreos-deploy is spoken to, for a command that needs it.
+    pub fn deploy(&self) -> Result<&DeployConfig> {
+        let missing = "this command needs --deploy-url (CAM_DEPLOY_URL or COREOS_DEPLOY_URL)";
+        self.deploy.as_ref().ok_or_else(|| Error::usage(missing))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,176 @@
+//! Secrets: where each is looked for, and which of several counts.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::cli::variable;
+use crate::error::{Error, Result};
+use crate::secret::Secret;
+
+/// How variables are read; a parameter, so that tests need no environment of their own.
+pub(super) type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
+/// The most bytes of a file that holds a secret.
+const LIMIT: usize = 64 * 1024;
+
+/// A secret as the command line gives it.
+pub(super) struct Source<'a> {
+    /// The long name of its option.
+    pub(super) long: &'static str,
+    /// The option.
+    pub(super) option: Option<&'a Secret>,
+    /// The option's `-file` form.
+    pub(super) file: Option<&'a Path>,
+    /// Another program's variable, as good as our own.
+    pub(super) foreign: Option<&'static str>,
+    /// Whether to warn of it on the command line.
+    pub(super) warn: bool,
+}
+
+/// A secret and where it was found.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// The secret.
+    pub(super) secret: Secret,
+    /// The option, variable or file that holds it, to name in an error.
+    pub(super) place: String,
+}
+
+impl Source<'_> {
+    /// Looks for the secret: option, its file, variable, the file it names, `$CREDENTIALS_DIRECTORY`.
+    ///
+    /// Errors (exit 2): two forms on the command line, two in the environment, a value that is
+    /// empty or can't be sent, a file that can't be read.
+    pub(super) fn find(&self, env: Env, warnings: &mut Vec<String>) -> Result<Option<Found>> {
+        let (option, variable) = (format!("--{}", self.long), variable(self.long));
+        let (option_file, variable_file) = (format!("{option}-file"), format!("{variable}_FILE"));
+        let from_variable = self.variable(&variable, env)?;
+        let from_variable_file = env(&variable_file);
+        if self.option.is_some() && self.file.is_some() {
+            return Err(two_forms(&option, &option_file));
+        }
+        if let (Some(found), Some(_)) = (&from_variable, &from_variable_file) {
+            return Err(two_forms(&found.place, &variable_file));
+        }
+        if let Some(secret) = self.option {
+            if self.warn {
+                warnings.push(format!(
+                    "{option} stands on the command line, where ps shows it to everybody: \
+                     use {option_file} or {variable_file}"
+                ));
+            }
+            return found(secret.expose().to_string(), option).map(Some);
+        }
+        if let Some(path) = self.file {
+            return read(path, &option_file, Some(warnings)).map(Some);
+        }
+        if let Some(Found { secret, place }) = from_variable {
+            return found(secret.expose().to_string(), place).map(Some);
+        }
+        if let Some(path) = from_variable_file {
+            return read(Path::new(&path), &variable_file, Some(warnings)).map(Some);
+        }
+        self.credential(env)
+    }
+
+    /// The variable: ours, or another program's where that does not say something else.
+    fn variable(&self, ours: &str, env: Env) -> Result<Option<Found>> {
+        let get = |name: &str| -> Result<Option<Found>> {
+            let Some(value) = env(name) else {
+                return Ok(None);
+            };
+            let secret = value
+                .into_string()
+                .map_err(|_| unusable(name, "it is not UTF-8"))?;
+            Ok(Some(Found {
+                secret: Secret::new(secret),
+                place: name.to_string(),
+            }))
+        };
+        let own = get(ours)?;
+        let foreign = match self.foreign {
+            Some(name) => get(name)?.filter(|f| !f.secret.expose().is_empty()),
+            None => None,
+        };
+        match (own, foreign) {
+            (Some(own), Some(foreign)) if own.secret.expose() != foreign.secret.expose() => {
+                let message = format!("{} and {} differ", own.place, foreign.place);
+                Err(Error::usage(message).hint("set one of them"))
+            }
+            (own, foreign) => Ok(own.or(foreign)),
+        }
+    }
+
+    /// The file that systemd (`LoadCredential=`) puts in `$CREDENTIALS_DIRECTORY`.
+    fn credential(&self, env: Env) -> Result<Option<Found>> {
+        let Some(directory) = env("CREDENTIALS_DIRECTORY").filter(|d| !d.is_empty()) else {
+            return Ok(None);
+        };
+        let path = PathBuf::from(directory).join(self.long);
+        // What can't be looked at is no absent file: reading it says why.
+        if path.try_exists().is_ok_and(|exists| !exists) {
+            return Ok(None);
+        }
+        read(&path, "CREDENTIALS_DIRECTORY", None).map(Some)
+    }
+}
+
+fn two_forms(one: &str, other: &str) -> Error {
+    Error::usage(format!("{one} and {other} exclude each other")).hint("give one of them")
+}
+
+fn unusable(place: &str, why: &str) -> Error {
+    Error::usage(format!("the value of {place} cannot be used")).because(why)
+}
+
+/// Accepts a value that can be sent in a header.
+fn found(value: String, place: String) -> Result<Found> {
+    if value.is_empty() {
+        return Err(unusable(&place, "it is empty"));
+    }
+    if value.chars().any(char::is_control) {
+        return Err(unusable(
+            &place,
+            "it holds a line break or another control character",
+        ));
+    }
+    Ok(Found {
+        secret: Secret::new(value),
+        place,
+    })
+}
+
+/// Reads a file that holds a secret, without one newline at its end. With `warnings`, one is given
+/// for a file that others than its owner may read.
+fn read(path: &Path, place: &str, warnings: Option<&mut Vec<String>>) -> Result<Found> {
+    let shown = format!("{place} {}", path.display());
+    let failed = |e: std::io::Error| Error::usage(format!("{shown} cannot be read")).because_of(&e);
+    let file = File::open(path).map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    let mode = metadata.permissions().mode();
+    if let Some(warnings) = warnings
+        && metadata.is_file()
+        && mode & 0o044 != 0
+    {
+        warnings.push(crate::text::printable(&format!(
+            "{shown} may be read by others than its owner: chmod 600 it"
+        )));
+    }
+    let mut bytes = Vec::new();
+    let limit = LIMIT as u64 + 1;
+    file.take(limit).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() > LIMIT {
+        return Err(unusable(&shown, "the file is larger than 64 KiB"));
+    }
+    let mut value = String::from_utf8(bytes).map_err(|_| unusable(&shown, "it is not UTF-8"))?;
+    if value.ends_with('\n') {
+        value.pop();
+        if value.ends_with('\r') {
+            value.pop();
+        }
+    }
+    found(value, shown)
+}

@@ -1,0 +1,84 @@
+//! The error that stops a command, or that befalls one app.
+
+use crate::exit::Exit;
+use crate::text::printable;
+
+/// What failed, on what, why, and what to do about it.
+///
+/// Every part passes through [`printable`] on its way in: text of a peer is never printed raw.
+/// Secrets must not be put in; nothing here could take them out again.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    /// The code that a command stopped by this error exits with.
+    pub exit: Exit,
+    /// One line: what failed and on what.
+    pub message: String,
+    /// One line a cause, outermost first.
+    pub causes: Vec<String>,
+    /// What to do, where there is something to do.
+    pub hint: Option<String>,
+}
+
+/// The result of everything that can stop a command.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// An error of the given kind.
+    pub fn new(exit: Exit, message: impl AsRef<str>) -> Self {
+        Self {
+            exit,
+            message: printable(message.as_ref()),
+            causes: Vec::new(),
+            hint: None,
+        }
+    }
+
+    /// Usage or configuration (exit 2).
+    pub fn usage(message: impl AsRef<str>) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
+    /// Artifactory, the ledger or coreos-deploy cannot be used (exit 69).
+    pub fn unavailable(message: impl AsRef<str>) -> Self {
+        Self::new(Exit::Unavailable, message)
+    }
+
+    /// Adds a cause.
+    #[must_use]
+    pub fn because(mut self, cause: impl AsRef<str>) -> Self {
+        self.causes.push(printable(cause.as_ref()));
+        self
+    }
+
+    /// Adds an error and all that caused it.
+    #[must_use]
+    pub fn because_of(mut self, cause: &dyn std::error::Error) -> Self {
+        let mut next = Some(cause);
+        while let Some(error) = next {
+            let text = printable(&error.to_string());
+            if self.causes.last() != Some(&text) {
+                self.causes.push(text);
+            }
+            next = error.source();
+        }
+        self
+    }
+
+    /// Sets the hint.
+    #[must_use]
+    pub fn hint(mut self, hint: impl AsRef<str>) -> Self {
+        self.hint = Some(printable(hint.as_ref()));
+        self
+    }
+
+    /// The message and its causes on one line, for a report.
+    pub fn one_line(&self) -> String {
+        let mut line = self.message.clone();
+        for cause in &self.causes {
+            line.push_str(": ");
+            line.push_str(cause);
+        }
+        line
+    }
+}

@@ -1,0 +1,241 @@
+//! The ledger: what is deployed, what was tried, what is held.
+//!
+//! [`Ledger`] is the one interface that every database implements; `contract` is the test suite
+//! that every implementation passes.
+
+#[cfg(test)]
+mod contract;
+pub mod sqlite;
+mod takeover;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::config::Dsn;
+use crate::error::Result;
+use crate::model::attempt::{Move, State};
+use crate::model::name::Scope;
+use crate::model::plan::{AppRecord, Hold};
+use crate::model::report::Report;
+use crate::model::version::Order;
+
+/// What a command does with the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing is changed. A missing database is an empty ledger; an older schema is an error
+    /// (exit 2) whose hint is to run a command that writes.
+    ReadOnly,
+    /// The database is created where it is missing, and its schema brought up to date.
+    Write,
+}
+
+/// Opens a ledger. A schema newer than this program is refused (exit 2) either way.
+pub fn open(dsn: &Dsn, access: Access) -> Result<Box<dyn Ledger>> {
+    match dsn {
+        Dsn::Sqlite(path) => Ok(Box::new(sqlite::open(path, access)?)),
+    }
+}
+
+/// Whether a hold stands in the way of a pass that is about to deploy `version` at `now`
+/// (milliseconds since 1970 UTC). Versions are compared in the natural order.
+pub fn hold_stops(hold: &Hold, version: &str, now: i64) -> bool {
+    let is_over = hold.until.is_some_and(|until| until <= now);
+    let is_passed = hold
+        .newer_than
+        .as_deref()
+        .is_some_and(|held| Order::Natural.key(version) > Order::Natural.key(held));
+    !is_over && !is_passed
+}
+
+/// One attempt, as the ledger keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// UUID, made by us.
+    pub id: String,
+    /// The app's folder.
+    pub app: String,
+    /// The version.
+    pub version: String,
+    /// The service name that was sent to the cluster (metadata `name`); empty where it was never known.
+    pub service_name: String,
+    /// Units asked for; 0 where it was never known.
+    pub num_instances: u32,
+    /// The state.
+    pub state: State,
+    /// coreos-deploy's id.
+    pub deploy_id: Option<String>,
+    /// SHA-256 of the payload, lower-case hex.
+    pub payload_sha256: Option<String>,
+    /// SHA-256 of the rendered template, lower-case hex.
+    pub template_sha256: Option<String>,
+    /// Suffixes of this name and version that stood in the cluster before the POST; `None` where
+    /// the cluster could not be read.
+    pub suffixes_before: Option<Vec<String>>,
+    /// Whether a failure of this attempt counts against `--max-attempts`.
+    pub counts: bool,
+    /// The command that made it: run, deploy, rollback, baseline, takeover.
+    pub command: String,
+    /// Fencing token of the lease it was made under.
+    pub token: i64,
+    /// Milliseconds since 1970 UTC: when the intent was committed.
+    pub created_at: i64,
+    /// Milliseconds since 1970 UTC: the last move.
+    pub updated_at: i64,
+    /// Why it is in this state.
+    pub message: String,
+}
+
+/// One row of the append-only history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttemptEvent {
+    /// The state it moved to.
+    pub state: State,
+    /// Milliseconds since 1970 UTC.
+    pub at: i64,
+    /// Why.
+    pub message: String,
+    /// Fencing token of the lease that the move was made under.
+    pub token: i64,
+}
+
+/// All that a pass or a read-only command needs to know, in a constant number of statements.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// By app; rows of the original's table that no attempt accounts for are read as the
+    /// attempts that [`Ledger::take_over`] makes of them.
+    pub records: BTreeMap<String, AppRecord>,
+    /// The latest attempt of each app.
+    pub latest: BTreeMap<String, Attempt>,
+    /// Open attempts, oldest first.
+    pub open: Vec<Attempt>,
+    /// Holds in force or ended by themselves, by app.
+    pub holds: BTreeMap<String, Hold>,
+    /// The report of the last finished `run` of the scope.
+    pub last_run: Option<Report>,
+    /// Bad payloads as of the last pass: app -> (version, checksum, error).
+    pub bad_payloads: BTreeMap<String, BadPayload>,
+    /// Since when every pass has found coreos-deploy busy, milliseconds since 1970 UTC.
+    pub busy_since: Option<i64>,
+}
+
+/// A payload that was downloaded and refused: it isn't downloaded again until it changes.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct BadPayload {
+    /// The version.
+    pub version: String,
+    /// Its checksum, as Artifactory gives it.
+    pub checksum: String,
+    /// What is wrong with it.
+    pub error: String,
+}
+
+/// What an intent is made of.
+#[derive(Clone, Debug)]
+pub struct Intent {
+    /// The attempt, in state [`State::Submitting`]; its times and token are set by the ledger.
+    pub attempt: Attempt,
+    /// Commit only if no hold is on the app at this moment (a pass); an operator's `deploy` ignores holds.
+    pub respect_holds: bool,
+    /// A hold to put in the same transaction.
+    pub place_hold: Option<Hold>,
+}
+
+/// Why an intent was not committed. Nothing was changed and nothing may be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Intended {
+    /// Committed: the POST may be sent.
+    Committed,
+    /// A hold was put meanwhile.
+    Held(Hold),
+    /// Another attempt of the scope is open.
+    OpenAttempt(String),
+    /// The lease was lost.
+    LeaseLost,
+}
+
+/// A finished pass, to be kept.
+#[derive(Clone, Debug)]
+pub struct PassRecord {
+    /// Its report.
+    pub report: Report,
+    /// Bad payloads known at its end.
+    pub bad_payloads: BTreeMap<String, BadPayload>,
+    /// Whether coreos-deploy was busy: `Some(true)` connected but silent, `Some(false)` it
+    /// answered, `None` it was not asked.
+    pub busy: Option<bool>,
+}
+
+/// Who holds the lease of a scope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeaseInfo {
+    /// Host, pid and program version.
+    pub holder: String,
+    /// Milliseconds since 1970 UTC.
+    pub since: i64,
+    /// The fencing token.
+    pub token: i64,
+    /// Whether it is held at this moment.
+    pub held: bool,
+}
+
+/// A lease that is held; dropping it releases it.
+pub trait Lease: Send {
+    /// The fencing token: +1 at every acquisition.
+    fn token(&self) -> i64;
+    /// Whether the lease is still ours; asked before every effect.
+    fn is_held(&self) -> bool;
+}
+
+/// The ledger of one database. Every method is atomic. Errors are exit 69 (the database cannot be
+/// used) or 2 (a schema that this program cannot work with, a path that cannot be one); nobody
+/// above retries, the implementation waits for locks by itself (at most 10 s).
+pub trait Ledger: Send {
+    /// Takes the lease of the scope, waiting at most `wait`. `None`: somebody else holds it.
+    fn acquire(&mut self, scope: &Scope, wait: Duration) -> Result<Option<Box<dyn Lease>>>;
+
+    /// Who holds the lease, or last held it.
+    fn lease_info(&mut self, scope: &Scope) -> Result<Option<LeaseInfo>>;
+
+    /// Reads everything a plan needs. Changes nothing.
+    fn snapshot(&mut self, scope: &Scope) -> Result<Snapshot>;
+
+    /// Makes attempts of the rows of the original's table that no attempt accounts for: status 2
+    /// is a baseline, 1 with an id is submitted, 1 without an id and 3 are one failed attempt;
+    /// a row with version "" is nothing. May be called any number of times.
+    fn take_over(&mut self, scope: &Scope, token: i64) -> Result<()>;
+
+    /// Commits an intent: the attempt, its first event, the original's row, the hold. Durable when
+    /// it returns [`Intended::Committed`].
+    fn intend(&mut self, scope: &Scope, intent: &Intent, lease: &dyn Lease) -> Result<Intended>;
+
+    /// Moves an attempt out of `from`, adds the event and updates the original's row. Returns
+    /// false, having changed nothing, where it was no longer in `from`. Needs no lease: the
+    /// attempt's id and state are the guard. `counts` replaces [`Attempt::counts`].
+    fn advance(
+        &mut self,
+        attempt: &str,
+        from: State,
+        step: &Move,
+        counts: bool,
+        token: i64,
+    ) -> Result<bool>;
+
+    /// Records a version as deployed without deploying it (state [`State::Baseline`] or
+    /// [`State::Observed`], as the attempt says).
+    fn record_deployed(&mut self, scope: &Scope, attempt: &Attempt, token: i64) -> Result<()>;
+
+    /// Puts a hold, in place of an earlier one.
+    fn hold(&mut self, scope: &Scope, app: &str, hold: &Hold) -> Result<()>;
+
+    /// Lifts a hold. Returns false where there was none.
+    fn release(&mut self, scope: &Scope, app: &str) -> Result<bool>;
+
+    /// Attempts, newest first, at most `limit`; of one app, or of all.
+    fn history(&mut self, scope: &Scope, app: Option<&str>, limit: u32) -> Result<Vec<Attempt>>;
+
+    /// The events of one attempt, oldest first.
+    fn events(&mut self, attempt: &str) -> Result<Vec<AttemptEvent>>;
+
+    /// Keeps the report of a pass; the last 200 of a scope are kept.
+    fn finish_pass(&mut self, scope: &Scope, pass: &PassRecord) -> Result<()>;
+}

@@ -1,0 +1,220 @@
+//! The lease: a kernel lock on a file beside the database, and a fencing token inside it.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+
+use super::failure;
+use crate::error::{Error, Result};
+use crate::ledger::{Lease, LeaseInfo, takeover};
+use crate::model::name::Scope;
+
+/// How long to wait between two tries.
+const POLL: Duration = Duration::from_millis(100);
+/// How long a lock may be in the way that only [`info`] takes, for an instant, to look.
+const GRACE: Duration = Duration::from_millis(50);
+/// How long the release in `drop` may wait for the database.
+const RELEASE_WAIT: Duration = Duration::from_secs(1);
+
+/// A held lease. The kernel frees the lock when the process dies, however it dies, and keeps it
+/// while the process is stopped: no time-out is involved.
+pub struct SqliteLease {
+    conn: Connection,
+    lock: File,
+    path: PathBuf,
+    scope: Scope,
+    token: i64,
+}
+
+impl Lease for SqliteLease {
+    fn token(&self) -> i64 {
+        self.token
+    }
+
+    /// False as soon as somebody put another file in place of the lock file.
+    fn is_held(&self) -> bool {
+        is_same_file(&self.lock, &self.path).unwrap_or(false)
+    }
+}
+
+impl Drop for SqliteLease {
+    fn drop(&mut self) {
+        // Only for people who look: what excludes others is the lock, and it goes with the file.
+        let _ = self.conn.busy_timeout(RELEASE_WAIT);
+        let _ = self.conn.execute(
+            "UPDATE artifactory_lease SET held = 0
+             WHERE domain = ?1 AND environment = ?2 AND token = ?3",
+            params![self.scope.domain, self.scope.environment, self.token],
+        );
+    }
+}
+
+/// Takes the lease; `conn` is a connection of its own to the database at `db`.
+pub fn acquire(
+    mut conn: Connection,
+    db: &Path,
+    scope: &Scope,
+    wait: Duration,
+) -> Result<Option<Box<dyn Lease>>> {
+    let path = lock_path(db, scope);
+    let start = Instant::now();
+    let lock = loop {
+        let broken = |e: &io::Error| {
+            Error::unavailable(format!("cannot lock {}", path.display())).because_of(e)
+        };
+        if let Some(lock) = try_lock(&path).map_err(|e| broken(&e))? {
+            break lock;
+        }
+        let left = wait.max(GRACE).saturating_sub(start.elapsed());
+        if left.is_zero() {
+            return Ok(None);
+        }
+        std::thread::sleep(left.min(if wait < POLL { GRACE / 5 } else { POLL }));
+    };
+    let token = next_token(&mut conn, scope).map_err(|e| failure(db, &e))?;
+    Ok(Some(Box::new(SqliteLease {
+        conn,
+        lock,
+        path,
+        scope: scope.clone(),
+        token,
+    })))
+}
+
+fn next_token(conn: &mut Connection, scope: &Scope) -> rusqlite::Result<i64> {
+    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    tx.execute(
+        "INSERT INTO artifactory_lease (domain, environment, token, holder, since, held)
+         VALUES (?1, ?2, 0, '', 0, 0) ON CONFLICT (domain, environment) DO NOTHING",
+        params![scope.domain, scope.environment],
+    )?;
+    let token = tx.query_row(
+        "UPDATE artifactory_lease SET token = token + 1, holder = ?3, since = ?4, held = 1
+         WHERE domain = ?1 AND environment = ?2 RETURNING token",
+        params![scope.domain, scope.environment, holder(), takeover::now()],
+        |row| row.get(0),
+    )?;
+    tx.commit()?;
+    Ok(token)
+}
+
+/// Who holds the lease, or held it last.
+pub fn info(conn: &Connection, db: &Path, scope: &Scope) -> Result<Option<LeaseInfo>> {
+    let row = conn
+        .query_row(
+            "SELECT holder, since, token, held FROM artifactory_lease
+             WHERE domain = ?1 AND environment = ?2",
+            params![scope.domain, scope.environment],
+            |row| {
+                Ok(LeaseInfo {
+                    holder: row.get(0)?,
+                    since: row.get(1)?,
+                    token: row.get(2)?,
+                    held: row.get(3)?,
+                })
+            },
+        )
+        .optional()
+        .map_err(|e| failure(db, &e))?;
+    Ok(row.map(|mut info| {
+        info.held = info.held && is_locked(&lock_path(db, scope));
+        info
+    }))
+}
+
+fn is_locked(path: &Path) -> bool {
+    // Closing the file at the end of this function gives a shared lock back.
+    OpenOptions::new()
+        .read(true)
+        .open(path)
+        .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+}
+
+fn try_lock(path: &Path) -> io::Result<Option<File>> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600);
+    let file = match options.create_new(true).open(path) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+            if !path.symlink_metadata()?.is_file() {
+                return Err(io::Error::other("not a regular file"));
+            }
+            options.create_new(false).open(path)?
+        }
+        other => other?,
+    };
+    match file.try_lock() {
+        // A file that was replaced meanwhile excludes nobody: look again.
+        Ok(()) => Ok(is_same_file(&file, path)?.then_some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(e)) => Err(e),
+    }
+}
+
+fn is_same_file(file: &File, path: &Path) -> io::Result<bool> {
+    let (ours, theirs) = (file.metadata()?, path.symlink_metadata()?);
+    Ok((ours.dev(), ours.ino()) == (theirs.dev(), theirs.ino()))
+}
+
+/// `<database>.<domain>.<environment>.lock`. Dots of the environment are encoded, so that no two
+/// scopes share a file.
+fn lock_path(db: &Path, scope: &Scope) -> PathBuf {
+    let mut name = db.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(
+        ".{}.{}.lock",
+        encoded(&scope.domain, b"._-"),
+        encoded(&scope.environment, b"_-")
+    ));
+    db.with_file_name(name)
+}
+
+fn encoded(text: &str, kept: &[u8]) -> String {
+    text.bytes()
+        .map(|b| {
+            if b.is_ascii_alphanumeric() || kept.contains(&b) {
+                char::from(b).to_string()
+            } else {
+                format!("%{b:02X}")
+            }
+        })
+        .collect()
+}
+
+fn holder() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .ok()
+        .or_else(|| std::env::var("HOSTNAME").ok())
+        .unwrap_or_else(|| "unknown host".to_owned());
+    format!(
+        "{} pid {} {} {}",
+        host.trim(),
+        std::process::id(),
+        env!("CARGO_PKG_NAME"),
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes_never_share_a_lock_file() {
+        let path = |domain: &str, environment: &str| {
+            let scope = Scope {
+                domain: domain.to_owned(),
+                environment: environment.to_owned(),
+            };
+            lock_path(Path::new("/x/l.db"), &scope)
+        };
+        assert_eq!(
+            path("example.com", "qa"),
+            Path::new("/x/l.db.example.com.qa.lock")
+        );
+        assert_ne!(path("a.b", "c"), path("a", "b.c"));
+        assert_eq!(path("../a", "%"), Path::new("/x/l.db...%2Fa.%25.lock"));
+    }
+}

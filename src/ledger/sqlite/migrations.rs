@@ -1,0 +1,89 @@
+//! The migrations of `db/sqlite/`, and the one place that applies them.
+
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+
+use crate::ledger::takeover;
+
+/// Number and text; append only.
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (
+        1,
+        "0001_original",
+        include_str!("../../../db/sqlite/0001_original.sql"),
+    ),
+    (
+        2,
+        "0002_ledger",
+        include_str!("../../../db/sqlite/0002_ledger.sql"),
+    ),
+];
+
+const TABLE: &str = "CREATE TABLE IF NOT EXISTS artifactory_migrations (
+    number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at INTEGER NOT NULL) STRICT";
+
+/// How a schema stands to this program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Schema {
+    /// Migrations are missing (all of them, in a database that has none of our tables).
+    Older,
+    /// The program's own.
+    Current,
+    /// Made by a newer program: its last migration.
+    Newer(i64),
+}
+
+/// The schema of a database.
+pub fn schema(conn: &Connection) -> rusqlite::Result<Schema> {
+    let table: Option<i64> = conn
+        .query_row(
+            "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'artifactory_migrations'",
+            [],
+            |row| row.get(0),
+        )
+        .optional()?;
+    if table.is_none() {
+        return Ok(Schema::Older);
+    }
+    let (last, count): (i64, i64) = conn.query_row(
+        "SELECT COALESCE(MAX(number), 0), COUNT(*) FROM artifactory_migrations",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
+    let ours = MIGRATIONS.iter().map(|m| m.0).max().unwrap_or(0);
+    Ok(if last > ours {
+        Schema::Newer(last)
+    } else if last == ours && count >= ours {
+        Schema::Current
+    } else {
+        Schema::Older
+    })
+}
+
+/// Applies what is missing, in one transaction: of several processes one does it, the others wait
+/// and find it done. A schema from the future is left alone, and so is told by the result.
+pub fn migrate(conn: &mut Connection) -> rusqlite::Result<Schema> {
+    let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found = schema(&tx)?;
+    if found != Schema::Older {
+        return Ok(found);
+    }
+    tx.execute_batch(TABLE)?;
+    for (number, name, sql) in MIGRATIONS {
+        let done: Option<i64> = tx
+            .query_row(
+                "SELECT number FROM artifactory_migrations WHERE number = ?1",
+                [number],
+                |row| row.get(0),
+            )
+            .optional()?;
+        if done.is_none() {
+            tx.execute_batch(sql)?;
+            tx.execute(
+                "INSERT INTO artifactory_migrations (number, name, applied_at) VALUES (?1, ?2, ?3)",
+                params![number, name, takeover::now()],
+            )?;
+        }
+    }
+    tx.commit()?;
+    Ok(Schema::Current)
+}

@@ -1,0 +1,300 @@
+//! The ledger on `SQLite`.
+
+mod lease;
+mod migrations;
+mod read;
+#[cfg(test)]
+mod tests;
+mod write;
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use self::migrations::Schema;
+use super::{
+    Access, Attempt, AttemptEvent, Intended, Intent, Lease, LeaseInfo, Ledger, PassRecord, Snapshot,
+};
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+use crate::model::attempt::{Move, State};
+use crate::model::name::Scope;
+use crate::model::plan::Hold;
+
+/// How long a statement waits for another process.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A ledger in an `SQLite` file.
+pub struct SqliteLedger {
+    conn: Connection,
+    path: PathBuf,
+    access: Access,
+}
+
+/// Opens the ledger in the file at `path`.
+pub fn open(path: &Path, access: Access) -> Result<SqliteLedger> {
+    if path == Path::new(":memory:") && access == Access::Write {
+        return Err(Error::usage("the ledger cannot be in memory")
+            .hint("name a file: what was deployed must be known to the next pass"));
+    }
+    let ledger = |conn, path| SqliteLedger { conn, path, access };
+    let Some(path) = prepare_file(path, access)? else {
+        let conn = empty().map_err(|e| failure(path, &e))?;
+        return Ok(ledger(conn, path.to_owned()));
+    };
+    let mut conn = connect(&path, access).map_err(|e| failure(&path, &e))?;
+    let mut schema = migrations::schema(&conn).map_err(|e| failure(&path, &e))?;
+    if schema == Schema::Older && access == Access::Write {
+        schema = migrations::migrate(&mut conn).map_err(|e| failure(&path, &e))?;
+    }
+    let shown = path.display();
+    match schema {
+        Schema::Current => Ok(ledger(conn, path)),
+        Schema::Older => Err(Error::usage(format!(
+            "the ledger {shown} has an older schema than this program"
+        ))
+        .hint(
+            "run any command that writes, such as run, hold or baseline: it brings it up to date",
+        )),
+        Schema::Newer(number) => Err(Error::usage(format!(
+            "the ledger {shown} was written by a newer program (migration {number})"
+        ))
+        .hint("use that program, or a newer one")),
+    }
+}
+
+/// The absolute path of the database file, created where it may be; `None` is an empty ledger.
+fn prepare_file(path: &Path, access: Access) -> Result<Option<PathBuf>> {
+    let refused =
+        |why: &str| Error::usage(format!("{} cannot be a ledger", path.display())).because(why);
+    let broken = |e: &io::Error| {
+        Error::unavailable(format!("cannot use the ledger {}", path.display())).because_of(e)
+    };
+    let Some(name) = path.file_name() else {
+        return Err(refused("it names no file"));
+    };
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    if access == Access::Write {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)
+            .map_err(|e| broken(&e))?;
+    }
+    let directory = match directory.canonicalize() {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other.map_err(|e| broken(&e))?,
+    };
+    // Absolute: SQLite takes a name that begins with `file:` for a URI.
+    let full = directory.join(name);
+    match full.symlink_metadata() {
+        // Two names of one database would be two leases.
+        Ok(found) if found.is_symlink() => {
+            return Err(refused("it is a symbolic link").hint("name the file that it leads to"));
+        }
+        Ok(found) if !found.is_file() => return Err(refused("it is not a regular file")),
+        Ok(_) => {}
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(broken(&e)),
+        Err(_) if access == Access::ReadOnly => return Ok(None),
+        Err(_) => create(&full).map_err(|e| broken(&e))?,
+    }
+    if access == Access::Write {
+        let mode = directory
+            .metadata()
+            .map_err(|e| broken(&e))?
+            .permissions()
+            .mode();
+        if mode & 0o1002 == 0o002 {
+            return Err(refused("everybody may replace files in its directory")
+                .hint(format!("chmod o-w {}", directory.display())));
+        }
+    }
+    Ok(Some(full))
+}
+
+/// Creates the file for its owner only; `SQLite` gives its `-wal` and `-shm` the same mode.
+fn create(path: &Path) -> io::Result<()> {
+    let created = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    match created {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e),
+        _ => Ok(()),
+    }
+}
+
+fn empty() -> rusqlite::Result<Connection> {
+    let mut conn = Connection::open_in_memory()?;
+    configure(&conn)?;
+    migrations::migrate(&mut conn)?;
+    Ok(conn)
+}
+
+fn connect(path: &Path, access: Access) -> rusqlite::Result<Connection> {
+    let mode = match access {
+        Access::ReadOnly => OpenFlags::SQLITE_OPEN_READ_ONLY,
+        Access::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
+    };
+    let flags = mode | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let conn = Connection::open_with_flags(path, flags)?;
+    configure(&conn)?;
+    if access == Access::Write {
+        use_wal(&conn)?;
+    }
+    Ok(conn)
+}
+
+fn configure(conn: &Connection) -> rusqlite::Result<()> {
+    conn.busy_timeout(BUSY_TIMEOUT)?;
+    conn.pragma_update(None, "foreign_keys", true)?;
+    conn.pragma_update(None, "recursive_triggers", true)?;
+    conn.pragma_update(None, "trusted_schema", false)?;
+    // A committed intent must survive a power loss: the POST may be out.
+    conn.pragma_update(None, "synchronous", "FULL")
+}
+
+/// The switch to WAL doesn't always wait for other connections by itself.
+fn use_wal(conn: &Connection) -> rusqlite::Result<()> {
+    let start = Instant::now();
+    loop {
+        let set = conn.query_row("PRAGMA journal_mode = WAL", [], |row| {
+            row.get::<_, String>(0)
+        });
+        match set {
+            Err(e) if is_busy(&e) && start.elapsed() < BUSY_TIMEOUT => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            other => return other.map(|_| ()),
+        }
+    }
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+    )
+}
+
+/// What a failure of `SQLite` means to a person.
+fn failure(path: &Path, error: &rusqlite::Error) -> Error {
+    let (exit, what, hint) = match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase) => (
+            Exit::Usage,
+            "is not an SQLite database",
+            Some("name another file; this one was left as it is"),
+        ),
+        Some(ErrorCode::DatabaseCorrupt) => (
+            Exit::Unavailable,
+            "is damaged",
+            Some("restore a backup; the file was left as it is"),
+        ),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            (Exit::Unavailable, "is kept locked by another process", None)
+        }
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => (
+            Exit::Unavailable,
+            "cannot be opened or written",
+            Some("the file and its directory must be writable for the user of this program"),
+        ),
+        Some(ErrorCode::DiskFull) => (Exit::Unavailable, "has no room on its disk", None),
+        _ => (Exit::Unavailable, "cannot be used", None),
+    };
+    let error = Error::new(exit, format!("the ledger {} {what}", path.display())).because_of(error);
+    match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}
+
+impl SqliteLedger {
+    fn run<T>(&mut self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T> {
+        work(&mut self.conn).map_err(|e| failure(&self.path, &e))
+    }
+}
+
+impl Ledger for SqliteLedger {
+    fn acquire(&mut self, scope: &Scope, wait: Duration) -> Result<Option<Box<dyn Lease>>> {
+        if self.access == Access::ReadOnly {
+            return Err(Error::unavailable("the ledger was opened for reading only"));
+        }
+        let conn = connect(&self.path, Access::Write).map_err(|e| failure(&self.path, &e))?;
+        lease::acquire(conn, &self.path, scope, wait)
+    }
+
+    fn lease_info(&mut self, scope: &Scope) -> Result<Option<LeaseInfo>> {
+        lease::info(&self.conn, &self.path, scope)
+    }
+
+    fn snapshot(&mut self, scope: &Scope) -> Result<Snapshot> {
+        self.run(|conn| read::snapshot(conn, scope))
+    }
+
+    fn take_over(&mut self, scope: &Scope, token: i64) -> Result<()> {
+        self.run(|conn| write::take_over(conn, scope, token))
+    }
+
+    fn intend(&mut self, scope: &Scope, intent: &Intent, lease: &dyn Lease) -> Result<Intended> {
+        if !lease.is_held() {
+            return Ok(Intended::LeaseLost);
+        }
+        self.run(|conn| write::intend(conn, scope, intent, lease.token()))
+    }
+
+    fn advance(
+        &mut self,
+        attempt: &str,
+        from: State,
+        step: &Move,
+        counts: bool,
+        token: i64,
+    ) -> Result<bool> {
+        if !from.may_become(step.to) {
+            let (from, to) = (from.as_str(), step.to.as_str());
+            return Err(Error::unavailable(format!(
+                "attempt {attempt} cannot move from {from} to {to}"
+            )));
+        }
+        self.run(|conn| write::advance(conn, attempt, from, step, counts, token))
+    }
+
+    fn record_deployed(&mut self, scope: &Scope, attempt: &Attempt, token: i64) -> Result<()> {
+        if !attempt.state.is_deployed() {
+            let state = attempt.state.as_str();
+            return Err(Error::unavailable(format!(
+                "attempt {} cannot be recorded as deployed: it is {state}",
+                attempt.id
+            )));
+        }
+        self.run(|conn| write::record_deployed(conn, scope, attempt, token))
+    }
+
+    fn hold(&mut self, scope: &Scope, app: &str, hold: &Hold) -> Result<()> {
+        self.run(|conn| write::put_hold(conn, scope, app, hold))
+    }
+
+    fn release(&mut self, scope: &Scope, app: &str) -> Result<bool> {
+        self.run(|conn| write::lift_hold(conn, scope, app))
+    }
+
+    fn history(&mut self, scope: &Scope, app: Option<&str>, limit: u32) -> Result<Vec<Attempt>> {
+        self.run(|conn| read::history(conn, scope, app, limit))
+    }
+
+    fn events(&mut self, attempt: &str) -> Result<Vec<AttemptEvent>> {
+        self.run(|conn| read::events(conn, attempt))
+    }
+
+    fn finish_pass(&mut self, scope: &Scope, pass: &PassRecord) -> Result<()> {
+        self.run(|conn| write::finish_pass(conn, scope, pass))
+    }
+}

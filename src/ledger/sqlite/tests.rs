@@ -1,0 +1,132 @@
+use super::*;
+use crate::ledger::contract::{self, Fixture};
+
+struct Directory(tempfile::TempDir);
+
+impl Directory {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.path().join("state/ledger.db")
+    }
+}
+
+impl Fixture for Directory {
+    fn open(&self) -> Box<dyn Ledger> {
+        Box::new(open(&self.file(), Access::Write).unwrap())
+    }
+
+    fn sql(&self, sql: &str) -> std::result::Result<usize, String> {
+        let conn = Connection::open(self.file()).map_err(|e| e.to_string())?;
+        conn.pragma_update(None, "foreign_keys", true)
+            .map_err(|e| e.to_string())?;
+        conn.execute(sql, []).map_err(|e| e.to_string())
+    }
+}
+
+#[test]
+fn keeps_the_contract() {
+    contract::suite(&|| {
+        let directory = Directory::new();
+        directory.open();
+        Box::new(directory)
+    });
+}
+
+#[test]
+fn reading_a_missing_ledger_changes_nothing() {
+    let directory = Directory::new();
+    let mut ledger = open(&directory.file(), Access::ReadOnly).unwrap();
+    assert_eq!(ledger.snapshot(&contract::scope()), Ok(Snapshot::default()));
+    assert_eq!(directory.0.path().read_dir().unwrap().count(), 0);
+}
+
+#[test]
+fn files_are_for_their_owner_only() {
+    let directory = Directory::new();
+    let mut ledger = directory.open();
+    let _lease = ledger.acquire(&contract::scope(), Duration::ZERO).unwrap();
+    for entry in directory.file().parent().unwrap().read_dir().unwrap() {
+        let entry = entry.unwrap();
+        let mode = entry.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{entry:?}");
+    }
+}
+
+#[test]
+fn unusable_files_are_refused_and_left_alone() {
+    let directory = Directory::new();
+    let path = |name: &str| directory.0.path().join(name);
+    std::fs::write(
+        path("text"),
+        "no database, but long enough to have a header".repeat(99),
+    )
+    .unwrap();
+    std::os::unix::fs::symlink("text", path("link")).unwrap();
+    for name in ["text", "link", "."] {
+        for access in [Access::ReadOnly, Access::Write] {
+            let error = open(&path(name), access).err().unwrap();
+            assert_eq!(error.exit, Exit::Usage, "{name}");
+        }
+    }
+}
+
+#[test]
+fn other_schemas_are_refused() {
+    let directory = Directory::new();
+    drop(directory.open());
+    directory
+        .sql("INSERT INTO artifactory_migrations VALUES (99, '0099', 0)")
+        .unwrap();
+    assert_eq!(
+        open(&directory.file(), Access::Write).err().unwrap().exit,
+        Exit::Usage
+    );
+    std::fs::write(directory.0.path().join("empty"), "").unwrap();
+    let error = open(&directory.0.path().join("empty"), Access::ReadOnly)
+        .err()
+        .unwrap();
+    assert!(error.hint.is_some() && error.exit == Exit::Usage);
+}
+
+#[test]
+fn many_may_start_at_once_and_one_intends() {
+    let directory = Directory::new();
+    std::thread::scope(|threads| {
+        for _ in 0..6 {
+            threads.spawn(|| directory.open().snapshot(&contract::scope()).unwrap());
+        }
+    });
+    let scope = contract::scope();
+    let lease = directory
+        .open()
+        .acquire(&scope, Duration::ZERO)
+        .unwrap()
+        .unwrap();
+    let token = lease.token();
+    let committed: usize = std::thread::scope(|threads| {
+        let racing: Vec<_> = ["a", "b", "c", "d"]
+            .map(|id| {
+                let (directory, scope) = (&directory, &scope);
+                threads.spawn(move || {
+                    let attempt = contract::attempt(id, "x", "1", State::Submitting);
+                    let intent = Intent {
+                        attempt,
+                        respect_holds: true,
+                        place_hold: None,
+                    };
+                    let mut conn = connect(&directory.file(), Access::Write).unwrap();
+                    write::intend(&mut conn, scope, &intent, token).unwrap() == Intended::Committed
+                })
+            })
+            .into_iter()
+            .collect();
+        racing
+            .into_iter()
+            .map(|t| usize::from(t.join().unwrap()))
+            .sum()
+    });
+    assert_eq!(committed, 1);
+}

@@ -1,0 +1,309 @@
+//! What is written to the ledger, each in one transaction.
+
+use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+
+use super::read;
+use crate::ledger::takeover::{datetime, milliseconds, now};
+use crate::ledger::{Attempt, Intended, Intent, PassRecord, hold_stops};
+use crate::model::attempt::{Move, State};
+use crate::model::name::Scope;
+use crate::model::plan::Hold;
+
+/// How many passes of a scope are kept.
+const PASSES_KEPT: i64 = 200;
+
+fn begin(conn: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
+    conn.transaction_with_behavior(TransactionBehavior::Immediate)
+}
+
+/// Makes attempts of the original's rows that no attempt accounts for.
+pub fn take_over(conn: &mut Connection, scope: &Scope, token: i64) -> rusqlite::Result<()> {
+    let tx = begin(conn)?;
+    for row in read::original_rows(&tx, scope)? {
+        let latest = read::history(&tx, scope, Some(&row.app), 1)?.pop();
+        let Some(mut attempt) = row.attempt(scope, latest.as_ref()) else {
+            continue;
+        };
+        attempt.token = token;
+        insert(&tx, scope, &attempt)?;
+        add_event(&tx, &attempt, now())?;
+        tx.execute(
+            "UPDATE artifactory_deploys SET status = ?4
+             WHERE domain = ?1 AND environment = ?2 AND service_name = ?3 AND status <> ?4",
+            params![
+                scope.domain,
+                scope.environment,
+                attempt.app,
+                attempt.state.legacy_status()
+            ],
+        )?;
+    }
+    tx.commit()
+}
+
+/// Commits an intent under the lease with this token, or says why not.
+pub fn intend(
+    conn: &mut Connection,
+    scope: &Scope,
+    intent: &Intent,
+    token: i64,
+) -> rusqlite::Result<Intended> {
+    let at = now();
+    let tx = begin(conn)?;
+    let current: Option<i64> = tx
+        .query_row(
+            "SELECT token FROM artifactory_lease WHERE domain = ?1 AND environment = ?2",
+            params![scope.domain, scope.environment],
+            |row| row.get(0),
+        )
+        .optional()?;
+    if current != Some(token) {
+        return Ok(Intended::LeaseLost);
+    }
+    let open: Option<String> = tx
+        .query_row(
+            "SELECT id FROM artifactory_attempts WHERE domain = ?1 AND environment = ?2
+             AND state IN ('submitting', 'submitted', 'unknown') ORDER BY seq LIMIT 1",
+            params![scope.domain, scope.environment],
+            |row| row.get(0),
+        )
+        .optional()?;
+    if let Some(id) = open {
+        return Ok(Intended::OpenAttempt(id));
+    }
+    let mut attempt = intent.attempt.clone();
+    if intent.respect_holds
+        && let Some(hold) = hold_of(&tx, scope, &attempt.app)?
+        && hold_stops(&hold, &attempt.version, at)
+    {
+        return Ok(Intended::Held(hold));
+    }
+    attempt.state = State::Submitting;
+    attempt.token = token;
+    attempt.created_at = at;
+    attempt.updated_at = at;
+    record(&tx, scope, &attempt)?;
+    if let Some(hold) = &intent.place_hold {
+        put_hold(&tx, scope, &attempt.app, hold)?;
+    }
+    tx.commit()?;
+    Ok(Intended::Committed)
+}
+
+/// Records a version as deployed.
+pub fn record_deployed(
+    conn: &mut Connection,
+    scope: &Scope,
+    attempt: &Attempt,
+    token: i64,
+) -> rusqlite::Result<()> {
+    let at = now();
+    let tx = begin(conn)?;
+    let mut attempt = attempt.clone();
+    attempt.token = token;
+    attempt.created_at = at;
+    attempt.updated_at = at;
+    record(&tx, scope, &attempt)?;
+    tx.commit()
+}
+
+/// Moves an attempt out of `from`; false where it isn't there.
+pub fn advance(
+    conn: &mut Connection,
+    id: &str,
+    from: State,
+    step: &Move,
+    counts: bool,
+    token: i64,
+) -> rusqlite::Result<bool> {
+    let at = now();
+    let tx = begin(conn)?;
+    let moved = tx.execute(
+        "UPDATE artifactory_attempts SET state = ?3, deploy_id = COALESCE(?4, deploy_id),
+             message = ?5, counts = ?6, updated_at = ?7
+         WHERE id = ?1 AND state = ?2",
+        params![
+            id,
+            from.as_str(),
+            step.to.as_str(),
+            step.deploy_id,
+            step.message,
+            counts,
+            at
+        ],
+    )?;
+    if moved == 0 {
+        return Ok(false);
+    }
+    tx.execute(
+        "INSERT INTO artifactory_attempt_events (attempt, state, at, message, token)
+         VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![id, step.to.as_str(), at, step.message, token],
+    )?;
+    // The original's row tells of the app's latest attempt only.
+    tx.execute(
+        "UPDATE artifactory_deploys
+         SET status = ?2, updated_at = ?3, deploy_id = COALESCE(a.deploy_id, '')
+         FROM artifactory_attempts a
+         WHERE a.id = ?1 AND artifactory_deploys.domain = a.domain
+           AND artifactory_deploys.environment = a.environment
+           AND artifactory_deploys.service_name = a.app
+           AND artifactory_deploys.version = a.version
+           AND a.seq = (SELECT MAX(l.seq) FROM artifactory_attempts l
+               WHERE l.domain = a.domain AND l.environment = a.environment AND l.app = a.app)",
+        params![id, step.to.legacy_status(), datetime(at)],
+    )?;
+    tx.commit()?;
+    Ok(true)
+}
+
+/// The attempt, its first event, and the original's row.
+fn record(tx: &Transaction<'_>, scope: &Scope, attempt: &Attempt) -> rusqlite::Result<()> {
+    insert(tx, scope, attempt)?;
+    add_event(tx, attempt, attempt.created_at)?;
+    tx.execute(
+        "INSERT INTO artifactory_deploys
+             (deploy_id, domain, environment, service_name, version, status, updated_at, created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7)
+         ON CONFLICT (domain, environment, service_name) DO UPDATE SET
+             deploy_id = excluded.deploy_id, version = excluded.version,
+             status = excluded.status, updated_at = excluded.updated_at",
+        params![
+            attempt.deploy_id.as_deref().unwrap_or_default(),
+            scope.domain,
+            scope.environment,
+            attempt.app,
+            attempt.version,
+            attempt.state.legacy_status(),
+            datetime(attempt.updated_at)
+        ],
+    )?;
+    Ok(())
+}
+
+fn insert(tx: &Transaction<'_>, scope: &Scope, attempt: &Attempt) -> rusqlite::Result<()> {
+    let suffixes = attempt
+        .suffixes_before
+        .as_ref()
+        .map(serde_json::to_string)
+        .transpose()
+        .map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))?;
+    let sql = format!(
+        "INSERT INTO artifactory_attempts ({}, domain, environment)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+        read::ATTEMPT
+    );
+    tx.prepare_cached(&sql)?.execute(params![
+        attempt.id,
+        attempt.app,
+        attempt.version,
+        attempt.service_name,
+        attempt.num_instances,
+        attempt.state.as_str(),
+        attempt.deploy_id,
+        attempt.payload_sha256,
+        attempt.template_sha256,
+        suffixes,
+        attempt.counts,
+        attempt.command,
+        attempt.token,
+        attempt.created_at,
+        attempt.updated_at,
+        attempt.message,
+        scope.domain,
+        scope.environment
+    ])?;
+    Ok(())
+}
+
+fn add_event(tx: &Transaction<'_>, attempt: &Attempt, at: i64) -> rusqlite::Result<()> {
+    tx.execute(
+        "INSERT INTO artifactory_attempt_events (attempt, state, at, message, token)
+         VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![
+            attempt.id,
+            attempt.state.as_str(),
+            at,
+            attempt.message,
+            attempt.token
+        ],
+    )?;
+    Ok(())
+}
+
+fn hold_of(conn: &Connection, scope: &Scope, app: &str) -> rusqlite::Result<Option<Hold>> {
+    conn.query_row(
+        "SELECT reason, until, newer_than, placed_by, placed_at FROM artifactory_holds
+         WHERE domain = ?1 AND environment = ?2 AND app = ?3",
+        params![scope.domain, scope.environment, app],
+        read::hold,
+    )
+    .optional()
+}
+
+/// Puts a hold, in place of an earlier one.
+pub fn put_hold(conn: &Connection, scope: &Scope, app: &str, hold: &Hold) -> rusqlite::Result<()> {
+    conn.execute(
+        "INSERT INTO artifactory_holds
+             (domain, environment, app, reason, until, newer_than, placed_by, placed_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+         ON CONFLICT (domain, environment, app) DO UPDATE SET
+             reason = excluded.reason, until = excluded.until, newer_than = excluded.newer_than,
+             placed_by = excluded.placed_by, placed_at = excluded.placed_at",
+        params![
+            scope.domain,
+            scope.environment,
+            app,
+            hold.reason,
+            hold.until,
+            hold.newer_than,
+            hold.placed_by,
+            hold.placed_at
+        ],
+    )?;
+    Ok(())
+}
+
+/// Lifts a hold; false where there was none.
+pub fn lift_hold(conn: &Connection, scope: &Scope, app: &str) -> rusqlite::Result<bool> {
+    let lifted = conn.execute(
+        "DELETE FROM artifactory_holds WHERE domain = ?1 AND environment = ?2 AND app = ?3",
+        params![scope.domain, scope.environment, app],
+    )?;
+    Ok(lifted > 0)
+}
+
+/// Keeps a pass, and of the scope's passes the last [`PASSES_KEPT`].
+pub fn finish_pass(
+    conn: &mut Connection,
+    scope: &Scope,
+    pass: &PassRecord,
+) -> rusqlite::Result<()> {
+    let broken = |e| rusqlite::Error::ToSqlConversionFailure(Box::new(e));
+    let report = serde_json::to_string(&pass.report).map_err(broken)?;
+    let bad_payloads = serde_json::to_string(&pass.bad_payloads).map_err(broken)?;
+    let tx = begin(conn)?;
+    tx.execute(
+        "INSERT INTO artifactory_passes (domain, environment, command, started_at, finished_at,
+             exit_code, busy, report, bad_payloads)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        params![
+            scope.domain,
+            scope.environment,
+            pass.report.command,
+            milliseconds(&pass.report.started_at),
+            milliseconds(&pass.report.finished_at),
+            pass.report.exit_code,
+            pass.busy,
+            report,
+            bad_payloads
+        ],
+    )?;
+    tx.execute(
+        "DELETE FROM artifactory_passes WHERE domain = ?1 AND environment = ?2 AND seq <=
+             (SELECT seq FROM artifactory_passes WHERE domain = ?1 AND environment = ?2
+              ORDER BY seq DESC LIMIT 1 OFFSET ?3)",
+        params![scope.domain, scope.environment, PASSES_KEPT],
+    )?;
+    tx.commit()
+}

@@ -1,0 +1,56 @@
+//! The binary: parse, run, exit.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use coreos_artifactory_monitor::cli::Cli;
+use coreos_artifactory_monitor::commands;
+use coreos_artifactory_monitor::config::Config;
+use coreos_artifactory_monitor::error::Error;
+
+/// What a defect of the program exits with (`EX_SOFTWARE` of sysexits.h).
+const DEFECT: u8 = 70;
+
+fn main() -> ExitCode {
+    std::panic::set_hook(Box::new(|info| {
+        // The payload of a panic may quote data, and data may be secret: the place is enough.
+        let place = info.location().map(ToString::to_string);
+        let place = place.unwrap_or_else(|| "an unknown place".to_string());
+        let _ = writeln!(
+            std::io::stderr(),
+            "internal error at {place}: please report"
+        );
+    }));
+    std::panic::catch_unwind(run).unwrap_or(ExitCode::from(DEFECT))
+}
+
+fn run() -> ExitCode {
+    let cli = match Cli::parse_from_args(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // A reader that went away changes nothing about the outcome.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(DEFECT));
+        }
+    };
+    let exit = match Config::from_cli(&cli, &|name| std::env::var_os(name)) {
+        Ok(config) => commands::dispatch(&cli, &config),
+        Err(error) => {
+            let _ = explain(&error);
+            error.exit
+        }
+    };
+    ExitCode::from(exit.code())
+}
+
+fn explain(error: &Error) -> std::io::Result<()> {
+    let mut err = std::io::stderr().lock();
+    writeln!(err, "error: {}", error.message)?;
+    for cause in &error.causes {
+        writeln!(err, "  caused by: {cause}")?;
+    }
+    if let Some(hint) = &error.hint {
+        writeln!(err, "  hint: {hint}")?;
+    }
+    Ok(())
+}

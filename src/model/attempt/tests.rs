@@ -1,0 +1,251 @@
+use super::*;
+
+const HOLD: Duration = Duration::from_secs(900);
+
+fn events() -> Vec<Event> {
+    let mut events = vec![
+        Event::Accepted("id".into()),
+        Event::Accepted(String::new()),
+        Event::Refused("400".into()),
+        Event::Lost("EOF".into()),
+        Event::FoundSubmitting,
+        Event::Status(Status::Succeeded),
+        Event::Status(Status::Failed("no".into())),
+        Event::Status(Status::Failed(String::new())),
+        Event::Status(Status::Running),
+        Event::Status(Status::NoRows),
+        Event::Status(Status::Inconclusive("401".into())),
+        Event::GivenUp("operator".into()),
+    ];
+    for running in 0..4 {
+        for any in running..4 {
+            events.push(Event::Units(NewUnits { running, any }));
+        }
+    }
+    events
+}
+
+fn circumstances() -> Vec<Circumstances> {
+    let mut all = Vec::new();
+    for num_instances in 0..4 {
+        for age in [0, 899, 900, 5000].map(Duration::from_secs) {
+            for unknown_hold in [None, Some(HOLD), Some(Duration::ZERO)] {
+                for quiet in [false, true] {
+                    for abandoned_before in [false, true] {
+                        all.push(Circumstances {
+                            num_instances,
+                            age,
+                            unknown_hold,
+                            quiet,
+                            abandoned_before,
+                        });
+                    }
+                }
+            }
+        }
+    }
+    all
+}
+
+/// Every state, event and circumstance of the grid, with what comes of them.
+fn grid() -> Vec<(State, Event, Circumstances, Option<Move>)> {
+    let mut cases = Vec::new();
+    for state in State::ALL {
+        for event in events() {
+            for with in circumstances() {
+                let step = advance(state, &event, &with);
+                cases.push((state, event.clone(), with, step));
+            }
+        }
+    }
+    cases
+}
+
+fn late(quiet: bool) -> Circumstances {
+    Circumstances {
+        num_instances: 2,
+        age: HOLD,
+        unknown_hold: Some(HOLD),
+        quiet,
+        abandoned_before: false,
+    }
+}
+
+fn to(state: State, event: &Event, with: &Circumstances) -> Option<State> {
+    advance(state, event, with).map(|step| step.to)
+}
+
+fn units(running: usize, any: usize) -> Event {
+    Event::Units(NewUnits { running, any })
+}
+
+#[test]
+fn every_move_is_a_legal_one_and_says_why() {
+    for (state, event, with, step) in grid() {
+        if let Some(step) = step {
+            assert!(state.may_become(step.to), "{state:?} {event:?} {with:?}");
+            assert!(!step.message.is_empty(), "{state:?} {event:?}");
+            assert_eq!(step.deploy_id.is_some(), step.to == State::Submitted);
+        }
+    }
+}
+
+#[test]
+fn every_legal_move_can_happen() {
+    let grid = grid();
+    for from in State::ALL {
+        for goal in State::ALL {
+            let happens = grid.iter().any(|(state, _, _, step)| {
+                *state == from && step.as_ref().is_some_and(|s| s.to == goal)
+            });
+            assert_eq!(happens, from.may_become(goal), "{from:?} {goal:?}");
+        }
+    }
+}
+
+#[test]
+fn closed_attempts_never_move() {
+    for (state, event, _, step) in grid() {
+        assert!(state.is_open() || step.is_none(), "{state:?} {event:?}");
+    }
+}
+
+#[test]
+fn only_the_word_of_coreos_deploy_is_success() {
+    for (state, event, _, step) in grid() {
+        let succeeded = step.is_some_and(|s| s.to == State::Succeeded);
+        let told = state == State::Submitted && event == Event::Status(Status::Succeeded);
+        assert_eq!(succeeded, told, "{state:?} {event:?}");
+    }
+}
+
+#[test]
+fn giving_up_ends_only_an_unknown_attempt() {
+    for (state, event, _, step) in grid() {
+        if matches!(event, Event::GivenUp(_)) {
+            let goal = step.map(|s| s.to);
+            assert_eq!(
+                goal,
+                (state == State::Unknown).then_some(State::Abandoned),
+                "{state:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn absence_is_a_verdict_only_on_a_quiet_server_past_the_hold() {
+    for (state, event, with, step) in grid() {
+        let rests_on_absence = match (&event, &step) {
+            (Event::Status(Status::Running | Status::NoRows), Some(_)) => true,
+            (Event::Units(_), Some(step)) => step.to != State::Observed,
+            _ => false,
+        };
+        if rests_on_absence {
+            let past = with.unknown_hold.is_some_and(|hold| with.age >= hold);
+            assert!(with.quiet && past, "{state:?} {event:?} {with:?}");
+        }
+    }
+}
+
+#[test]
+fn quiet_is_asked_for_only_where_it_decides() {
+    for (state, event, with, step) in grid() {
+        let asked = wants_quiet(state, &event, &with);
+        if with.quiet {
+            assert!(step.is_some() || !asked, "{state:?} {event:?} {with:?}");
+        } else {
+            assert!(step.is_none() || !asked, "{state:?} {event:?} {with:?}");
+        }
+    }
+    let never = Circumstances {
+        unknown_hold: None,
+        ..late(false)
+    };
+    let running = Event::Status(Status::Running);
+    assert!(wants_quiet(State::Submitted, &running, &late(false)));
+    assert!(wants_quiet(State::Unknown, &units(0, 0), &late(true)));
+    assert!(wants_quiet(State::Unknown, &units(1, 2), &late(false)));
+    assert!(!wants_quiet(State::Unknown, &units(2, 2), &late(false)));
+    assert!(!wants_quiet(State::Unknown, &units(0, 0), &never));
+    assert!(!wants_quiet(
+        State::Submitted,
+        &Event::Status(Status::Succeeded),
+        &late(false)
+    ));
+}
+
+#[test]
+fn the_answer_to_the_post_decides_a_submitting_attempt() {
+    let with = late(false);
+    let step = advance(State::Submitting, &Event::Accepted("X".into()), &with).unwrap();
+    assert_eq!(step.to, State::Submitted);
+    assert_eq!(step.deploy_id.as_deref(), Some("X"));
+    for (event, goal) in [
+        (Event::Refused("400".into()), State::Refused),
+        (Event::Lost("EOF".into()), State::Unknown),
+        (Event::FoundSubmitting, State::Unknown),
+        (Event::Accepted(String::new()), State::Unknown),
+    ] {
+        assert_eq!(to(State::Submitting, &event, &with), Some(goal));
+    }
+}
+
+#[test]
+fn a_running_deploy_is_polled_until_the_hold_is_over() {
+    for status in [Status::Running, Status::NoRows] {
+        let event = Event::Status(status);
+        let early = Circumstances {
+            age: HOLD.checked_sub(Duration::from_millis(1)).unwrap(),
+            ..late(true)
+        };
+        assert_eq!(to(State::Submitted, &event, &early), None);
+        assert_eq!(to(State::Submitted, &event, &late(false)), None);
+        assert_eq!(
+            to(State::Submitted, &event, &late(true)),
+            Some(State::Unknown)
+        );
+    }
+    let odd = Event::Status(Status::Inconclusive("401".into()));
+    assert_eq!(to(State::Submitted, &odd, &late(true)), None);
+}
+
+#[test]
+fn units_decide_an_unknown_attempt() {
+    for (event, quiet, goal) in [
+        (units(2, 2), false, Some(State::Observed)),
+        (units(3, 3), false, Some(State::Observed)),
+        (units(1, 2), false, None),
+        (units(1, 2), true, Some(State::Failed)),
+        (units(0, 1), true, Some(State::Failed)),
+        (units(0, 0), false, None),
+        (units(0, 0), true, Some(State::Abandoned)),
+    ] {
+        assert_eq!(to(State::Unknown, &event, &late(quiet)), goal, "{event:?}");
+    }
+    let second = Circumstances {
+        abandoned_before: true,
+        ..late(true)
+    };
+    assert_eq!(to(State::Unknown, &units(0, 0), &second), None);
+    let no_count = Circumstances {
+        num_instances: 0,
+        ..late(false)
+    };
+    assert_eq!(to(State::Unknown, &units(5, 5), &no_count), None);
+}
+
+#[test]
+fn text_of_peers_is_made_printable() {
+    let event = Event::Status(Status::Failed("a\u{1b}[31m".into()));
+    let step = advance(State::Submitted, &event, &late(false)).unwrap();
+    assert_eq!(step.message, "a\\u{1b}[31m");
+}
+
+#[test]
+fn states_have_names() {
+    for state in State::ALL {
+        assert_eq!(State::parse(state.as_str()), Some(state));
+    }
+    assert_eq!(State::parse("started"), None);
+}

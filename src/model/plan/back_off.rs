@@ -1,0 +1,66 @@
+//! What becomes of a version whose latest attempt did not end well.
+
+use std::time::Duration;
+
+use super::{Decision, Inputs, Trouble};
+use crate::model::attempt::State;
+use crate::model::report::Action;
+
+impl Trouble {
+    /// Whether the version waits for its back-off. The first abandoned attempt of a version is
+    /// made up for at once: it was the network's fault or the cluster's, not the release's.
+    pub(super) const fn holds_back(&self) -> bool {
+        match self.state {
+            State::Failed | State::Refused => true,
+            State::Abandoned => self.abandoned >= 2,
+            _ => false,
+        }
+    }
+
+    /// How many milliseconds the back-off still runs; 0 where it is over. It doubles with every
+    /// attempt, and an attempt that was not counted has none.
+    fn wait(&self, retry_after: Duration, now: i64) -> u128 {
+        let Some(doublings) = self.attempts.checked_sub(1) else {
+            return 0;
+        };
+        let factor = 1_u128.checked_shl(doublings).unwrap_or(u128::MAX);
+        let delay = retry_after.as_millis().saturating_mul(factor);
+        let elapsed = i128::from(now) - i128::from(self.ended_at);
+        match u128::try_from(elapsed) {
+            Ok(elapsed) => delay.saturating_sub(elapsed),
+            // The clock was set back since: what is left is the whole delay and the difference.
+            Err(_) => delay.saturating_add(elapsed.unsigned_abs()),
+        }
+    }
+}
+
+/// Whether a version that ended badly is tried again now, later or not at all.
+pub(super) fn decide(inputs: &Inputs<'_>, trouble: &Trouble) -> Decision {
+    let what = match trouble.state {
+        State::Refused => "was refused",
+        State::Abandoned => "was abandoned",
+        _ => "failed",
+    };
+    let (attempts, max) = (trouble.attempts, inputs.max_attempts);
+    if attempts >= max {
+        let reason = format!("attempt {attempts} of {max} {what}; no more are made");
+        return Decision::failing(Action::GivenUp, reason);
+    }
+    let last = match attempts {
+        0 => format!("the last attempt {what}, which does not count"),
+        n => format!("attempt {n} of {max} {what}"),
+    };
+    match trouble.wait(inputs.retry_after, inputs.now) {
+        0 => Decision::new(Action::Retry, last),
+        left => Decision::failing(
+            Action::Waiting,
+            format!("{last}; next try in {}", time_left(left)),
+        ),
+    }
+}
+
+/// Milliseconds in whole seconds, rounded up, so that nobody comes back too early.
+fn time_left(milliseconds: u128) -> humantime::FormattedDuration {
+    let seconds = u64::try_from(milliseconds.div_ceil(1000)).unwrap_or(u64::MAX);
+    humantime::format_duration(Duration::from_secs(seconds))
+}

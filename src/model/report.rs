@@ -1,0 +1,139 @@
+//! What a pass did, as `--output json` prints it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::exit::Exit;
+
+/// What a pass does with an app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// Deploy: never deployed before.
+    New,
+    /// Deploy: newer than what is deployed.
+    Upgrade,
+    /// Deploy again after a failed attempt.
+    Retry,
+    /// Find out what became of an open attempt.
+    Resume,
+    /// Not yet: the payload is not there, or the back-off of a failed attempt runs.
+    Waiting,
+    /// No attempts are left.
+    GivenUp,
+    /// The newest marker is deployed.
+    UpToDate,
+    /// What is deployed is newer than the newest marker.
+    Ahead,
+    /// An operator holds it.
+    Held,
+    /// Its folder or its versions cannot be read.
+    Unreadable,
+    /// An operator asked for it (`deploy`, `rollback`).
+    Requested,
+}
+
+/// What came of an app that something was tried for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// coreos-deploy said so.
+    Succeeded,
+    /// coreos-deploy said so, or only some units are there.
+    Failed,
+    /// Certainly not accepted.
+    Refused,
+    /// Seen running in the cluster.
+    Observed,
+    /// Not known.
+    Unknown,
+    /// Still running at the deadline.
+    Submitted,
+    /// Nothing was sent; `error` says why.
+    Error,
+}
+
+/// One app of a [`Report`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AppReport {
+    /// The app's folder.
+    pub app: String,
+    /// The version that was deployed when the pass began.
+    pub deployed: Option<String>,
+    /// The newest marker (of `deploy`: the version asked for; of `resume`: the attempt's).
+    pub newest: Option<String>,
+    /// What the plan says.
+    pub action: Action,
+    /// Why.
+    pub reason: String,
+    /// What came of it; `null` when nothing was tried.
+    pub outcome: Option<Outcome>,
+    /// The attempt, if one was made or resumed.
+    pub attempt: Option<String>,
+    /// coreos-deploy's id, if known.
+    #[serde(rename = "deployID")]
+    pub deploy_id: Option<String>,
+    /// From the intent to the outcome, in milliseconds.
+    pub duration_ms: Option<u64>,
+    /// What went wrong.
+    pub error: Option<String>,
+}
+
+/// Counts of a [`Report`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// All apps.
+    pub apps: u64,
+    /// Nothing to do.
+    pub up_to_date: u64,
+    /// To be deployed or resumed.
+    pub due: u64,
+    /// Outcome succeeded or observed.
+    pub deployed: u64,
+    /// Outcome failed, refused or error; given up; waiting after a failed attempt; unreadable.
+    pub failed: u64,
+    /// Held, ahead, or waiting for a payload.
+    pub skipped: u64,
+    /// Outcome unknown or submitted.
+    pub unknown: u64,
+}
+
+/// The one document that `--output json` prints.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// The id of the pass, a UUID.
+    pub pass: String,
+    /// The command.
+    pub command: String,
+    /// The domain of the scope.
+    pub domain: String,
+    /// The environment of the scope.
+    pub environment: String,
+    /// RFC 3339, UTC.
+    pub started_at: String,
+    /// RFC 3339, UTC.
+    pub finished_at: String,
+    /// Whether every app was read and every due deploy tried.
+    pub complete: bool,
+    /// By name.
+    pub apps: Vec<AppReport>,
+    /// Counts.
+    pub summary: Summary,
+    /// The exit code of the process.
+    pub exit_code: u8,
+    /// What stopped the pass, if something did.
+    pub error: Option<String>,
+}
+
+impl Outcome {
+    /// The exit code that this outcome asks for.
+    pub const fn exit(self) -> Exit {
+        match self {
+            Outcome::Succeeded | Outcome::Observed => Exit::Success,
+            Outcome::Failed | Outcome::Refused | Outcome::Error => Exit::Failed,
+            Outcome::Unknown | Outcome::Submitted => Exit::Unknown,
+        }
+    }
+}

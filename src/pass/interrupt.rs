@@ -1,0 +1,92 @@
+//! SIGINT and SIGTERM.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+
+/// How long the pass gets to stop by itself before the process exits at its next safe point.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// Notes the first signal; a second one ends the process at once, which is as safe as `kill -9`.
+#[derive(Clone)]
+pub struct Interrupt {
+    signal: Arc<AtomicUsize>,
+    critical: Arc<Mutex<()>>,
+}
+
+impl Interrupt {
+    /// Installs the handlers.
+    pub fn install() -> Result<Self> {
+        let this = Self {
+            signal: Arc::new(AtomicUsize::new(0)),
+            critical: Arc::new(Mutex::new(())),
+        };
+        let again = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        for (signal, exit) in [(SIGINT, Exit::Interrupted), (SIGTERM, Exit::Terminated)] {
+            let number = usize::try_from(signal).unwrap_or_default();
+            signal_hook::flag::register_conditional_shutdown(
+                signal,
+                i32::from(exit.code()),
+                Arc::clone(&again),
+            )
+            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&again)))
+            .and_then(|_| {
+                signal_hook::flag::register_usize(signal, Arc::clone(&this.signal), number)
+            })
+            .map_err(|e| {
+                Error::unavailable("signal handlers cannot be installed").because_of(&e)
+            })?;
+        }
+        let watcher = this.clone();
+        std::thread::spawn(move || watcher.watch());
+        Ok(this)
+    }
+
+    /// The exit code of the signal that came, if one came.
+    pub fn requested(&self) -> Option<Exit> {
+        match i32::try_from(self.signal.load(Ordering::Relaxed)) {
+            Ok(SIGINT) => Some(Exit::Interrupted),
+            Ok(SIGTERM) => Some(Exit::Terminated),
+            _ => None,
+        }
+    }
+
+    /// While the guard lives the process does not exit by itself: from the intent of a POST to the
+    /// record of its reply.
+    pub fn critical(&self) -> MutexGuard<'_, ()> {
+        self.critical.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sleeps, but not past a signal. Returns false when one came.
+    pub fn sleep(&self, time: Duration) -> bool {
+        let end = std::time::Instant::now() + time;
+        loop {
+            if self.requested().is_some() {
+                return false;
+            }
+            let left = end.saturating_duration_since(std::time::Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            std::thread::sleep(left.min(Duration::from_millis(50)));
+        }
+    }
+
+    /// Ends the process when a peer keeps it from stopping by itself.
+    fn watch(&self) {
+        let exit = loop {
+            match self.requested() {
+                Some(exit) => break exit,
+                None => std::thread::sleep(Duration::from_millis(50)),
+            }
+        };
+        std::thread::sleep(GRACE);
+        let _safe = self.critical();
+        std::process::exit(i32::from(exit.code()));
+    }
+}

@@ -1,0 +1,387 @@
+//! One deploy: look, commit the intent, POST once, poll, record.
+
+use std::time::{Duration, Instant};
+
+use super::{Desk, Ready, Tally, World, busy, now_ms};
+use crate::coreos_deploy::{Probe, Submission, running_now, suffixes};
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+use crate::ledger::{Attempt, Intended, Intent};
+use crate::model::attempt::{Circumstances, Event, State, advance, wants_quiet};
+use crate::model::plan::Hold;
+use crate::model::report::Outcome;
+
+/// The first and the longest pause between two polls.
+const POLL: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+
+/// How many attempts of one app are looked through for one that ended.
+const HISTORY: u32 = 10_000;
+
+/// One deploy to carry out.
+pub struct Errand<'a> {
+    /// What to send.
+    pub ready: &'a Ready,
+    /// The command that asks for it.
+    pub command: &'a str,
+    /// A hold that was put meanwhile stops it.
+    pub respect_holds: bool,
+    /// A hold to put with the intent.
+    pub place_hold: Option<Hold>,
+    /// Whether units that run already are taken for the deploy.
+    pub observe: bool,
+}
+
+/// How a deploy, or the resuming of one, ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// What is reported; `None`: nothing was tried.
+    pub outcome: Option<Outcome>,
+    /// The attempt.
+    pub attempt: Option<String>,
+    /// coreos-deploy's id.
+    pub deploy_id: Option<String>,
+    /// From the intent to now.
+    pub duration: Option<Duration>,
+    /// What went wrong, or is not known.
+    pub message: String,
+    /// An error that ends the pass.
+    pub stop: Option<Error>,
+}
+
+impl Ended {
+    /// Whether the attempt is still open.
+    pub fn is_open(&self) -> bool {
+        matches!(self.outcome, Some(Outcome::Unknown | Outcome::Submitted))
+    }
+
+    /// A word for the progress display.
+    pub fn outcome_word(&self) -> &'static str {
+        match self.outcome {
+            Some(Outcome::Succeeded) => "deployed",
+            Some(Outcome::Observed) => "runs already",
+            Some(Outcome::Failed) => "failed",
+            Some(Outcome::Refused) => "refused",
+            Some(Outcome::Unknown) => "outcome unknown",
+            Some(Outcome::Submitted) => "still running",
+            Some(Outcome::Error) => "error",
+            None => "not sent",
+        }
+    }
+
+    /// What the state of an attempt says.
+    pub fn of(attempt: &Attempt, started: Option<Instant>) -> Self {
+        let outcome = match attempt.state {
+            State::Succeeded | State::Baseline => Outcome::Succeeded,
+            State::Observed => Outcome::Observed,
+            State::Failed | State::Abandoned => Outcome::Failed,
+            State::Refused => Outcome::Refused,
+            State::Submitted => Outcome::Submitted,
+            State::Submitting | State::Unknown => Outcome::Unknown,
+        };
+        Self {
+            outcome: Some(outcome),
+            attempt: Some(attempt.id.clone()),
+            deploy_id: attempt.deploy_id.clone(),
+            duration: started.map(|s| s.elapsed()),
+            message: attempt.message.clone(),
+            stop: None,
+        }
+    }
+}
+
+/// Carries out one deploy. An `Err` means that nothing was sent and ends the pass.
+pub fn carry_out(
+    world: &World<'_>,
+    desk: &mut Desk<'_>,
+    errand: &Errand<'_>,
+    tally: &mut Tally,
+) -> Result<Ended> {
+    let ready = errand.ready;
+    look(world, desk, tally)?;
+    let units = desk
+        .service
+        .units(&ready.request.service_name, &ready.version);
+    let mut attempt = new_attempt(errand);
+    match &units {
+        Ok(units) => {
+            attempt.suffixes_before = Some(suffixes(units));
+            if errand.observe
+                && running_now(units) >= ready.request.num_instances as usize
+                && !was_tried(world, desk, ready)?
+            {
+                attempt.state = State::Observed;
+                attempt.message = format!(
+                    "{} units of it run already; nothing was sent",
+                    ready.request.num_instances
+                );
+                desk.ledger
+                    .record_deployed(world.scope, &attempt, desk.lease.token())?;
+                return Ok(Ended::of(&attempt, None));
+            }
+        }
+        Err(error) => world.output.note(&format!(
+            "{}: the cluster's units cannot be read: {}",
+            ready.app,
+            error.one_line()
+        )),
+    }
+    let started = Instant::now();
+    let stop = match send(world, desk, errand, &mut attempt)? {
+        Sent::Yes(stop) => stop,
+        Sent::Held(hold) => {
+            let message = format!("held meanwhile: {}", hold.reason);
+            return Ok(Ended {
+                outcome: None,
+                attempt: None,
+                deploy_id: None,
+                duration: None,
+                message,
+                stop: None,
+            });
+        }
+    };
+    if attempt.state == State::Submitted {
+        poll(world, desk, &mut attempt, desk.deploy.timeout, false)?;
+    }
+    Ok(Ended {
+        stop,
+        ..Ended::of(&attempt, Some(started))
+    })
+}
+
+/// Whether coreos-deploy answers, and for this scope.
+pub fn look(world: &World<'_>, desk: &mut Desk<'_>, tally: &mut Tally) -> Result<()> {
+    match desk.service.info() {
+        Probe::Answered(info) => {
+            tally.busy = Some(false);
+            let theirs = (info.domain.as_str(), info.environment.as_str());
+            if theirs
+                == (
+                    world.scope.domain.as_str(),
+                    world.scope.environment.as_str(),
+                )
+                || desk.deploy.skip_scope_check
+            {
+                return Ok(());
+            }
+            Err(Error::usage(format!(
+                "coreos-deploy serves {} {}, not {}",
+                info.domain, info.environment, world.scope
+            ))
+            .hint("check --deploy-url, --domain and --environment (or give --skip-scope-check)"))
+        }
+        Probe::Busy(reason) => {
+            tally.busy = Some(true);
+            Err(busy(&reason, tally.busy_since))
+        }
+        Probe::Failed(error) => {
+            tally.busy = Some(false);
+            Err(error)
+        }
+    }
+}
+
+fn new_attempt(errand: &Errand<'_>) -> Attempt {
+    let ready = errand.ready;
+    let now = now_ms();
+    Attempt {
+        id: uuid::Uuid::new_v4().to_string(),
+        app: ready.app.clone(),
+        version: ready.version.clone(),
+        service_name: ready.request.service_name.clone(),
+        num_instances: ready.request.num_instances,
+        state: State::Submitting,
+        deploy_id: None,
+        payload_sha256: ready.payload_sha256.clone(),
+        template_sha256: Some(ready.template_sha256.clone()),
+        suffixes_before: None,
+        counts: true,
+        command: errand.command.to_owned(),
+        token: 0,
+        created_at: now,
+        updated_at: now,
+        message: "intent".to_owned(),
+    }
+}
+
+fn was_tried(world: &World<'_>, desk: &mut Desk<'_>, ready: &Ready) -> Result<bool> {
+    let history = desk
+        .ledger
+        .history(world.scope, Some(&ready.app), HISTORY)?;
+    Ok(history
+        .iter()
+        .any(|a| a.version == ready.version && !a.state.is_open()))
+}
+
+enum Sent {
+    /// The POST was tried; an error that ends the pass.
+    Yes(Option<Error>),
+    /// A hold was put meanwhile.
+    Held(Hold),
+}
+
+/// Commits the intent, sends the POST and records its reply. The process does not stop in between.
+fn send(
+    world: &World<'_>,
+    desk: &mut Desk<'_>,
+    errand: &Errand<'_>,
+    attempt: &mut Attempt,
+) -> Result<Sent> {
+    let critical = world.interrupt.critical();
+    if let Some(stop) = world.stopped() {
+        return Err(stop);
+    }
+    let lost = || {
+        Error::new(
+            Exit::TryLater,
+            format!("{}: the lease was lost; nothing was sent", attempt.app),
+        )
+    };
+    if !desk.lease.is_held() {
+        return Err(lost());
+    }
+    let intent = Intent {
+        attempt: attempt.clone(),
+        respect_holds: errand.respect_holds,
+        place_hold: errand.place_hold.clone(),
+    };
+    match desk.ledger.intend(world.scope, &intent, desk.lease)? {
+        Intended::Committed => {}
+        Intended::Held(hold) => return Ok(Sent::Held(hold)),
+        Intended::LeaseLost => return Err(lost()),
+        Intended::OpenAttempt(id) => {
+            return Err(Error::new(
+                Exit::Unknown,
+                format!(
+                    "{}: attempt {id} of this scope is open; nothing was sent",
+                    attempt.app
+                ),
+            ));
+        }
+    }
+    let (event, counts, stop) = match desk.service.submit(&errand.ready.request) {
+        Submission::Accepted(id) => (Event::Accepted(id), true, None),
+        Submission::Refused {
+            reason,
+            counts,
+            stop,
+        } => (Event::Refused(reason), counts, stop),
+        Submission::Lost(reason) => (Event::Lost(reason), true, None),
+    };
+    attempt.counts = counts;
+    let recorded = apply(
+        desk,
+        attempt,
+        &event,
+        &circumstances(desk, attempt, false, false),
+    );
+    drop(critical);
+    recorded?;
+    Ok(Sent::Yes(stop))
+}
+
+/// The circumstances of an attempt at this moment.
+pub fn circumstances(
+    desk: &Desk<'_>,
+    attempt: &Attempt,
+    quiet: bool,
+    abandoned_before: bool,
+) -> Circumstances {
+    let age = u64::try_from(now_ms() - attempt.created_at).unwrap_or(0);
+    Circumstances {
+        num_instances: attempt.num_instances as usize,
+        age: Duration::from_millis(age),
+        unknown_hold: desk.deploy.unknown_hold,
+        quiet,
+        abandoned_before,
+    }
+}
+
+/// Lets the state machine decide, and records its move. Returns whether the attempt moved.
+pub fn apply(
+    desk: &mut Desk<'_>,
+    attempt: &mut Attempt,
+    event: &Event,
+    with: &Circumstances,
+) -> Result<bool> {
+    let Some(step) = advance(attempt.state, event, with) else {
+        return Ok(false);
+    };
+    let moved = desk
+        .ledger
+        .advance(
+            &attempt.id,
+            attempt.state,
+            &step,
+            attempt.counts,
+            desk.lease.token(),
+        )
+        .map_err(|e| {
+            let id = step
+                .deploy_id
+                .as_ref()
+                .map_or_else(String::new, |id| format!(" (deploy id {id})"));
+            Error {
+                exit: Exit::Unknown,
+                ..e
+            }
+            .because(format!(
+                "{} {}: it is {}{id}, but that could not be recorded",
+                attempt.app,
+                attempt.version,
+                step.to.as_str()
+            ))
+            .hint("the next pass finds out what became of it; nothing is sent before")
+        })?;
+    if !moved {
+        return Err(Error::new(
+            Exit::Unknown,
+            format!(
+                "attempt {} of {} was changed by somebody else",
+                attempt.id, attempt.app
+            ),
+        ));
+    }
+    attempt.state = step.to;
+    attempt.message = step.message;
+    attempt.deploy_id = step.deploy_id.or(attempt.deploy_id.take());
+    Ok(true)
+}
+
+/// Polls a submitted attempt until it ended, `limit` is over, or somebody wants us to stop.
+pub fn poll(
+    world: &World<'_>,
+    desk: &mut Desk<'_>,
+    attempt: &mut Attempt,
+    limit: Duration,
+    abandoned_before: bool,
+) -> Result<()> {
+    let end = Instant::now() + limit;
+    let mut pause = POLL.0;
+    let id = attempt.deploy_id.clone().unwrap_or_default();
+    while world
+        .interrupt
+        .sleep(pause.min(end.saturating_duration_since(Instant::now())))
+    {
+        let status = desk
+            .service
+            .status(&id, &attempt.service_name, &attempt.version);
+        let event = Event::Status(status);
+        let mut with = circumstances(desk, attempt, false, abandoned_before);
+        if wants_quiet(attempt.state, &event, &with) {
+            with.quiet = desk
+                .service
+                .is_quiet(&|| world.interrupt.requested().is_some());
+        }
+        if apply(desk, attempt, &event, &with)? {
+            return Ok(());
+        }
+        if Instant::now() >= end || world.stopped().is_some() {
+            break;
+        }
+        pause = (pause * 3 / 2).min(POLL.1);
+    }
+    attempt.message =
+        "still running, or its outcome cannot be read yet; the next pass asks again".to_owned();
+    Ok(())
+}

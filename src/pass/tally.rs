@@ -1,0 +1,280 @@
+//! What a pass has found out so far, and the report it makes.
+
+use std::collections::BTreeMap;
+
+use super::{Ended, Prepared, Survey, now_ms};
+use crate::error::Error;
+use crate::exit::Exit;
+use crate::ledger::{Attempt, BadPayload, PassRecord, Snapshot};
+use crate::model::attempt::State;
+use crate::model::name::Scope;
+use crate::model::plan::Step;
+use crate::model::report::{Action, AppReport, Outcome, Report, Summary};
+use crate::output::time::rfc3339;
+
+/// One app of a pass, and what it means for the exit code.
+#[derive(Clone, Debug)]
+pub struct AppResult {
+    /// What is reported.
+    pub report: AppReport,
+    /// The exit code that this app asks for.
+    pub exit: Exit,
+    /// `waiting` or `given-up` after a failed attempt.
+    pub failing: bool,
+}
+
+impl AppResult {
+    fn of(step: &Step) -> Self {
+        let exit = if step.failing || step.action == Action::Unreadable {
+            Exit::Failed
+        } else {
+            Exit::Success
+        };
+        Self {
+            report: AppReport {
+                app: step.app.clone(),
+                deployed: step.deployed.clone(),
+                newest: step.newest.clone(),
+                action: step.action,
+                reason: step.reason.clone(),
+                outcome: None,
+                attempt: step.attempt.clone(),
+                deploy_id: None,
+                duration_ms: None,
+                error: None,
+            },
+            exit,
+            failing: step.failing,
+        }
+    }
+
+    fn is_due(&self) -> bool {
+        matches!(
+            self.report.action,
+            Action::New | Action::Upgrade | Action::Retry | Action::Resume | Action::Requested
+        )
+    }
+
+    fn end(&mut self, ended: Ended) {
+        self.report.outcome = ended.outcome;
+        self.report.attempt = ended.attempt;
+        self.report.deploy_id = ended.deploy_id;
+        self.report.duration_ms = ended
+            .duration
+            .map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX));
+        let Some(outcome) = ended.outcome else {
+            self.report.action = Action::Held;
+            self.report.reason = ended.message;
+            return;
+        };
+        self.exit = outcome.exit();
+        if outcome.exit() != Exit::Success {
+            self.report.error = Some(ended.message);
+        } else if outcome == Outcome::Observed {
+            self.report.reason = ended.message;
+        }
+    }
+}
+
+/// Collects what a pass finds out.
+pub struct Tally {
+    command: &'static str,
+    started_at: i64,
+    apps: BTreeMap<String, AppResult>,
+    surveyed: bool,
+    bad_payloads: BTreeMap<String, BadPayload>,
+    /// Since when every pass has found coreos-deploy busy.
+    pub busy_since: Option<i64>,
+    /// What this pass found: see [`PassRecord::busy`].
+    pub busy: Option<bool>,
+}
+
+impl Tally {
+    /// Nothing is known yet.
+    pub fn new(command: &'static str) -> Self {
+        Self {
+            command,
+            started_at: now_ms(),
+            apps: BTreeMap::new(),
+            surveyed: false,
+            bad_payloads: BTreeMap::new(),
+            busy_since: None,
+            busy: None,
+        }
+    }
+
+    /// Takes over what the last pass knew.
+    pub fn begin(&mut self, snapshot: &Snapshot) {
+        self.bad_payloads.clone_from(&snapshot.bad_payloads);
+        self.busy_since = snapshot.busy_since;
+    }
+
+    /// Takes the plan in. What was resumed and settled stays, unless the app is due again.
+    pub fn plan(&mut self, survey: &Survey) {
+        self.surveyed = true;
+        for step in &survey.steps {
+            match self.apps.get(&step.app) {
+                Some(resumed) if !step.is_deploy() || resumed.exit == Exit::Unknown => {}
+                _ => {
+                    self.apps.insert(step.app.clone(), AppResult::of(step));
+                }
+            }
+        }
+        for (app, deployed) in &survey.missing {
+            self.apps.entry(app.clone()).or_insert_with(|| {
+                AppResult::of(&Step {
+                    app: app.clone(),
+                    deployed: Some(deployed.clone()),
+                    newest: None,
+                    action: Action::Ahead,
+                    reason: format!(
+                        "its markers are gone from Artifactory; {deployed} stays deployed"
+                    ),
+                    attempt: None,
+                    failing: false,
+                })
+            });
+        }
+        let steps: BTreeMap<&str, &Step> =
+            survey.steps.iter().map(|s| (s.app.as_str(), s)).collect();
+        self.bad_payloads.retain(|app, bad| {
+            steps
+                .get(app.as_str())
+                .is_some_and(|s| s.newest.as_ref() == Some(&bad.version))
+        });
+    }
+
+    /// Notes an operator's request for one app.
+    pub fn request(&mut self, app: &str, deployed: Option<String>, version: &str, reason: String) {
+        let step = Step {
+            app: app.to_owned(),
+            deployed,
+            newest: Some(version.to_owned()),
+            action: Action::Requested,
+            reason,
+            attempt: None,
+            failing: false,
+        };
+        self.surveyed = true;
+        self.apps.insert(app.to_owned(), AppResult::of(&step));
+    }
+
+    /// Says why due deploys that were not tried are left.
+    pub fn leave_due(&mut self, why: &str) {
+        for app in self
+            .apps
+            .values_mut()
+            .filter(|a| a.is_due() && a.report.outcome.is_none())
+        {
+            app.report.reason = format!("{}; not tried: {why}", app.report.reason);
+        }
+    }
+
+    /// Notes a deploy of which nothing was sent.
+    pub fn not_sent(&mut self, step: &Step, prepared: Prepared) {
+        let Some(app) = self.apps.get_mut(&step.app) else {
+            return;
+        };
+        match prepared {
+            Prepared::Ready(_) => {}
+            Prepared::Waiting(reason) => {
+                app.report.action = Action::Waiting;
+                app.report.reason = reason;
+            }
+            Prepared::Error(error, bad) => {
+                app.report.outcome = Some(Outcome::Error);
+                app.report.error = Some(error.one_line());
+                app.exit = error.exit;
+                match bad {
+                    Some(bad) => self.bad_payloads.insert(step.app.clone(), bad),
+                    None => self.bad_payloads.remove(&step.app),
+                };
+            }
+        }
+    }
+
+    /// Notes how a deploy ended.
+    pub fn ended(&mut self, app: &str, ended: Ended) {
+        if let Some(result) = self.apps.get_mut(app) {
+            result.end(ended);
+        }
+    }
+
+    /// Notes how the resuming of an open attempt ended.
+    pub fn resumed(&mut self, open: &Attempt, state: State, ended: Ended) {
+        let mut result = AppResult::of(&Step {
+            app: open.app.clone(),
+            deployed: None,
+            newest: Some(open.version.clone()),
+            action: Action::Resume,
+            reason: format!(
+                "attempt {} was {}, now {}",
+                open.id,
+                open.state.as_str(),
+                state.as_str()
+            ),
+            attempt: Some(open.id.clone()),
+            failing: false,
+        });
+        result.end(ended);
+        self.apps.insert(open.app.clone(), result);
+    }
+
+    /// Whether anything was due.
+    pub fn any_due(&self) -> bool {
+        self.apps.values().any(AppResult::is_due)
+    }
+
+    /// The report, and the exit code it stands for.
+    pub fn report(&self, scope: &Scope, error: Option<&Error>) -> (Report, Exit) {
+        let mut exit = error.map_or(Exit::Success, |e| e.exit);
+        let mut complete = self.surveyed && error.is_none();
+        for app in self.apps.values() {
+            exit = exit.and(app.exit);
+            complete &= app.report.action != Action::Unreadable
+                && (!app.is_due() || app.report.outcome.is_some());
+        }
+        let report = Report {
+            pass: uuid::Uuid::new_v4().to_string(),
+            command: self.command.to_owned(),
+            domain: scope.domain.clone(),
+            environment: scope.environment.clone(),
+            started_at: rfc3339(self.started_at),
+            finished_at: rfc3339(now_ms()),
+            complete,
+            apps: self.apps.values().map(|a| a.report.clone()).collect(),
+            summary: self.summary(),
+            exit_code: exit.code(),
+            error: error.map(Error::one_line),
+        };
+        (report, exit)
+    }
+
+    /// What the ledger keeps of the pass.
+    pub fn record(&self, report: Report) -> PassRecord {
+        PassRecord {
+            report,
+            bad_payloads: self.bad_payloads.clone(),
+            busy: self.busy,
+        }
+    }
+
+    fn summary(&self) -> Summary {
+        let mut summary = Summary::default();
+        for app in self.apps.values() {
+            summary.apps += 1;
+            summary.due += u64::from(app.is_due());
+            let count = match (app.report.outcome, app.report.action) {
+                (Some(Outcome::Succeeded | Outcome::Observed), _) => &mut summary.deployed,
+                (Some(Outcome::Unknown | Outcome::Submitted), _) => &mut summary.unknown,
+                (Some(_), _) | (None, Action::GivenUp | Action::Unreadable) => &mut summary.failed,
+                (None, Action::Waiting) if app.failing => &mut summary.failed,
+                (None, Action::UpToDate) => &mut summary.up_to_date,
+                (None, Action::Held | Action::Ahead | Action::Waiting) => &mut summary.skipped,
+                (None, _) => continue,
+            };
+            *count += 1;
+        }
+        summary
+    }
+}

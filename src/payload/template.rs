@@ -1,0 +1,150 @@
+//! The unit file: a Go text/template over the metadata.
+//!
+//! What Go 1.19 refuses is refused, what it renders is rendered to the same bytes, or refused where
+//! the engine (gtmpl-ng) could differ: [`super::guard`] and [`super::functions`] see to that. The
+//! test's table, `template_cases.json`, is what Go's own text/template says of each case, on a
+//! pointer to `struct{Name, Version, ImageVersion string; NumInstances int}` with the values of the
+//! test: an output, or an error of parsing or execution. `refused` marks, by hand, what Go renders
+//! and this module does not.
+
+use std::collections::HashMap;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+
+use gtmpl_ng::{Context, ErrorContext, ExecError, Limits, Number, ParseError, Template, Value};
+
+use super::archive::File;
+use super::functions;
+use super::guard::{self, Action};
+use super::metadata::Metadata;
+use super::{RECORD_LIMIT, refuse};
+use crate::error::{Error, Result};
+
+/// How long the engine may render.
+const DEADLINE: Duration = Duration::from_secs(2);
+/// How long is waited for the engine; parsing does not know the deadline.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The engine recurses on nested actions. The memory is reserved, not used.
+const STACK: usize = 64 << 20;
+/// The name that errors of the original client give to the template.
+pub(super) const NAME: &str = "service template";
+
+/// Renders the unit file for what the metadata says.
+pub fn render(file: &File, metadata: &Metadata) -> Result<String> {
+    let actions = guard::check(&file.text).map_err(|complaint| refuse(&file.name, complaint))?;
+    // No field of a template can be named so, and nothing else prints this text: if it's in the
+    // output, the template printed the whole data, which the engine writes unlike Go.
+    let canary = uuid::Uuid::new_v4().simple().to_string();
+    let data = data(metadata, &canary);
+    let text = file.text.clone();
+    let (sender, receiver) = channel();
+    thread::Builder::new()
+        .name("template".into())
+        .stack_size(STACK)
+        .spawn(move || {
+            // The receiver is gone when it lost patience; then nobody wants the answer.
+            let _ = sender.send(run(text, data));
+        })
+        .map_err(|error| refuse(&file.name, "cannot start the rendering").because_of(&error))?;
+    let rendered = match receiver.recv_timeout(PATIENCE) {
+        Ok(Ok(rendered)) => rendered,
+        Ok(Err(failure)) => return Err(failed(file, &actions, &failure, &canary)),
+        Err(RecvTimeoutError::Timeout) => {
+            return Err(refuse(
+                &file.name,
+                "rendering takes too long, is not supported",
+            ));
+        }
+        Err(RecvTimeoutError::Disconnected) => {
+            return Err(refuse(
+                &file.name,
+                "rendering broke down, the template is not supported",
+            ));
+        }
+    };
+    if let Some(at) = rendered.find(&canary) {
+        let line = 1 + rendered[..at].matches('\n').count();
+        return Err(refuse(
+            &file.name,
+            format!(
+                "rendered line {line}: printing the whole data ({{{{.}}}}, {{{{$}}}}) is not supported, {FIELDS} expected"
+            ),
+        ));
+    }
+    Ok(rendered)
+}
+
+const FIELDS: &str = ".Name, .Version, .ImageVersion or .NumInstances";
+
+fn data(metadata: &Metadata, canary: &str) -> Value {
+    let text = |text: &str| Value::String(text.to_owned());
+    Value::Object(HashMap::from([
+        ("Name".to_owned(), text(&metadata.name)),
+        ("Version".to_owned(), text(&metadata.version)),
+        ("ImageVersion".to_owned(), text(&metadata.image_version)),
+        (
+            "NumInstances".to_owned(),
+            Value::Number(Number::signed(i64::from(metadata.num_instances))),
+        ),
+        ("\0".to_owned(), text(canary)),
+    ]))
+}
+
+/// Where the engine failed, and why.
+struct Failure {
+    at: Option<ErrorContext>,
+    what: String,
+}
+
+fn run(text: String, data: Value) -> std::result::Result<String, Failure> {
+    let mut template = Template::with_limits(
+        Limits::default()
+            .with_deadline(DEADLINE)
+            .with_output_bytes(2 * RECORD_LIMIT)
+            .with_function_output(2 * RECORD_LIMIT),
+    );
+    NAME.clone_into(&mut template.name);
+    template.funcs.clear();
+    template.add_funcs(&functions::ALL);
+    template.parse(text).map_err(|error| match error {
+        ParseError::WithContext(at, what) => Failure { at: Some(at), what },
+        other => Failure {
+            at: None,
+            what: other.to_string(),
+        },
+    })?;
+    template
+        .render(&Context::from(data))
+        .map_err(|error| match error {
+            ExecError::Structured(error) => Failure {
+                at: Some(error.context),
+                what: error.message,
+            },
+            other => Failure {
+                at: None,
+                what: other.to_string(),
+            },
+        })
+}
+
+fn failed(file: &File, actions: &[Action], failure: &Failure, canary: &str) -> Error {
+    let what = if failure.what.contains(canary) {
+        format!("no such field, {FIELDS} expected")
+    } else {
+        failure.what.clone()
+    };
+    let Some(at) = &failure.at else {
+        return refuse(&file.name, what);
+    };
+    let action = actions
+        .iter()
+        .rfind(|action| (action.line, action.column) <= (at.line, at.col));
+    match action {
+        Some(action) => refuse(
+            &file.name,
+            format!("line {}: {}: {what}", at.line, action.text),
+        ),
+        None => refuse(&file.name, format!("line {}: {what}", at.line)),
+    }
+}
