@@ -5,6 +5,7 @@
 
 #![expect(
     clippy::doc_markdown,
+    rustdoc::invalid_html_tags,
     reason = "doc comments are the help text, printed as they are"
 )]
 

@@ -123,7 +123,12 @@ pub(super) fn carry_out(
         }
         return Ok(());
     }
-    let place_hold = if order.no_hold {
+    // A hold that ends only when it is released is not made weaker.
+    let is_held = snapshot
+        .holds
+        .get(order.app)
+        .is_some_and(|h| h.until.is_none() && h.newer_than.is_none());
+    let place_hold = if order.no_hold || is_held {
         None
     } else {
         hold_for(world, artifactory, order, deployed.as_deref())?
@@ -143,7 +148,6 @@ pub(super) fn carry_out(
         false,
     )? {
         Prepared::Ready(ready) => {
-            let held = place_hold.clone();
             let errand = Errand {
                 ready: &ready,
                 command: order.command,
@@ -152,12 +156,10 @@ pub(super) fn carry_out(
                 observe: !order.force,
             };
             pass::deploy_one(world, desk, &errand, tally)?;
-            if let Some(hold) = held {
-                // An observed version sends nothing and so has no intent to carry the hold.
-                desk.ledger.hold(world.scope, order.app, &hold)?;
+            if let Some(hold) = &errand.place_hold {
                 world
                     .output
-                    .warning(&format!("{} is held {}", order.app, describe(&hold)));
+                    .warning(&format!("{} is {}", order.app, hold.describe()));
             }
             Ok(())
         }
@@ -208,18 +210,4 @@ pub(super) fn hold_for(
         placed_by: order.command.to_owned(),
         placed_at: now_ms(),
     }))
-}
-
-/// When a hold ends, for a person.
-pub(super) fn describe(hold: &Hold) -> String {
-    match (&hold.newer_than, hold.until) {
-        (Some(version), _) => {
-            format!("until a version newer than {version} is marked, or `release`")
-        }
-        (None, Some(until)) => format!(
-            "until {}, or `release`",
-            crate::output::time::rfc3339(until)
-        ),
-        (None, None) => "until `release`".to_owned(),
-    }
 }

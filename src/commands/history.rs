@@ -6,7 +6,8 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::ledger::{self, Access, Attempt};
-use crate::output::{Output, time};
+use crate::model::time;
+use crate::output::Output;
 
 /// Shows attempts; with `-v`, every move of each.
 pub fn run(config: &Config, output: &Output, app: Option<&str>, limit: usize) -> Result<Exit> {

@@ -1,6 +1,5 @@
 //! `hold APP` and `release APP`.
 
-use super::deploy::describe;
 use crate::config::Config;
 use crate::error::Result;
 use crate::exit::Exit;
@@ -34,7 +33,7 @@ pub(super) fn hold(config: &Config, output: &Output, wanted: &Wanted<'_>) -> Res
     if output.is_json() {
         output.json(&serde_json::json!({"app": app, "held": true, "reason": hold.reason, "until": hold.until, "newerThan": hold.newer_than}));
     } else {
-        output.line(&format!("{} is held {}", app, describe(&hold)));
+        output.line(&format!("{} is {}", app, hold.describe()));
     }
     Ok(Exit::Success)
 }

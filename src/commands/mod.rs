@@ -33,7 +33,8 @@ pub fn dispatch(cli: &Cli, config: &Config) -> Exit {
     if config.output.verbose > 1 {
         debug_log(&output);
     }
-    let result = match cli.command.as_ref().unwrap_or(&Command::Run) {
+    let command = cli.command.as_ref().unwrap_or(&Command::Run);
+    let result = match command {
         Command::Run => run::run(config, &output),
         Command::Scan { exit_code } => scan::run(config, &output, *exit_code),
         Command::DryRun {
@@ -76,9 +77,28 @@ pub fn dispatch(cli: &Cli, config: &Config) -> Exit {
         Command::Baseline { apps } => baseline::run(config, &output, apps),
     };
     result.unwrap_or_else(|error| {
+        if let (true, Ok(scope)) = (output.is_json(), config.scope()) {
+            output.json(&Tally::new(name(command)).report(scope, Some(&error)).0);
+        }
         output.error(&error);
         error.exit
     })
+}
+
+/// The command as it is typed.
+const fn name(command: &Command) -> &'static str {
+    match command {
+        Command::Run => "run",
+        Command::Scan { .. } => "scan",
+        Command::DryRun { .. } => "dry-run",
+        Command::Deploy { .. } => "deploy",
+        Command::Status { .. } => "status",
+        Command::History { .. } => "history",
+        Command::Hold { .. } => "hold",
+        Command::Release { .. } => "release",
+        Command::Rollback { .. } => "rollback",
+        Command::Baseline { .. } => "baseline",
+    }
 }
 
 /// Lets the libraries say what they do (`-d`), on stderr. Header values and bodies are not logged.

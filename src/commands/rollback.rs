@@ -1,6 +1,6 @@
 //! `rollback APP`: the last good version before the one last tried.
 
-use super::deploy::{Order, carry_out, describe, settle};
+use super::deploy::{Order, carry_out, settle};
 use super::under_lease;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -47,8 +47,8 @@ pub fn run(config: &Config, output: &Output, app: &str) -> Result<Exit> {
                 };
                 desk.ledger.hold(world.scope, app, &hold)?;
                 world.output.warning(&format!(
-                    "{app} {version} is deployed already; it is held {}",
-                    describe(&hold)
+                    "{app} {version} is deployed already; it is {}",
+                    hold.describe()
                 ));
                 return Ok(());
             }

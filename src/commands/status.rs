@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::deploy::describe;
 use crate::config::Config;
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::ledger::{self, Access, LeaseInfo, Snapshot};
-use crate::output::{Output, time};
+use crate::model::time;
+use crate::output::Output;
 use crate::pass::now_ms;
 
 /// Shows what is deployed, open, held and failing, and who holds the lease.
@@ -76,7 +76,7 @@ fn row(snapshot: &Snapshot, app: &str) -> Vec<String> {
         },
     );
     let note = match snapshot.holds.get(app) {
-        Some(hold) => format!("held {}: {}", describe(hold), hold.reason),
+        Some(hold) => hold.describe(),
         None if matches!(state, "succeeded" | "-") => String::new(),
         None => message,
     };

@@ -48,6 +48,7 @@ fn intent(id: &str, app: &str, version: &str) -> Intent {
     Intent {
         attempt: attempt(id, app, version, State::Submitting),
         respect_holds: true,
+        order: crate::model::version::Order::Natural,
         place_hold: None,
     }
 }

@@ -36,17 +36,6 @@ pub fn open(dsn: &Dsn, access: Access) -> Result<Box<dyn Ledger>> {
     }
 }
 
-/// Whether a hold stands in the way of a pass that is about to deploy `version` at `now`
-/// (milliseconds since 1970 UTC). Versions are compared in the natural order.
-pub fn hold_stops(hold: &Hold, version: &str, now: i64) -> bool {
-    let is_over = hold.until.is_some_and(|until| until <= now);
-    let is_passed = hold
-        .newer_than
-        .as_deref()
-        .is_some_and(|held| Order::Natural.key(version) > Order::Natural.key(held));
-    !is_over && !is_passed
-}
-
 /// One attempt, as the ledger keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
@@ -136,6 +125,8 @@ pub struct Intent {
     pub attempt: Attempt,
     /// Commit only if no hold is on the app at this moment (a pass); an operator's `deploy` ignores holds.
     pub respect_holds: bool,
+    /// The order in which a hold's version is compared.
+    pub order: Order,
     /// A hold to put in the same transaction.
     pub place_hold: Option<Hold>,
 }

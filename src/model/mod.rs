@@ -6,4 +6,5 @@ pub mod name;
 pub mod plan;
 pub mod report;
 pub mod request;
+pub mod time;
 pub mod version;

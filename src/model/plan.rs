@@ -2,11 +2,12 @@
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use super::attempt::State;
 use super::listing::{AppFilter, AppListing, Listing};
 use super::report::Action;
+use super::time;
 use super::version::{Order, VersionKey};
 use crate::text::printable;
 
@@ -67,6 +68,35 @@ pub struct Hold {
     pub placed_by: String,
     /// When, milliseconds since 1970 UTC.
     pub placed_at: i64,
+}
+
+impl Hold {
+    /// Whether the hold stands in the way of a pass that is about to deploy `version` at `now`
+    /// (milliseconds since 1970 UTC). A version that the order has no place for is stopped.
+    pub fn stops(&self, order: Order, version: &str, now: i64) -> bool {
+        let is_over = self.until.is_some_and(|until| until <= now);
+        let is_passed = self.newer_than.as_deref().is_some_and(|than| {
+            let keys = order.key(version).zip(order.key(than));
+            keys.is_some_and(|(version, than)| version > than)
+        });
+        !is_over && !is_passed
+    }
+
+    /// When it ends and why it was put: `held until released: REASON`.
+    pub fn describe(&self) -> String {
+        let until = self.until.map(time::rfc3339);
+        let marked = self
+            .newer_than
+            .as_ref()
+            .map(|v| format!("a version newer than {v} is marked"));
+        let ends: Vec<String> = until
+            .into_iter()
+            .chain(marked)
+            .chain(["released".to_owned()])
+            .collect();
+        let reason = if self.reason.is_empty() { "" } else { ": " };
+        format!("held until {}{reason}{}", ends.join(" or "), self.reason)
+    }
 }
 
 /// All that a plan is made of.
@@ -241,7 +271,10 @@ fn step(inputs: &Inputs<'_>, app: &str, offered: &AppListing) -> Option<Step> {
 
 /// The rules, in order: the first that applies decides.
 fn decide(inputs: &Inputs<'_>, record: &AppRecord, hold: Option<&Hold>, newest: &str) -> Decision {
-    if let Some(reason) = hold.and_then(|hold| held(inputs, hold, newest)) {
+    if let Some(reason) = hold
+        .filter(|hold| hold.stops(inputs.order, newest, inputs.now))
+        .map(Hold::describe)
+    {
         return Decision::new(Action::Held, reason);
     }
     let (key, deployed, floor) = match keys(inputs.order, record, newest) {
@@ -313,46 +346,4 @@ fn keys<'a>(
         known(&record.deployed, "which is deployed")?,
         known(&record.floor, "which was tried before")?,
     ))
-}
-
-/// Why the app is held, while it is.
-fn held(inputs: &Inputs<'_>, hold: &Hold, newest: &str) -> Option<String> {
-    if hold.until.is_some_and(|until| until <= inputs.now) {
-        return None;
-    }
-    let newer = |than: &String| {
-        let keys = inputs.order.key(newest).zip(inputs.order.key(than));
-        keys.is_some_and(|(newest, than)| newest > than)
-    };
-    if hold.newer_than.as_ref().is_some_and(newer) {
-        return None;
-    }
-    let mut ends = Vec::new();
-    if let Some(until) = hold.until {
-        ends.push(match rfc3339(until) {
-            Some(time) => time,
-            None => format!("{until} ms after 1970"),
-        });
-    }
-    if let Some(than) = &hold.newer_than {
-        ends.push(format!("a version newer than {than} is marked"));
-    }
-    if ends.is_empty() {
-        ends.push("released".to_owned());
-    }
-    let mut reason = format!("held until {}", ends.join(" or "));
-    if !hold.reason.is_empty() {
-        reason.push_str(": ");
-        reason.push_str(&hold.reason);
-    }
-    Some(reason)
-}
-
-/// The time, where it is one that RFC 3339 can write (humantime panics on others).
-fn rfc3339(milliseconds: i64) -> Option<String> {
-    /// The first second of the year 10000.
-    const END: u64 = 253_402_300_800;
-    let seconds = u64::try_from(milliseconds).ok()? / 1000;
-    let time = UNIX_EPOCH.checked_add(Duration::from_secs(seconds))?;
-    (seconds < END).then(|| humantime::format_rfc3339_seconds(time).to_string())
 }

@@ -3,9 +3,9 @@
 use console::{Style, measure_text_width};
 
 use super::terminal::Terminal;
-use super::time;
 use crate::error::Error;
 use crate::model::report::{Action, AppReport, Outcome, Report};
+use crate::model::time;
 use crate::text::printable;
 
 /// The lines of a pass. `chatty`: a person looks or asked; `all`: every app, with its reason.

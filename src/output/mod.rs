@@ -7,7 +7,6 @@ mod human;
 mod progress;
 mod table;
 mod terminal;
-pub mod time;
 
 use std::io::Write;
 

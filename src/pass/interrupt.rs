@@ -20,12 +20,17 @@ pub struct Interrupt {
 }
 
 impl Interrupt {
-    /// Installs the handlers.
-    pub fn install() -> Result<Self> {
-        let this = Self {
+    /// No handlers: for commands that change nothing, which a signal may end anywhere.
+    pub fn none() -> Self {
+        Self {
             signal: Arc::new(AtomicUsize::new(0)),
             critical: Arc::new(Mutex::new(())),
-        };
+        }
+    }
+
+    /// Installs the handlers.
+    pub fn install() -> Result<Self> {
+        let this = Self::none();
         let again = Arc::new(std::sync::atomic::AtomicBool::new(false));
         for (signal, exit) in [(SIGINT, Exit::Interrupted), (SIGTERM, Exit::Terminated)] {
             let number = usize::try_from(signal).unwrap_or_default();

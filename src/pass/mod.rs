@@ -172,7 +172,7 @@ pub fn take_lease(
         Ok(Some(info)) => error.because(format!(
             "held by {} since {}",
             info.holder,
-            crate::output::time::rfc3339(info.since)
+            crate::model::time::rfc3339(info.since)
         )),
         _ => error,
     }

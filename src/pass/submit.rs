@@ -116,6 +116,9 @@ pub fn carry_out(
                 );
                 desk.ledger
                     .record_deployed(world.scope, &attempt, desk.lease.token())?;
+                if let Some(hold) = &errand.place_hold {
+                    desk.ledger.hold(world.scope, &ready.app, hold)?;
+                }
                 return Ok(Ended::of(&attempt, None));
             }
         }
@@ -243,6 +246,7 @@ fn send(
     let intent = Intent {
         attempt: attempt.clone(),
         respect_holds: errand.respect_holds,
+        order: world.config.rules.order,
         place_hold: errand.place_hold.clone(),
     };
     match desk.ledger.intend(world.scope, &intent, desk.lease)? {

@@ -10,7 +10,7 @@ use crate::model::attempt::State;
 use crate::model::name::Scope;
 use crate::model::plan::Step;
 use crate::model::report::{Action, AppReport, Outcome, Report, Summary};
-use crate::output::time::rfc3339;
+use crate::model::time::rfc3339;
 
 /// One app of a pass, and what it means for the exit code.
 #[derive(Clone, Debug)]

@@ -1,8 +1,8 @@
 //! Payloads: from the bytes of an archive to what is asked of coreos-deploy.
 //!
 //! [`archive`] reads the files, [`metadata`] and [`etcd2`] read two of them, [`template`] renders
-//! the third, once [`guard`] has looked it over. All is done in memory, on hostile input as well: the limits stand with the code that
-//! keeps them. An error names the file, the line where there is one, what was found and what was
+//! the third, once `guard` has looked it over. All is done in memory, on hostile input as well: the
+//! limits stand with the code that keeps them. An error names the file, the line where there is one, what was found and what was
 //! expected.
 
 pub mod archive;

@@ -1,7 +1,7 @@
 //! The unit file: a Go text/template over the metadata.
 //!
 //! What Go 1.19 refuses is refused, what it renders is rendered to the same bytes, or refused where
-//! the engine (gtmpl-ng) could differ: [`super::guard`] and [`super::functions`] see to that. The
+//! the engine (gtmpl-ng) could differ: `guard` and `functions` see to that. The
 //! test's table, `template_cases.json`, is what Go's own text/template says of each case, on a
 //! pointer to `struct{Name, Version, ImageVersion string; NumInstances int}` with the values of the
 //! test: an output, or an error of parsing or execution. `refused` marks, by hand, what Go renders

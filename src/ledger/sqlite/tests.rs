@@ -115,6 +115,7 @@ fn many_may_start_at_once_and_one_intends() {
                     let intent = Intent {
                         attempt,
                         respect_holds: true,
+                        order: crate::model::version::Order::Natural,
                         place_hold: None,
                     };
                     let mut conn = connect(&directory.file(), Access::Write).unwrap();

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 
 use super::read;
 use crate::ledger::takeover::{datetime, milliseconds, now};
-use crate::ledger::{Attempt, Intended, Intent, PassRecord, hold_stops};
+use crate::ledger::{Attempt, Intended, Intent, PassRecord};
 use crate::model::attempt::{Move, State};
 use crate::model::name::Scope;
 use crate::model::plan::Hold;
@@ -74,7 +74,7 @@ pub fn intend(
     let mut attempt = intent.attempt.clone();
     if intent.respect_holds
         && let Some(hold) = hold_of(&tx, scope, &attempt.app)?
-        && hold_stops(&hold, &attempt.version, at)
+        && hold.stops(intent.order, &attempt.version, at)
     {
         return Ok(Intended::Held(hold));
     }
