@@ -1,260 +1,369 @@
-//! The HTTP API of coreos-deploy, as the real server answers it (recorded): one mutex for all
-//! routes, held for the whole deploy; replies later than 10 s dropped; `Content-Type` and `Accept`
-//! exactly `application/json` on every request.
+//! The HTTP API of the cluster's deploy service (coreos-deploy, `/v1.0`).
+//!
+//! The service holds one process-wide lock for as long as a deploy runs, and every route takes it:
+//! while it deploys, nothing answers. A reply that is ready later than 10 s after its request was
+//! read is dropped and the connection closed. So silence and EOF mean "at work", not "failed", a
+//! POST to a busy service loses its reply, and there is nothing to wait for beyond 15 s.
+//!
+//! This module sends and reads; what an answer means for an attempt is `model::attempt`'s to say.
 
+mod address;
 mod replies;
+mod submission;
+mod units;
+
 #[cfg(test)]
 mod tests;
-mod units;
 
 use std::time::{Duration, Instant};
 
 use reqwest::blocking::{Client, RequestBuilder, Response};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
-
-pub use replies::{Info, Submission};
-pub use units::{Unit, new_units, running_now, suffixes};
+use reqwest::{StatusCode, Url};
 
 use crate::config::{DeployConfig, HttpConfig};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::http::{client, describe, read_body};
+use crate::http::{self, BodyError, describe, read_body};
 use crate::model::attempt::Status;
-use crate::model::request::DeployRequest;
+use crate::secret::Secret;
+use crate::text::printable;
 
-/// The longest that `/info` may take before the server counts as busy.
-const INFO: Duration = Duration::from_secs(5);
-/// The longest that any other reply may take: the server drops replies after 10 s.
-const REPLY: Duration = Duration::from_secs(15);
-/// What a quiet server answers within.
-const QUIET: Duration = Duration::from_secs(1);
-/// The pause between two looks for quiet.
-const QUIET_PAUSE: Duration = Duration::from_secs(5);
-/// How many looks quiet takes.
-const QUIET_LOOKS: usize = 3;
-/// The most bytes of a reply; of a cluster map.
-const LIMIT: usize = 1 << 20;
-const MAP_LIMIT: usize = 8 << 20;
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
+pub use address::normalise_url;
+pub use submission::Submission;
+pub use units::{Unit, new_units, running_now, suffixes};
 
-/// What asking for `/info` found.
-#[derive(Clone, Debug)]
+/// The most bytes that are read of a reply.
+const REPLY_LIMIT: usize = 1 << 20;
+/// The most bytes that are read of a `cluster_map`, which lists every unit that matches.
+const CLUSTER_LIMIT: usize = 8 << 20;
+/// The most bytes that are read of a reply that only its status matters of.
+const EXCERPT_LIMIT: usize = 64 << 10;
+/// How often a wait looks whether it was cancelled.
+const TICK: Duration = Duration::from_millis(100);
+/// The times that requests are given.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    /// In total, for `/info` before a deploy.
+    info: Duration,
+    /// In total, for every other request.
+    reply: Duration,
+    /// In total, for one of the answers of a quiet service.
+    quiet_answer: Duration,
+    /// Between two of these answers.
+    quiet_gap: Duration,
+}
+
+/// Who the service says it works for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Info {
+    /// Its domain.
+    pub domain: String,
+    /// Its environment.
+    pub environment: String,
+}
+
+/// What became of asking the service who it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Probe {
-    /// The server answered.
+    /// It answered in time.
     Answered(Info),
-    /// Connected, but silent: a deploy is running.
+    /// It was connected to, and fell silent or closed the connection: what a running deploy looks
+    /// like; why.
     Busy(String),
-    /// It cannot be used: 69, 77 for refused credentials, 2 for a redirect.
+    /// It can't be used. Exit 69: not reached, 5xx, 404, or an answer of something else; 77: 401
+    /// or 403; 2: a redirect.
     Failed(Error),
 }
 
 /// A client of one coreos-deploy.
+#[derive(Debug)]
 pub struct CoreosDeploy {
+    /// For everything but `/info`.
     client: Client,
+    /// For `/info`: gives a connection less time than the answer has in total, so that a service
+    /// that isn't reached is told from one that is silent.
+    prober: Client,
     url: String,
-    authorization: Option<HeaderValue>,
+    headers: HeaderMap,
+    token: Option<Secret>,
+    limits: Limits,
 }
 
 impl CoreosDeploy {
-    /// A client. Errors: exit 2 for a token that can't be a header, and what [`client`] gives.
+    /// A client of the service at `config.url`. Sends nothing yet.
+    ///
+    /// Errors: exit 2 for a URL or a token that no request can be made with; as
+    /// [`http::client`] otherwise.
     pub fn new(config: &DeployConfig, http: &HttpConfig) -> Result<Self> {
-        let authorization = match &config.token {
-            None => None,
-            Some(token) => {
-                let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
-                    .map_err(|_| Error::usage("--deploy-token (CAM_DEPLOY_TOKEN) holds a character that no header can carry"))?;
-                value.set_sensitive(true);
-                Some(value)
-            }
+        Url::parse(&config.url)
+            .map_err(|e| Error::usage("--deploy-url is not a URL").because_of(&e))?;
+        let limits = Limits {
+            info: Duration::from_secs(5),
+            // A connection that takes too long must end as "not connected": the request may not
+            // time out first.
+            reply: Duration::from_secs(15).max(http.connect_timeout + Duration::from_secs(5)),
+            quiet_answer: Duration::from_secs(1),
+            quiet_gap: Duration::from_secs(5),
         };
-        let client = client(http, Policy::none(), REPLY)?;
+        let mut hasty = http.clone();
+        hasty.connect_timeout = http.connect_timeout.min(limits.info * 4 / 5);
         Ok(Self {
-            client,
+            client: http::client(http, Policy::none(), limits.reply)?,
+            prober: http::client(&hasty, Policy::none(), limits.info)?,
             url: config.url.clone(),
-            authorization,
+            headers: headers(config.token.as_ref())?,
+            token: config.token.clone(),
+            limits,
         })
     }
 
-    /// Asks for `/v1.0/info`, for at most 5 s.
+    /// Asks who the service works for (`GET /v1.0/info`); at most 5 s.
     pub fn info(&self) -> Probe {
-        self.info_within(INFO)
+        self.probe(self.limits.info)
     }
 
-    /// Whether the server is quiet: three `/info` answers within 1 s each, at least 5 s apart.
-    /// Its waiters are not first-in-first-out (recorded), so one answer proves nothing about
-    /// requests that still wait.
+    /// Whether the service is idle: three answers of `/info` within 1 s each, at least 5 s apart.
+    ///
+    /// One answer would not do: requests that wait for a running deploy are not served in the
+    /// order they came in (recorded). `cancelled` is asked every 100 ms between the answers; the
+    /// first answer that is missing, and a cancellation, end it with `false`.
     pub fn is_quiet(&self, cancelled: &dyn Fn() -> bool) -> bool {
-        for look in 0..QUIET_LOOKS {
-            let pause = Instant::now()
-                + if look == 0 {
-                    Duration::ZERO
-                } else {
-                    QUIET_PAUSE
-                };
-            while Instant::now() < pause {
-                if cancelled() {
-                    return false;
-                }
-                std::thread::sleep(Duration::from_millis(50));
+        for round in 0..3 {
+            if round > 0 && !wait(self.limits.quiet_gap, cancelled) {
+                return false;
             }
-            if cancelled() || !matches!(self.info_within(QUIET), Probe::Answered(_)) {
+            if cancelled() || !matches!(self.probe(self.limits.quiet_answer), Probe::Answered(_)) {
                 return false;
             }
         }
         true
     }
 
-    /// The units of one service and version that fleet knows. An error: the cluster can't be read.
+    /// The units of one service and version that the cluster has (`GET /v1.0/cluster_map`), each
+    /// once, sorted.
+    ///
+    /// Two services whose name and version read the same when joined by `-` (`a-b` at `c`, `a` at
+    /// `b-c`) can't be told apart by the names of their units. Units of machines without metadata
+    /// are left out by the service (read in its source).
+    ///
+    /// Errors: the cluster can't be read (exit 69; 77 for 401 and 403).
     pub fn units(&self, service_name: &str, version: &str) -> Result<Vec<Unit>> {
-        let cannot = |why: String| {
-            Error::unavailable("coreos-deploy's cluster_map cannot be read").because(why)
+        let failed = || {
+            Error::unavailable(format!(
+                "the units of {service_name} {version} cannot be read from coreos-deploy at {}",
+                self.url
+            ))
         };
-        let request = self
-            .get("cluster_map")
-            .query(&[("uq", units::pattern(service_name, version))]);
-        let mut response = send(request, REPLY).map_err(|e| cannot(describe(&e)))?;
-        let body = read_body(&mut response, MAP_LIMIT, REPLY).map_err(|e| cannot(e.to_string()))?;
-        match response.status().as_u16() {
-            200 => units::parse(&body, service_name, version).map_err(cannot),
-            status => Err(cannot(format!(
-                "status {status}: {}",
-                replies::excerpt(&body)
-            ))),
+        let query = replies::escape(&units::pattern(service_name, version));
+        let mut response = self
+            .get(
+                &self.client,
+                &format!("cluster_map?uq={query}"),
+                self.limits.reply,
+            )
+            .map_err(|e| failed().because(describe(&e)))?;
+        let status = response.status();
+        if status != StatusCode::OK {
+            let answer = self.answer(&mut response);
+            return Err(match status {
+                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => self.credentials(&answer),
+                _ => failed().because(answer),
+            });
         }
+        let body = read_body(&mut response, CLUSTER_LIMIT, self.limits.reply)
+            .map_err(|e| failed().because_of(&e))?;
+        units::read(&body, service_name, version).map_err(|e| failed().because(self.clean(&e)))
     }
 
-    /// Posts a deploy, once: never retried, never redirected, on a connection of its own.
-    pub fn submit(&self, request: &DeployRequest) -> Submission {
-        let body = match serde_json::to_vec(request) {
-            Ok(body) => body,
-            Err(e) => {
-                let stop =
-                    Error::usage("the deploy request cannot be written as JSON").because_of(&e);
-                return Submission::Refused {
-                    reason: e.to_string(),
-                    counts: false,
-                    stop: Some(stop),
-                };
-            }
-        };
-        let url = format!("{}/v1.0/deploy", self.url);
-        let request = self
-            .dress(self.client.post(url))
-            .header(CONNECTION, "close")
-            .body(body);
-        let mut response = match send(request, REPLY) {
-            Ok(response) => response,
-            Err(e) if e.is_connect() || e.is_builder() => {
-                return replies::not_connected(&describe(&e));
-            }
-            Err(e) => {
-                return Submission::Lost(format!(
-                    "the reply to the POST was lost: {}",
-                    describe(&e)
-                ));
-            }
-        };
-        let id = response
-            .headers()
-            .get("x-request-id")
-            .and_then(|v| v.to_str().ok())
-            .map(str::to_owned);
-        let body = read_body(&mut response, LIMIT, REPLY);
-        replies::submission(
-            response.status().as_u16(),
-            id.as_deref(),
-            body.as_deref().map_err(ToString::to_string),
-        )
-    }
-
-    /// Asks what became of a deploy. `service_name` "" is not compared: of a deploy that was taken
-    /// over from the original's table it was never known.
+    /// What the service knows of a deploy (`GET /v1.0/status/<id>`); at most 15 s.
+    ///
+    /// Only an answer with this id (in either case), name and version is one about this deploy.
+    ///
+    /// `service_name` "" is not compared: of a deploy that was taken over from the original's table
+    /// it was never known.
     pub fn status(&self, id: &str, service_name: &str, version: &str) -> Status {
-        if !replies::is_uuid(id) {
-            return Status::Inconclusive("the id is not a UUID".into());
+        if id.bytes().all(|b| b == b'.') {
+            return Status::Inconclusive("the deploy has no id to ask for".into());
         }
-        let mut response = match send(self.get(&format!("status/{id}")), REPLY) {
+        let mut response = match self.get(
+            &self.client,
+            &format!("status/{}", replies::escape(id)),
+            self.limits.reply,
+        ) {
             Ok(response) => response,
-            Err(e) => return Status::Inconclusive(describe(&e)),
-        };
-        match read_body(&mut response, LIMIT, REPLY) {
-            Ok(body) => {
-                replies::status(response.status().as_u16(), &body, id, service_name, version)
+            Err(e) => {
+                return Status::Inconclusive(self.clean(&format!("no answer: {}", describe(&e))));
             }
-            Err(e) => Status::Inconclusive(e.to_string()),
+        };
+        if response.status() != StatusCode::OK {
+            return Status::Inconclusive(self.answer(&mut response));
+        }
+        match read_body(&mut response, REPLY_LIMIT, self.limits.reply) {
+            Err(e) => Status::Inconclusive(self.clean(&e.to_string())),
+            Ok(body) => match replies::status(&body, id, service_name, version) {
+                Status::Failed(message) => Status::Failed(self.clean(&message)),
+                Status::Inconclusive(why) => Status::Inconclusive(self.clean(&why)),
+                known => known,
+            },
         }
     }
 
-    fn info_within(&self, limit: Duration) -> Probe {
-        let mut response = match send(self.get("info"), limit) {
+    fn probe(&self, total: Duration) -> Probe {
+        let mut response = match self.get(&self.prober, "info", total) {
             Ok(response) => response,
-            Err(e) if e.is_connect() || e.is_builder() => {
-                return Probe::Failed(unreachable(&describe(&e)));
+            Err(e) if !e.is_connect() && is_silence(&e) => {
+                return Probe::Busy(self.clean(&format!(
+                    "coreos-deploy at {} does not answer: {}",
+                    self.url,
+                    describe(&e)
+                )));
             }
-            Err(e) => return Probe::Busy(describe(&e)),
+            Err(e) => return Probe::Failed(self.unreachable(&e)),
         };
-        match read_body(&mut response, LIMIT, limit) {
-            Ok(body) => replies::info(response.status().as_u16(), &body),
-            Err(e) => Probe::Busy(e.to_string()),
+        let status = response.status();
+        if status != StatusCode::OK {
+            let answer = self.answer(&mut response);
+            return Probe::Failed(match status {
+                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => self.credentials(&answer),
+                s if s.is_redirection() => self.redirected(&answer),
+                _ => self.unusable(&answer),
+            });
+        }
+        match read_body(&mut response, REPLY_LIMIT, total) {
+            Ok(body) => match replies::info(&body) {
+                Ok(info) => Probe::Answered(info),
+                Err(why) => Probe::Failed(self.unusable(&why)),
+            },
+            Err(e @ BodyError::TooLarge(_)) => Probe::Failed(self.unusable(&e.to_string())),
+            Err(e) => Probe::Busy(self.clean(&format!("coreos-deploy at {}: {e}", self.url))),
         }
     }
 
-    fn get(&self, route: &str) -> RequestBuilder {
-        self.dress(self.client.get(format!("{}/v1.0/{route}", self.url)))
+    fn get(&self, client: &Client, path: &str, total: Duration) -> reqwest::Result<Response> {
+        self.send(client.get(self.endpoint(path)), total)
     }
 
-    fn dress(&self, request: RequestBuilder) -> RequestBuilder {
-        let request = request.header(ACCEPT, JSON).header(CONTENT_TYPE, JSON);
-        match &self.authorization {
-            Some(value) => request.header(AUTHORIZATION, value.clone()),
-            None => request,
+    fn send(&self, request: RequestBuilder, total: Duration) -> reqwest::Result<Response> {
+        let started = Instant::now();
+        let result = request.headers(self.headers.clone()).timeout(total).send();
+        match &result {
+            Ok(r) => tracing::debug!(
+                "coreos-deploy {} {} in {:?}",
+                r.url().path(),
+                r.status(),
+                started.elapsed()
+            ),
+            Err(e) => tracing::debug!(
+                "coreos-deploy: {} after {:?}",
+                describe(e),
+                started.elapsed()
+            ),
+        }
+        result
+    }
+
+    fn endpoint(&self, path: &str) -> String {
+        format!("{}/v1.0/{path}", self.url)
+    }
+
+    /// The status and the first line of a reply that only its status matters of.
+    fn answer(&self, response: &mut Response) -> String {
+        let status = response.status();
+        let body = read_body(response, EXCERPT_LIMIT, self.limits.reply).unwrap_or_default();
+        let text = String::from_utf8_lossy(&body);
+        match text.lines().map(str::trim).find(|line| !line.is_empty()) {
+            Some(line) => self.clean(&format!("coreos-deploy answered {status}: {line}")),
+            None => format!("coreos-deploy answered {status}"),
         }
     }
-}
 
-/// Sends a request; the limit bounds headers and body together.
-fn send(request: RequestBuilder, limit: Duration) -> reqwest::Result<Response> {
-    request.timeout(limit).send()
-}
-
-/// coreos-deploy can't be reached (69).
-fn unreachable(why: &str) -> Error {
-    Error::unavailable("coreos-deploy cannot be reached")
-        .because(why)
-        .hint("check --deploy-url and that the service runs")
-}
-
-/// Refused credentials (77).
-fn credentials(status: u16) -> Error {
-    Error::new(
-        Exit::Credentials,
-        format!("coreos-deploy refused the credentials (status {status})"),
-    )
-    .hint("check --deploy-token; coreos-deploy also answers 401 while its own database is down")
-}
-
-/// A redirect, which is never followed (2).
-fn redirected(status: u16) -> Error {
-    Error::usage(format!(
-        "coreos-deploy answered with a redirect (status {status}), which is never followed"
-    ))
-    .hint("give --deploy-url as the server knows itself: scheme, host and port, without a path")
-}
-
-/// Normalises `--deploy-url`: no trailing slash, no `/v1.0`. The error is what is wrong with it.
-pub fn normalise_url(url: &str) -> std::result::Result<String, String> {
-    let parsed = reqwest::Url::parse(url.trim()).map_err(|e| format!("it is not a URL: {e}"))?;
-    if !matches!(parsed.scheme(), "http" | "https") || parsed.host_str().is_none() {
-        return Err("it must begin with http:// or https:// and name a host".into());
+    /// Makes foreign text fit to show: a peer may send back what it was sent.
+    fn clean(&self, text: &str) -> String {
+        match self.token.as_ref().map(Secret::expose) {
+            Some(token) if !token.is_empty() => printable(&text.replace(token, "***")),
+            _ => printable(text),
+        }
     }
-    if !parsed.username().is_empty() || parsed.password().is_some() {
-        return Err("it must hold no user or password".into());
+
+    fn unreachable(&self, error: &reqwest::Error) -> Error {
+        Error::unavailable(format!("coreos-deploy at {} cannot be reached", self.url))
+            .because(self.clean(&describe(error)))
+            .hint("check --deploy-url, and that the service runs")
     }
-    if parsed.query().is_some() || parsed.fragment().is_some() {
-        return Err("it must hold no query and no fragment".into());
+
+    fn unusable(&self, why: &str) -> Error {
+        Error::unavailable(format!("coreos-deploy at {} cannot be used", self.url))
+            .because(self.clean(why))
     }
-    let trimmed = parsed.as_str().trim_end_matches('/');
-    let base = trimmed.strip_suffix("/v1.0").unwrap_or(trimmed);
-    Ok(base.trim_end_matches('/').to_owned())
+
+    fn credentials(&self, answer: &str) -> Error {
+        Error::new(
+            Exit::Credentials,
+            format!("coreos-deploy at {} refuses the credentials", self.url),
+        )
+        .because(self.clean(answer))
+        .hint("check --deploy-token; the service also answers 401 while its own database is down")
+    }
+
+    fn redirected(&self, answer: &str) -> Error {
+        Error::usage(format!(
+            "coreos-deploy at {} redirects, which is not followed",
+            self.url
+        ))
+        .because(self.clean(answer))
+        .hint("give the address of the service itself with --deploy-url")
+    }
+}
+
+/// The headers of every request. The service compares the two media types byte by byte, of GETs
+/// too (recorded); `Connection: close` makes that no request is sent on a used connection, where
+/// an EOF could not be told from a connection that had been closed before.
+fn headers(token: Option<&Secret>) -> Result<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    if let Some(token) = token {
+        let mut value =
+            HeaderValue::from_str(&format!("Bearer {}", token.expose())).map_err(|_| {
+                Error::usage("--deploy-token holds characters that a header cannot hold")
+            })?;
+        value.set_sensitive(true);
+        headers.insert(AUTHORIZATION, value);
+    }
+    Ok(headers)
+}
+
+/// Sleeps; `false` as soon as it is cancelled.
+fn wait(total: Duration, cancelled: &dyn Fn() -> bool) -> bool {
+    let until = Instant::now() + total;
+    loop {
+        if cancelled() {
+            return false;
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return true;
+        }
+        std::thread::sleep(left.min(TICK));
+    }
+}
+
+/// Whether a connected peer sent nothing: it was silent, or the connection ended. What it sent
+/// and is not HTTP is no silence.
+fn is_silence(error: &reqwest::Error) -> bool {
+    if error.is_timeout() {
+        return true;
+    }
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        // The words of hyper for an EOF; its type is not re-exported.
+        if cause.is::<std::io::Error>() || cause.to_string().contains("connection closed") {
+            return true;
+        }
+        source = cause.source();
+    }
+    false
 }

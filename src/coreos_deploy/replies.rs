@@ -1,232 +1,407 @@
-//! What the replies of coreos-deploy mean.
+//! What the replies of the service say. Pure: bytes in, meaning out.
 
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::{Probe, credentials, redirected, unreachable};
-use crate::error::Error;
-use crate::exit::Exit;
 use crate::model::attempt::Status;
-use crate::text::printable;
 
-/// Which cluster a server is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Info {
-    /// Its domain.
-    pub domain: String,
-    /// Its environment.
-    pub environment: String,
+use super::Info;
+
+/// A JSON value in which no object has a key twice: of two readers of such a one, each may be
+/// right in its own way.
+struct Strict(Value);
+
+impl<'de> Deserialize<'de> for Strict {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(StrictVisitor).map(Strict)
+    }
 }
 
-/// What came of the POST.
-#[derive(Clone, Debug)]
-pub enum Submission {
-    /// Accepted, with this id.
-    Accepted(String),
-    /// Certainly not accepted.
-    Refused {
-        /// Why.
-        reason: String,
-        /// Whether it is the release's fault and uses up an attempt (400, 404, 405, 415).
-        counts: bool,
-        /// The error that ends the pass, where going on makes no sense.
-        stop: Option<Error>,
-    },
-    /// It may have been accepted; no id is known.
-    Lost(String),
+struct StrictVisitor;
+
+impl<'de> Visitor<'de> for StrictVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(Strict(item)) = access.next_element()? {
+            items.push(item);
+        }
+        Ok(Value::Array(items))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        let mut map = Map::new();
+        while let Some((key, Strict(value))) = access.next_entry::<String, Strict>()? {
+            if map.insert(key, value).is_some() {
+                return Err(A::Error::custom("an object has a key twice"));
+            }
+        }
+        Ok(Value::Object(map))
+    }
 }
 
-/// The first part of a body, for an error.
-pub(super) fn excerpt(body: &[u8]) -> String {
-    printable(String::from_utf8_lossy(&body[..body.len().min(2048)]).trim())
+/// Reads JSON without duplicate keys, at most 127 levels deep.
+pub(super) fn parse(body: &[u8]) -> Result<Value, String> {
+    serde_json::from_slice(body)
+        .map(|Strict(value)| value)
+        .map_err(|e| format!("the reply is not JSON of this service: {e}"))
 }
 
-/// Whether text has the shape of a UUID, in either case.
+/// Reads the reply of `/info`.
+pub(super) fn info(body: &[u8]) -> Result<Info, String> {
+    let reply = parse(body)?;
+    let option = |key: &str| {
+        reply
+            .get("options")
+            .and_then(|options| options.get(key))
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+            .ok_or_else(|| format!("the reply has no text `options.{key}`"))
+    };
+    Ok(Info {
+        domain: option("domain")?,
+        environment: option("environment")?,
+    })
+}
+
+/// The id in the body of a reply to a POST, if one can be read.
+pub(super) fn deploy_id(body: &[u8]) -> Option<String> {
+    let reply = parse(body).ok()?;
+    let id = reply.get("deployID")?.as_str()?;
+    is_uuid(id).then(|| id.to_owned())
+}
+
+/// Whether a text has the form of a UUID, in either case.
 pub(super) fn is_uuid(text: &str) -> bool {
     text.len() == 36
-        && text.char_indices().all(|(i, c)| {
-            if matches!(i, 8 | 13 | 18 | 23) {
-                c == '-'
-            } else {
-                c.is_ascii_hexdigit()
-            }
+        && text.bytes().enumerate().all(|(i, b)| match i {
+            8 | 13 | 18 | 23 => b == b'-',
+            _ => b.is_ascii_hexdigit(),
         })
 }
 
-/// The POST never left: nothing was sent for certain.
-pub(super) fn not_connected(why: &str) -> Submission {
-    Submission::Refused {
-        reason: format!("no connection: {why}"),
-        counts: false,
-        stop: Some(unreachable(why)),
+/// Reads the body of a 200 of `/status/<id>`. Nothing but the integer 2, beside this id, name and
+/// version, is success, and nothing but the integer 3 is failure: coreos-deploy's own numbers
+/// (recorded; the comment in its schema has them the other way round).
+pub(super) fn status(body: &[u8], id: &str, service_name: &str, version: &str) -> Status {
+    if is_no_rows(body, id) {
+        return Status::NoRows;
     }
-}
-
-/// Reads the reply to the POST. The id comes from the body, or from `X-Request-Id` (the same id:
-/// recorded) when a 2xx lost its body.
-pub(super) fn submission(
-    status: u16,
-    header: Option<&str>,
-    body: Result<&[u8], String>,
-) -> Submission {
-    let text = body.as_ref().map_or_else(Clone::clone, |b| excerpt(b));
-    let reason = format!("status {status}: {text}");
-    let refused = |counts, stop| Submission::Refused {
-        reason: reason.clone(),
-        counts,
-        stop,
+    let reply = match parse(body) {
+        Ok(Value::Object(reply)) => reply,
+        Ok(_) => return Status::Inconclusive("the reply is not a JSON object".into()),
+        Err(why) => return Status::Inconclusive(why),
     };
-    match status {
-        200..=299 => {
-            let named = body
-                .ok()
-                .and_then(object)
-                .and_then(|o| Some(o.get("deployID")?.as_str()?.to_owned()));
-            match named
-                .filter(|id| is_uuid(id))
-                .or_else(|| header.filter(|id| is_uuid(id)).map(str::to_owned))
-            {
-                Some(id) => Submission::Accepted(id),
-                None => Submission::Lost(format!("accepted, but without an id: {reason}")),
-            }
-        }
-        300..=399 => refused(false, Some(redirected(status))),
-        400 | 404 | 405 | 415 => refused(true, None),
-        401 | 403 => refused(false, Some(credentials(status))),
-        429 => refused(
-            false,
-            Some(Error::new(
-                Exit::TryLater,
-                "coreos-deploy takes no more requests (status 429)",
-            )),
-        ),
-        _ => Submission::Lost(reason),
-    }
-}
-
-/// Reads the reply to `/info`.
-pub(super) fn info(status: u16, body: &[u8]) -> Probe {
-    match status {
-        200 => {}
-        300..=399 => return Probe::Failed(redirected(status)),
-        401 | 403 => return Probe::Failed(credentials(status)),
-        _ => return Probe::Failed(unusable(&format!("status {status}: {}", excerpt(body)))),
-    }
-    let options = object(body).and_then(|mut o| match o.remove("options") {
-        Some(Value::Object(options)) => Some(options),
-        _ => None,
-    });
-    let text = |key| {
-        options
-            .as_ref()
-            .and_then(|o| o.get(key))
-            .and_then(Value::as_str)
-            .map(str::to_owned)
-    };
-    match (text("domain"), text("environment")) {
-        (Some(domain), Some(environment)) => Probe::Answered(Info {
-            domain,
-            environment,
-        }),
-        _ => Probe::Failed(unusable(&format!(
-            "it names no domain and environment: {}",
-            excerpt(body)
-        ))),
-    }
-}
-
-fn unusable(why: &str) -> Error {
-    Error::unavailable("coreos-deploy does not answer /v1.0/info as coreos-deploy does")
-        .because(why)
-        .hint("check --deploy-url")
-}
-
-/// Reads the reply to `/status/<id>`. Only the integer 2 is success and only 3 is failure, and only
-/// with this id, name and version beside it; an unknown id is 200 with invalid JSON (recorded).
-pub(super) fn status(
-    status: u16,
-    body: &[u8],
-    id: &str,
-    service_name: &str,
-    version: &str,
-) -> Status {
-    let vague =
-        |why: &str| Status::Inconclusive(format!("{why}: status {status}: {}", excerpt(body)));
-    if status != 200 {
-        return vague("no answer to the question");
-    }
-    let Some(reply) = object(body) else {
-        return if is_no_rows(body, id) {
-            Status::NoRows
-        } else {
-            vague("not JSON")
-        };
-    };
-    let is = |key: &str, wanted: &str| reply.get(key).and_then(Value::as_str) == Some(wanted);
-    let same_id = reply
-        .get("deployID")
-        .and_then(Value::as_str)
-        .is_some_and(|i| i.eq_ignore_ascii_case(id));
-    if !same_id
-        || !is("version", version)
-        || !(service_name.is_empty() || is("serviceName", service_name))
-    {
-        return vague("the answer is about something else");
+    let text = |key: &str| reply.get(key).and_then(Value::as_str);
+    let is_ours = text("deployID").is_some_and(|reply_id| reply_id.eq_ignore_ascii_case(id))
+        && (service_name.is_empty() || text("serviceName") == Some(service_name))
+        && text("version") == Some(version);
+    if !is_ours {
+        return Status::Inconclusive("the reply is not about this deploy".into());
     }
     match reply.get("status").and_then(Value::as_i64) {
         Some(1) => Status::Running,
         Some(2) => Status::Succeeded,
-        Some(3) => {
-            let message = reply
-                .get("message")
-                .and_then(Value::as_str)
-                .unwrap_or("no message");
-            Status::Failed(printable(message))
-        }
-        _ => vague("a status that is not 1, 2 or 3"),
+        Some(3) => Status::Failed(
+            text("message")
+                .map(str::trim)
+                .filter(|m| !m.is_empty())
+                .unwrap_or("coreos-deploy gives no reason")
+                .to_owned(),
+        ),
+        Some(other) => Status::Inconclusive(format!(
+            "the reply has the status {other}, which means nothing"
+        )),
+        None => Status::Inconclusive("the reply has no integer `status`".into()),
     }
 }
 
-/// `{"id":<id>,"error":"sql: no rows in result set"}`, the id without quotes (recorded).
+/// Whether the reply is the one for an id that is not recorded: `{"id":<id>,"error":"sql: no rows
+/// in result set"}`, with the id as it was asked for and unquoted, which is not JSON (recorded).
 fn is_no_rows(body: &[u8], id: &str) -> bool {
     let Ok(text) = std::str::from_utf8(body) else {
         return false;
     };
-    text.trim()
-        .strip_prefix("{\"id\":")
-        .and_then(|rest| rest.split_at_checked(id.len()))
-        .is_some_and(|(named, rest)| {
-            named.eq_ignore_ascii_case(id) && rest == ",\"error\":\"sql: no rows in result set\"}"
-        })
+    let Some((reply_id, error)) = text
+        .trim()
+        .strip_prefix(r#"{"id":"#)
+        .and_then(|rest| rest.strip_suffix(r#""}"#))
+        .and_then(|rest| rest.split_once(r#","error":""#))
+    else {
+        return false;
+    };
+    !id.is_empty() && reply_id.eq_ignore_ascii_case(id) && error == "sql: no rows in result set"
 }
 
-/// A JSON object in which no key is given twice: which of two would count is anybody's guess.
-fn object(body: &[u8]) -> Option<Map<String, Value>> {
-    serde_json::from_slice::<Unique>(body).ok().map(|u| u.0)
+/// Percent-encodes all that has a meaning in a URL.
+pub(super) fn escape(text: &str) -> String {
+    use fmt::Write as _;
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(escaped, "%{byte:02X}");
+        }
+    }
+    escaped
 }
 
-struct Unique(Map<String, Value>);
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
 
-impl<'de> serde::Deserialize<'de> for Unique {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> serde::de::Visitor<'de> for Visitor {
-            type Value = Unique;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: serde::de::MapAccess<'de>>(
-                self,
-                mut access: A,
-            ) -> Result<Unique, A::Error> {
-                let mut map = Map::new();
-                while let Some((key, value)) = access.next_entry::<String, Value>()? {
-                    if map.insert(key, value).is_some() {
-                        return Err(serde::de::Error::custom("a key is given twice"));
-                    }
-                }
-                Ok(Unique(map))
+    use super::*;
+
+    const ID: &str = "2777AB74-BA51-4449-9723-06D20AE05EDA";
+
+    fn reply(tail: &str) -> String {
+        format!(r#"{{"deployID":"{ID}","domain":"d","serviceName":"app","version":"1.0",{tail}}}"#)
+    }
+
+    fn read(body: &str) -> Status {
+        status(body.as_bytes(), ID, "app", "1.0")
+    }
+
+    #[test]
+    fn the_three_words_that_count() {
+        assert_eq!(read(&reply(r#""status":1"#)), Status::Running);
+        assert_eq!(read(&reply(r#""status":2"#)), Status::Succeeded);
+        assert_eq!(
+            read(&reply(
+                r#""status":3,"message":"no unit"}"#.trim_end_matches('}')
+            )),
+            Status::Failed("no unit".into())
+        );
+        for message in [
+            "",
+            r#","message":null"#,
+            r#","message":"""#,
+            r#","message":{"a":2}"#,
+        ] {
+            assert_eq!(
+                read(&reply(&format!(r#""status":3{message}"#))),
+                Status::Failed("coreos-deploy gives no reason".into())
+            );
+        }
+        // Keys that this program doesn't know, another order, another case of the id.
+        assert_eq!(
+            read(&format!(
+                r#" {{"status":2,"new":[{{}}],"version":"1.0","serviceName":"app","deployID":"{}"}} "#,
+                ID.to_lowercase()
+            )),
+            Status::Succeeded
+        );
+    }
+
+    #[test]
+    fn everything_else_is_inconclusive() {
+        let nested = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
+        let mut bodies: Vec<String> = [
+            r#""status":0"#,
+            r#""status":7"#,
+            r#""status":-2"#,
+            r#""status":-0"#,
+            r#""status":"2""#,
+            r#""status":null"#,
+            r#""x":1"#,
+            r#""status":2.0"#,
+            r#""status":2e0"#,
+            r#""status":1e400"#,
+            r#""status":18446744073709551618"#,
+            r#""status":18446744073709551615"#,
+            r#""status":true"#,
+            r#""status":[2]"#,
+            r#""status":{"status":2}"#,
+            r#""status":3,"status":2"#,
+            r#""status":2,"status":2"#,
+            r#""Status":2"#,
+            r#""status":02"#,
+            r#""status":2,"version":"1.0""#,
+            r#""status":2,"x":{"a":1,"a":1}"#,
+            "\"status\":2\0",
+            "\"status\":\0",
+        ]
+        .into_iter()
+        .map(reply)
+        .collect();
+        bodies.push(reply(&format!(r#""status":2,"x":{}"#, nested(100_000))));
+        bodies.push(nested(100_000));
+        bodies.push("[".repeat(100_000));
+        bodies.extend(
+            [
+                "",
+                " ",
+                "null",
+                "2",
+                "[]",
+                "{}",
+                r#"{"status":2}"#,
+                "<html>2</html>",
+                "\u{feff}{}",
+                r#"{"message":"db down"}"#,
+                r#"["2777AB74-BA51-4449-9723-06D20AE05EDA","app","1.0",2]"#,
+            ]
+            .map(str::to_owned),
+        );
+        let good = reply(r#""status":2"#);
+        bodies.push(good.replace(ID, "2777AB74-BA51-4449-9723-06D20AE05EDB"));
+        bodies.push(good.replace(&format!("\"{ID}\""), "null"));
+        bodies.push(good.replace("\"app\"", "\"APP\""));
+        bodies.push(good.replace("\"1.0\"", "\"1.0.0\""));
+        bodies.push(good.replace("\"1.0\"", "1.0"));
+        bodies.push(format!("{good}{good}"));
+        bodies.push(good[..good.len() - 1].to_owned());
+        bodies.push(format!("\u{feff}{good}"));
+        for body in bodies {
+            let shown: String = body.chars().take(120).collect();
+            assert!(matches!(read(&body), Status::Inconclusive(_)), "{shown}");
+        }
+        let utf16: Vec<u8> = good.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        assert!(matches!(
+            status(&utf16, ID, "app", "1.0"),
+            Status::Inconclusive(_)
+        ));
+    }
+
+    #[test]
+    fn no_rows_is_that_one_reply_about_this_id() {
+        let no_rows = |id: &str, error: &str| format!(r#"{{"id":{id},"error":"{error}"}}"#);
+        let words = "sql: no rows in result set";
+        assert_eq!(read(&no_rows(ID, words)), Status::NoRows);
+        assert_eq!(read(&no_rows(&ID.to_lowercase(), words)), Status::NoRows);
+        for body in [
+            no_rows("00000000-0000-4000-8000-000000000000", words),
+            no_rows("", words),
+            no_rows(
+                ID,
+                "Error 1146: Table 'coreos_deploy.deploys' doesn't exist",
+            ),
+            no_rows(ID, "dial tcp: no rows for you"),
+            format!("{}x", no_rows(ID, words)),
+            format!("x{}", no_rows(ID, words)),
+        ] {
+            assert!(matches!(read(&body), Status::Inconclusive(_)), "{body}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_read_only_where_there_is_one() {
+        assert_eq!(
+            deploy_id(format!(r#"{{"deployID":"{ID}"}}"#).as_bytes()).as_deref(),
+            Some(ID)
+        );
+        for body in [
+            "",
+            "{}",
+            "null",
+            r#"{"deployID":""}"#,
+            r#"{"deployID":7}"#,
+            r#"{"deployID":"x"}"#,
+            &format!(r#"["{ID}"]"#),
+            &format!(r#"{{"deployID":"{ID}","deployID":"{ID}"}}"#),
+        ] {
+            assert_eq!(deploy_id(body.as_bytes()), None, "{body}");
+        }
+        for text in ["2777ab74-ba51-4449-9723-06D20AE05EDA", ID] {
+            assert!(is_uuid(text));
+        }
+        for text in [
+            "",
+            "2777AB74BA51-4449-9723-06D20AE05EDA-",
+            "2777AB74-BA51-4449-9723-06D20AE05EDG",
+            "2777AB74-BA51-4449-9723-06D20AE05EDA1",
+            "2777AB74-BA51-4449-9723-06D20AE05Eé",
+        ] {
+            assert!(!is_uuid(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn info_needs_both_options() {
+        let good = br#"{"options":{"name":"n","domain":"example.com","environment":"development","port":1}}"#;
+        assert_eq!(
+            info(good),
+            Ok(Info {
+                domain: "example.com".into(),
+                environment: "development".into()
+            })
+        );
+        for body in [
+            "",
+            "{}",
+            "[]",
+            r#"{"options":[]}"#,
+            r#"{"options":{"domain":"d"}}"#,
+            r#"{"options":{"domain":"d","environment":1}}"#,
+            r#"{"domain":"d","environment":"e"}"#,
+        ] {
+            assert!(info(body.as_bytes()).is_err(), "{body}");
+        }
+    }
+
+    #[test]
+    fn nothing_of_a_url_survives_escaping() {
+        assert_eq!(escape("a-._~Z9"), "a-._~Z9");
+        assert_eq!(escape("/?#%&+ \"é"), "%2F%3F%23%25%26%2B%20%22%C3%A9");
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_never_panic_and_never_succeed(body in prop::collection::vec(any::<u8>(), 0..300)) {
+            prop_assert!(matches!(status(&body, ID, "app", "1.0"), Status::Inconclusive(_)));
+            prop_assert_eq!(deploy_id(&body), None);
+            prop_assert!(info(&body).is_err());
+        }
+
+        #[test]
+        fn only_the_integer_two_succeeds(value in r#"-?[0-3]{1,2}(\.[0-9])?(e[0-9])?|"[0-3]"|null|true|\[2\]"#) {
+            let succeeded = read(&reply(&format!(r#""status":{value}"#))) == Status::Succeeded;
+            prop_assert_eq!(succeeded, value == "2", "{}", value);
+        }
+
+        #[test]
+        fn a_damaged_success_is_not_about_another_deploy(at in 0usize..200, byte in any::<u8>()) {
+            let mut body = reply(r#""status":2"#).into_bytes();
+            let at = at % body.len();
+            body[at] = byte;
+            if status(&body, ID, "app", "1.0") == Status::Succeeded {
+                let read: Value = serde_json::from_slice(&body).unwrap();
+                prop_assert_eq!(&read["status"], &Value::from(2));
+                prop_assert!(read["deployID"].as_str().unwrap().eq_ignore_ascii_case(ID));
             }
         }
-        deserializer.deserialize_map(Visitor)
     }
 }

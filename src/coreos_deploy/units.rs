@@ -1,73 +1,98 @@
-//! The units of the cluster, as `cluster_map` lists them.
+//! The units of a service in the cluster: the only thing by which a deploy can be seen whose id
+//! is not known.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Deserialize;
+use serde_json::Value;
 
 use crate::model::attempt::NewUnits;
 
-/// One unit of a service: `<name>-<version>-<suffix>@<cycle><index>.service`.
+use super::replies;
+
+/// The characters of a suffix.
+const SUFFIX_LENGTH: usize = 8;
+
+/// A unit of one service and version: `<name>-<version>-<suffix>@<cycle><index>.service`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Unit {
-    /// Eight of `[a-z0-9]`, new for every accepted POST.
+    /// What coreos-deploy drew for the deploy that started it: 8 of `[a-z0-9]`.
     pub suffix: String,
-    /// `A` or `B`.
+    /// The side of the A/B rotation: `A` or `B`.
     pub cycle: char,
-    /// From 1.
+    /// Its number within the deploy, from 1.
     pub index: u32,
-    /// Loaded, active and running.
+    /// Whether it is loaded, active and running.
     pub running: bool,
 }
 
-#[derive(Deserialize)]
-struct ClusterMap {
-    machines: Vec<Machine>,
+/// The suffixes of the units, sorted, each once.
+pub fn suffixes(units: &[Unit]) -> Vec<String> {
+    let distinct: BTreeSet<&str> = units.iter().map(|u| u.suffix.as_str()).collect();
+    distinct.into_iter().map(str::to_owned).collect()
 }
 
-#[derive(Deserialize)]
-struct Machine {
-    units: Option<Vec<Listed>>,
+/// The units whose suffix is not one of `before`.
+pub fn new_units(units: &[Unit], before: &[String]) -> NewUnits {
+    let new = || units.iter().filter(|u| !before.contains(&u.suffix));
+    NewUnits {
+        running: most_running(new()),
+        any: new().count(),
+    }
 }
 
-#[derive(Deserialize)]
-struct Listed {
-    unit: String,
-    active: String,
-    load: String,
-    sub: String,
+/// The most units of one deploy (one suffix, one cycle) that run.
+pub fn running_now(units: &[Unit]) -> usize {
+    most_running(units.iter())
 }
 
-/// The Go regexp that the server matches whole lines with; a bad one makes it panic (recorded).
+fn most_running<'a>(units: impl Iterator<Item = &'a Unit>) -> usize {
+    let mut counts: BTreeMap<(&str, char), usize> = BTreeMap::new();
+    for unit in units.filter(|u| u.running) {
+        *counts.entry((&unit.suffix, unit.cycle)).or_default() += 1;
+    }
+    counts.into_values().max().unwrap_or(0)
+}
+
+/// The regular expression (Go) that selects the units. The service looks for it anywhere in the
+/// line of `fleetctl list-units`, whose columns are split by white space, so the name is bounded
+/// by that. An expression that is not valid makes the service drop the connection (recorded).
 pub(super) fn pattern(service_name: &str, version: &str) -> String {
-    let mut out = String::new();
-    for c in format!("{service_name}-{version}-").chars() {
-        if !c.is_ascii_alphanumeric() && c != '-' && c != '_' {
-            out.push('\\');
-        }
-        out.push(c);
-    }
-    out + "[a-z0-9]{8}@[AB][0-9]+"
+    let (name, version) = (quote(service_name), quote(version));
+    format!(r"(^|\s){name}-{version}-[a-z0-9]{{{SUFFIX_LENGTH}}}@[AB][0-9]+\.service(\s|$)")
 }
 
-/// Reads a cluster map. The error is what is wrong with it.
-pub(super) fn parse(body: &[u8], service_name: &str, version: &str) -> Result<Vec<Unit>, String> {
-    let map: ClusterMap =
-        serde_json::from_slice(body).map_err(|e| format!("not a cluster map: {e}"))?;
+/// What Go's `regexp.QuoteMeta` does.
+fn quote(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len());
+    for c in text.chars() {
+        if r"\.+*?()|[]{}^$".contains(c) {
+            quoted.push('\\');
+        }
+        quoted.push(c);
+    }
+    quoted
+}
+
+/// Reads a `cluster_map`. A unit that several machines list is one unit, running if it runs on
+/// any of them. Units of other services and versions are skipped.
+pub(super) fn read(body: &[u8], service_name: &str, version: &str) -> Result<Vec<Unit>, String> {
+    let map = replies::parse(body)?;
     let prefix = format!("{service_name}-{version}-");
-    // A unit that two machines list is one unit; it runs where any of them runs it.
-    let mut units: BTreeMap<(String, char, u32), bool> = BTreeMap::new();
-    for listed in map
-        .machines
-        .into_iter()
-        .flat_map(|m| m.units.unwrap_or_default())
-    {
-        if let Some(key) = listed.unit.strip_prefix(&prefix).and_then(split) {
-            let running =
-                listed.load == "loaded" && listed.active == "active" && listed.sub == "running";
-            *units.entry(key).or_default() |= running;
+    let mut found: BTreeMap<(String, char, u32), bool> = BTreeMap::new();
+    for machine in list(&map, "machines")? {
+        for unit in list(machine, "units")? {
+            let state = (
+                text(unit, "active")?,
+                text(unit, "load")?,
+                text(unit, "sub")?,
+            );
+            let running = state == ("active", "loaded", "running");
+            if let Some(key) = instance(text(unit, "unit")?, &prefix) {
+                *found.entry(key).or_default() |= running;
+            }
         }
     }
-    Ok(units
+    Ok(found
         .into_iter()
         .map(|((suffix, cycle, index), running)| Unit {
             suffix,
@@ -78,43 +103,184 @@ pub(super) fn parse(body: &[u8], service_name: &str, version: &str) -> Result<Ve
         .collect())
 }
 
-/// Splits `<suffix>@<cycle><index>.service`.
-fn split(rest: &str) -> Option<(String, char, u32)> {
-    let (suffix, instance) = rest.strip_suffix(".service")?.split_once('@')?;
-    let well_formed = suffix.len() == 8
+fn list<'a>(value: &'a Value, key: &str) -> Result<&'a Vec<Value>, String> {
+    value
+        .get(key)
+        .and_then(Value::as_array)
+        .ok_or_else(|| format!("the cluster map has no list `{key}`"))
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> Result<&'a str, String> {
+    value
+        .get(key)
+        .and_then(Value::as_str)
+        .ok_or_else(|| format!("a unit of the cluster map has no text `{key}`"))
+}
+
+/// Suffix, cycle and index of a unit, if it is one of those that `prefix` names.
+fn instance(unit: &str, prefix: &str) -> Option<(String, char, u32)> {
+    let (suffix, place) = unit
+        .strip_prefix(prefix)?
+        .strip_suffix(".service")?
+        .split_once('@')?;
+    let is_suffix = suffix.len() == SUFFIX_LENGTH
         && suffix
             .bytes()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-    let cycle = instance.chars().next().filter(|c| matches!(c, 'A' | 'B'))?;
-    let digits = &instance[1..];
-    let index = digits
-        .bytes()
-        .all(|b| b.is_ascii_digit())
-        .then(|| digits.parse().ok())??;
-    well_formed.then(|| (suffix.to_owned(), cycle, index))
+    let cycle = place.chars().next().filter(|c| matches!(c, 'A' | 'B'))?;
+    let digits = place.get(1..)?;
+    let is_index = digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
+    let index = digits.parse().ok()?;
+    (is_suffix && is_index).then(|| (suffix.to_owned(), cycle, index))
 }
 
-/// The suffixes of units, sorted.
-pub fn suffixes(units: &[Unit]) -> Vec<String> {
-    let distinct: BTreeSet<&String> = units.iter().map(|u| &u.suffix).collect();
-    distinct.into_iter().cloned().collect()
-}
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
 
-/// The most units of one suffix that run.
-pub fn running_now(units: &[Unit]) -> usize {
-    new_units(units, &[]).running
-}
+    use super::*;
 
-/// What of the units was not there before.
-pub fn new_units(units: &[Unit], before: &[String]) -> NewUnits {
-    let mut running: BTreeMap<&str, usize> = BTreeMap::new();
-    let mut any = 0;
-    for unit in units.iter().filter(|u| !before.contains(&u.suffix)) {
-        any += 1;
-        *running.entry(&unit.suffix).or_default() += usize::from(unit.running);
+    fn unit(suffix: &str, cycle: char, index: u32, running: bool) -> Unit {
+        Unit {
+            suffix: suffix.into(),
+            cycle,
+            index,
+            running,
+        }
     }
-    NewUnits {
-        running: running.into_values().max().unwrap_or(0),
-        any,
+
+    fn map(units: &[(&str, &str, &str, &str)]) -> Vec<u8> {
+        let units: Vec<Value> = units
+            .iter()
+            .map(|(unit, active, load, sub)| serde_json::json!({"unit": unit, "hash": "x", "active": active, "load": load, "sub": sub}))
+            .collect();
+        // The same units on two machines.
+        let machine = serde_json::json!({"machine": "m", "ip": "10.0.0.1", "metadata": "role=worker", "units": units});
+        serde_json::to_vec(&serde_json::json!({"machines": [machine, machine]})).unwrap()
+    }
+
+    #[test]
+    fn only_units_of_exactly_this_name_and_version_are_read() {
+        let run = ("active", "loaded", "running");
+        let names = [
+            "app-1.0-abcdefg1@A1.service",
+            "app-1.0-abcdefg1@A12.service",
+            "app-1.0-zzzzzzzz@B2.service",
+            "app-1.0-abcdefg1@.service",
+            "app-1.0-abcdefg1@C1.service",
+            "app-1.0-abcdefg1@A.service",
+            "app-1.0-abcdefg1@A+1.service",
+            "app-1.0-abcdefg1@A0.service",
+            "app-1.0-abcdefg1@A99999999999.service",
+            "app-1.0-abcdefg@A1.service",
+            "app-1.0-abcdefgh1@A1.service",
+            "app-1.0-ABCDEFG1@A1.service",
+            "app-1.0-1-abcdefg1@A1.service",
+            "app-1x0-abcdefg1@A1.service",
+            "APP-1.0-abcdefg1@A1.service",
+            "my-app-1.0-abcdefg1@A1.service",
+            "app-1.0-abcdefg1@A1.socket",
+            "app-1.0-abcdefg1@é.service",
+        ];
+        let all: Vec<_> = names.iter().map(|n| (*n, run.0, run.1, run.2)).collect();
+        assert_eq!(
+            read(&map(&all), "app", "1.0").unwrap(),
+            [
+                unit("abcdefg1", 'A', 1, true),
+                unit("abcdefg1", 'A', 12, true),
+                unit("zzzzzzzz", 'B', 2, true)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_unit_runs_only_when_all_three_states_say_so() {
+        for (active, load, sub) in [
+            ("inactive", "loaded", "running"),
+            ("active", "error", "running"),
+            ("active", "loaded", "exited"),
+            ("Active", "loaded", "running"),
+        ] {
+            let units = read(
+                &map(&[("app-1-abcdefgh@A1.service", active, load, sub)]),
+                "app",
+                "1",
+            )
+            .unwrap();
+            assert_eq!(units, [unit("abcdefgh", 'A', 1, false)]);
+        }
+    }
+
+    #[test]
+    fn another_shape_is_an_error_not_an_empty_cluster() {
+        for body in [
+            "",
+            "null",
+            "[]",
+            "{}",
+            "<html>",
+            r#"{"machines":null}"#,
+            r#"{"machines":{}}"#,
+            r#"{"machines":[[[]]]}"#,
+            r#"{"machines":[{}]}"#,
+            r#"{"machines":[{"units":null}]}"#,
+            r#"{"machines":[{"units":[{}]}]}"#,
+            r#"{"machines":[{"units":[{"unit":"x","active":"a","load":"b","sub":3}]}]}"#,
+            r#"{"machines":[],"machines":[]}"#,
+            r#"{"machines":[]}x"#,
+        ] {
+            assert!(read(body.as_bytes(), "a", "1").is_err(), "{body}");
+        }
+        assert_eq!(read(br#"{"machines":[]}"#, "a", "1"), Ok(vec![]));
+    }
+
+    #[test]
+    fn a_name_stands_for_itself_in_the_pattern() {
+        assert_eq!(
+            pattern("a.b", "1.0+c"),
+            r"(^|\s)a\.b-1\.0\+c-[a-z0-9]{8}@[AB][0-9]+\.service(\s|$)"
+        );
+        assert_eq!(quote(r"\.+*?()|[]{}^$"), r"\\\.\+\*\?\(\)\|\[\]\{\}\^\$");
+    }
+
+    #[test]
+    fn units_of_two_deploys_do_not_add_up() {
+        let units = [
+            unit("aaaaaaaa", 'A', 1, true),
+            unit("bbbbbbbb", 'A', 1, true),
+            unit("bbbbbbbb", 'A', 2, true),
+            unit("bbbbbbbb", 'B', 1, true),
+            unit("cccccccc", 'B', 1, true),
+            unit("cccccccc", 'B', 2, false),
+            unit("cccccccc", 'B', 3, false),
+        ];
+        assert_eq!(running_now(&units), 2);
+        assert_eq!(suffixes(&units), ["aaaaaaaa", "bbbbbbbb", "cccccccc"]);
+        assert_eq!(
+            new_units(&units, &["bbbbbbbb".into()]),
+            NewUnits { running: 1, any: 4 }
+        );
+        assert_eq!(new_units(&units, &suffixes(&units)), NewUnits::default());
+        assert_eq!(running_now(&[]), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_there_before_is_never_new(picks in prop::collection::vec((0..4u8, 1..5u32, any::<bool>(), any::<bool>()), 0..20), known in 0..4u8) {
+            let units: Vec<Unit> = picks.iter().map(|(s, i, b, r)| unit(&s.to_string().repeat(8), if *b { 'A' } else { 'B' }, *i, *r)).collect();
+            let before: Vec<String> = (0..known).map(|s| s.to_string().repeat(8)).collect();
+            let new = new_units(&units, &before);
+            prop_assert!(new.running <= new.any);
+            prop_assert_eq!(new.any, units.iter().filter(|u| !before.contains(&u.suffix)).count());
+            prop_assert!(new.running <= running_now(&units));
+        }
+
+        #[test]
+        fn reading_never_panics(unit in r"(a-1-)?\PC{0,12}(@[AB]?[0-9]{0,12})?(\.service)?") {
+            let found = read(&map(&[(&unit, "active", "loaded", "running")]), "a", "1").unwrap();
+            for u in found {
+                prop_assert_eq!(format!("a-1-{}@{}{}.service", u.suffix, u.cycle, u.index), unit.clone());
+            }
+        }
     }
 }

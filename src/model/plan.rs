@@ -89,11 +89,10 @@ impl Hold {
             .newer_than
             .as_ref()
             .map(|v| format!("a version newer than {v} is marked"));
-        let ends: Vec<String> = until
-            .into_iter()
-            .chain(marked)
-            .chain(["released".to_owned()])
-            .collect();
+        let mut ends: Vec<String> = until.into_iter().chain(marked).collect();
+        if ends.is_empty() {
+            ends.push("released".to_owned());
+        }
         let reason = if self.reason.is_empty() { "" } else { ": " };
         format!("held until {}{reason}{}", ends.join(" or "), self.reason)
     }
