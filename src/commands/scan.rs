@@ -69,7 +69,7 @@ pub fn run(config: &Config, output: &Output, exit_code: bool) -> Result<Exit> {
     }
     if survey.listing.ignored_count > 0 {
         output.line(&format!(
-            "{} names are no app's or version's and are left alone:",
+            "left alone, being no name of an app or a version: {}",
             survey.listing.ignored_count
         ));
         survey

@@ -133,7 +133,7 @@ fn detail(app: &AppReport) -> String {
     let text = match (app.outcome, &app.error) {
         (Some(Outcome::Succeeded), _) => "",
         (_, Some(error)) => error,
-        (_, None) => &app.reason,
+        (_, None) => app.reason.strip_prefix("held ").unwrap_or(&app.reason),
     };
     printable(text)
 }

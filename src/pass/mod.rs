@@ -205,10 +205,23 @@ pub fn run(
         return Ok(());
     }
     guard(world, &survey.steps)?;
+    deploy_due(world, artifactory, desk, tally, &snapshot, &due)
+}
+
+/// Prepares what is due, all of it ahead, and deploys it, one after the other.
+fn deploy_due(
+    world: &World<'_>,
+    artifactory: &Artifactory,
+    desk: &mut Desk<'_>,
+    tally: &mut Tally,
+    snapshot: &Snapshot,
+    due: &[&Step],
+) -> Result<()> {
     let progress = world.output.progress("deploying", due.len() as u64);
     progress.set_message("reading payloads");
-    let prepared = prepare(world, artifactory, &snapshot, &due);
-    for (step, prepared) in due.into_iter().zip(prepared) {
+    let prepared = prepare(world, artifactory, snapshot, due);
+    progress.set_message("");
+    for (step, prepared) in due.iter().zip(prepared) {
         let ready = match prepared? {
             Prepared::Ready(ready) => ready,
             other => {
