@@ -33,14 +33,17 @@ pub fn client(config: &HttpConfig, redirects: Policy, idle: Duration) -> Result<
     if let Some(path) = &config.ca_file {
         let shown = path.display();
         let pem = std::fs::read(path).map_err(|e| {
-            Error::usage(format!("--ca-file {shown} cannot be read")).because_of(&e)
+            Error::usage(format!("--ca-file (CAM_CA_FILE) {shown} cannot be read")).because_of(&e)
         })?;
         let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|e| {
-            Error::usage(format!("--ca-file {shown} is not PEM certificates")).because(describe(&e))
+            Error::usage(format!(
+                "--ca-file (CAM_CA_FILE) {shown} is not PEM certificates"
+            ))
+            .because(describe(&e))
         })?;
         if certificates.is_empty() {
             return Err(Error::usage(format!(
-                "--ca-file {shown} holds no certificate"
+                "--ca-file (CAM_CA_FILE) {shown} holds no certificate"
             )));
         }
         builder = builder.tls_certs_merge(certificates);

@@ -27,6 +27,9 @@ use crate::pass::{self, Desk, Interrupt, Tally, World};
 pub fn dispatch(cli: &Cli, config: &Config) -> Exit {
     let env = |name: &str| std::env::var_os(name);
     let output = Output::new(config.output, Terminal::detect(config.output.color, &env));
+    for warning in &config.exposed {
+        output.warning(warning);
+    }
     for warning in &config.warnings {
         output.caution(warning);
     }

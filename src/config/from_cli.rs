@@ -46,9 +46,31 @@ impl Config {
                     .max(if args.output.debug { 2 } else { 0 }),
                 color: args.output.color,
             },
+            exposed: exposed(cli),
             warnings,
         })
     }
+}
+
+/// A warning for each secret that stands on the command line.
+fn exposed(cli: &Cli) -> Vec<String> {
+    let artifactory = &cli.global.artifactory;
+    [
+        ("art-password", artifactory.art_password.is_some()),
+        ("art-token", artifactory.art_token.is_some()),
+        ("art-api-key", artifactory.art_api_key.is_some()),
+        ("deploy-token", cli.global.deploy.deploy_token.is_some()),
+    ]
+    .into_iter()
+    .filter(|(_, given)| *given)
+    .map(|(long, _)| {
+        format!(
+            "--{long} stands on the command line, where ps shows it to everybody: \
+             use --{long}-file or {}_FILE",
+            variable(long)
+        )
+    })
+    .collect()
 }
 
 /// The option and its variable, as errors name them.
@@ -188,7 +210,6 @@ fn credentials(cli: &Cli, env: Env, warnings: &mut Vec<String>) -> Result<Creden
             option,
             file,
             foreign: None,
-            warn: true,
         }
         .find(env, warnings)
     };
@@ -261,7 +282,6 @@ fn deploy(cli: &Cli, env: Env, warnings: &mut Vec<String>) -> Result<Option<Depl
         option: args.deploy_token.as_ref(),
         file: args.deploy_token_file.as_deref(),
         foreign: Some("COREOS_DEPLOY_TOKEN"),
-        warn: true,
     }
     .find(env, warnings)?;
     let timeout = between("deploy-timeout", args.deploy_timeout, SECOND, 7 * DAY)?;
@@ -332,8 +352,6 @@ fn ledger(cli: &Cli, env: Env, warnings: &mut Vec<String>) -> Result<Dsn> {
         option: args.dsn.as_ref(),
         file: args.dsn_file.as_deref(),
         foreign: None,
-        // A path is no secret.
-        warn: false,
     }
     .find(env, warnings)?;
     match given {

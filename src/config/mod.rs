@@ -153,7 +153,9 @@ pub struct Config {
     pub rules: Rules,
     /// How to show it.
     pub output: OutputConfig,
-    /// Things to tell the user once, such as a secret on the command line.
+    /// Secrets on the command line: to be warned of whoever reads, since `ps` shows them.
+    pub exposed: Vec<String>,
+    /// Standing things to tell a person, such as a secret's file that others may read.
     pub warnings: Vec<String>,
 }
 

@@ -26,8 +26,6 @@ pub(super) struct Source<'a> {
     pub(super) file: Option<&'a Path>,
     /// Another program's variable, as good as our own.
     pub(super) foreign: Option<&'static str>,
-    /// Whether to warn of it on the command line.
-    pub(super) warn: bool,
 }
 
 /// A secret and where it was found.
@@ -56,12 +54,6 @@ impl Source<'_> {
             return Err(two_forms(&found.place, &variable_file));
         }
         if let Some(secret) = self.option {
-            if self.warn {
-                warnings.push(format!(
-                    "{option} stands on the command line, where ps shows it to everybody: \
-                     use {option_file} or {variable_file}"
-                ));
-            }
             return found(secret.expose().to_string(), option).map(Some);
         }
         if let Some(path) = self.file {

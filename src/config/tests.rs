@@ -156,7 +156,9 @@ fn what_others_can_see_is_warned_of() {
     let open = file(dir.path(), "open", CANARY, 0o644);
     let closed = file(dir.path(), "closed", CANARY, 0o600);
     let warnings = |line: &str| config(line, &[]).unwrap().warnings;
-    assert!(warnings("--art-token canary-5eCr3t")[0].contains("--art-token-file"));
+    let exposed = |line: &str| config(line, &[]).unwrap().exposed;
+    assert!(exposed("--art-token canary-5eCr3t")[0].contains("--art-token-file"));
+    assert!(exposed("--dsn sqlite:/x").is_empty());
     assert_eq!(warnings(&format!("--art-token-file {open}")).len(), 1);
     assert!(warnings(&format!("--art-token-file {closed}")).is_empty());
     assert!(warnings("--dsn sqlite:/x").is_empty());

@@ -70,6 +70,9 @@ impl Output {
         if self.config.json {
             return self.json(report);
         }
+        if self.config.quiet && report.exit_code == 0 {
+            return;
+        }
         let chatty = self.config.verbose > 0 || (self.terminal.stdout_tty && !self.config.quiet);
         let text = human::report(
             report,

@@ -254,7 +254,7 @@ fn deploy_due(
         }
         if open {
             tally.leave_due("the outcome of another deploy of this scope is not known yet");
-            return Ok(());
+            return world.stopped().map_or(Ok(()), Err);
         }
     }
     Ok(())
@@ -272,7 +272,8 @@ pub fn deploy_one(
     let line = progress.deploy(&ready.app, &ready.version);
     let ended = submit::carry_out(world, desk, errand, tally)?;
     line.finish(ended.outcome_word());
-    let stop = ended.stop.clone();
+    let interrupted = || world.stopped().filter(|_| ended.is_open());
+    let stop = ended.stop.clone().or_else(interrupted);
     tally.ended(&ready.app, ended);
     stop.map_or(Ok(()), Err)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::submit::{apply, circumstances, look, poll};
+use super::submit::{HISTORY, apply, circumstances, look, poll};
 use super::{Desk, Ended, Tally, World};
 use crate::coreos_deploy::new_units;
 use crate::error::Result;
@@ -22,17 +22,32 @@ pub fn all(
     for open in &snapshot.open {
         let line = progress.deploy(&open.app, &open.version);
         let mut attempt = open.clone();
-        let abandoned_before = snapshot
-            .records
-            .get(&open.app)
-            .and_then(|r| r.troubled.get(&open.version))
-            .is_some_and(|t| t.abandoned > 0);
-        let ended = one(world, desk, &mut attempt, abandoned_before, tally);
+        let ended = abandoned_before(world, desk, open)
+            .and_then(|before| one(world, desk, &mut attempt, before, tally));
         line.finish(attempt.state.as_str());
         progress.inc();
-        tally.resumed(open, attempt.state, ended?);
+        // An error that ends the pass leaves the attempt as open as it is, and that is told too.
+        let (ended, stop) = match ended {
+            Ok(ended) => (ended, Ok(())),
+            Err(error) => (Ended::of(&attempt, None), Err(error)),
+        };
+        tally.resumed(open, attempt.state, ended);
+        stop?;
+        if let Some(stop) = world.stopped().filter(|_| attempt.state.is_open()) {
+            return Err(stop);
+        }
     }
     Ok(())
+}
+
+/// Whether an earlier attempt of the version was abandoned since it was last deployed.
+fn abandoned_before(world: &World<'_>, desk: &mut Desk<'_>, open: &Attempt) -> Result<bool> {
+    let history = desk.ledger.history(world.scope, Some(&open.app), HISTORY)?;
+    Ok(history
+        .iter()
+        .filter(|a| a.version == open.version && a.id != open.id)
+        .take_while(|a| !a.state.is_deployed())
+        .any(|a| a.state == State::Abandoned))
 }
 
 fn one(

@@ -15,7 +15,7 @@ use crate::model::report::Outcome;
 const POLL: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 
 /// How many attempts of one app are looked through for one that ended.
-const HISTORY: u32 = 10_000;
+pub(super) const HISTORY: u32 = 10_000;
 
 /// One deploy to carry out.
 pub struct Errand<'a> {

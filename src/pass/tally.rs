@@ -140,7 +140,7 @@ impl Tally {
         self.bad_payloads.retain(|app, bad| {
             steps
                 .get(app.as_str())
-                .is_some_and(|s| s.newest.as_ref() == Some(&bad.version))
+                .is_none_or(|s| s.newest.as_ref() == Some(&bad.version))
         });
     }
 

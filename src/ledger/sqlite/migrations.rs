@@ -24,7 +24,10 @@ const TABLE: &str = "CREATE TABLE IF NOT EXISTS artifactory_migrations (
 /// How a schema stands to this program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Schema {
-    /// Migrations are missing (all of them, in a database that has none of our tables).
+    /// There is no table at all: a file that was just created, by a process that may be about to
+    /// fill it.
+    Empty,
+    /// Migrations are missing (all of them, in a database of the original).
     Older,
     /// The program's own.
     Current,
@@ -42,7 +45,13 @@ pub fn schema(conn: &Connection) -> rusqlite::Result<Schema> {
         )
         .optional()?;
     if table.is_none() {
-        return Ok(Schema::Older);
+        let tables: i64 =
+            conn.query_row("SELECT COUNT(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        return Ok(if tables == 0 {
+            Schema::Empty
+        } else {
+            Schema::Older
+        });
     }
     let (last, count): (i64, i64) = conn.query_row(
         "SELECT COALESCE(MAX(number), 0), COUNT(*) FROM artifactory_migrations",
@@ -64,7 +73,7 @@ pub fn schema(conn: &Connection) -> rusqlite::Result<Schema> {
 pub fn migrate(conn: &mut Connection) -> rusqlite::Result<Schema> {
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let found = schema(&tx)?;
-    if found != Schema::Older {
+    if !matches!(found, Schema::Older | Schema::Empty) {
         return Ok(found);
     }
     tx.execute_batch(TABLE)?;

@@ -48,12 +48,16 @@ pub fn open(path: &Path, access: Access) -> Result<SqliteLedger> {
     };
     let mut conn = connect(&path, access).map_err(|e| failure(&path, &e))?;
     let mut schema = migrations::schema(&conn).map_err(|e| failure(&path, &e))?;
-    if schema == Schema::Older && access == Access::Write {
+    if matches!(schema, Schema::Older | Schema::Empty) && access == Access::Write {
         schema = migrations::migrate(&mut conn).map_err(|e| failure(&path, &e))?;
     }
     let shown = path.display();
     match schema {
         Schema::Current => Ok(ledger(conn, path)),
+        Schema::Empty => {
+            let conn = empty().map_err(|e| failure(&path, &e))?;
+            Ok(ledger(conn, path))
+        }
         Schema::Older => Err(Error::usage(format!(
             "the ledger {shown} has an older schema than this program"
         ))

@@ -84,11 +84,23 @@ fn other_schemas_are_refused() {
         open(&directory.file(), Access::Write).err().unwrap().exit,
         Exit::Usage
     );
-    std::fs::write(directory.0.path().join("empty"), "").unwrap();
-    let error = open(&directory.0.path().join("empty"), Access::ReadOnly)
-        .err()
+    let older = directory.0.path().join("older");
+    rusqlite::Connection::open(&older)
+        .and_then(|conn| conn.execute_batch("CREATE TABLE artifactory_deploys (id INTEGER)"))
         .unwrap();
+    let error = open(&older, Access::ReadOnly).err().unwrap();
     assert!(error.hint.is_some() && error.exit == Exit::Usage);
+}
+
+#[test]
+fn a_file_that_was_only_just_created_is_an_empty_ledger() {
+    let directory = Directory::new();
+    let file = directory.0.path().join("new.db");
+    std::fs::write(&file, "").unwrap();
+    let mut ledger = open(&file, Access::ReadOnly).unwrap();
+    assert_eq!(ledger.snapshot(&contract::scope()), Ok(Snapshot::default()));
+    assert_eq!(file.metadata().unwrap().len(), 0);
+    assert!(open(&file, Access::Write).is_ok());
 }
 
 #[test]
