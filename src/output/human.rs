@@ -1,103 +1,159 @@
 //! Reports and errors, for people.
 
-use console::{Style, measure_text_width};
+use console::{Alignment, Style, measure_text_width, pad_str};
 
+use super::layout::{flow, hanging};
+use super::table::widest;
 use super::terminal::Terminal;
+use crate::config::OutputConfig;
 use crate::error::Error;
 use crate::model::report::{Action, AppReport, Outcome, Report};
 use crate::model::time;
 use crate::text::printable;
 
-/// The lines of a pass. `chatty`: a person looks or asked; `all`: every app, with its reason.
-/// Otherwise only what something was tried for, and what changed since `previous`.
+/// How deep the second line of an app is indented.
+const INDENT: usize = 4;
+
+/// Renders the lines of a pass: one an app that is worth it, by name, and a summary. Empty where
+/// nothing is worth a line, nobody looks, and nobody asked.
 pub fn report(
     report: &Report,
     previous: Option<&Report>,
-    chatty: bool,
-    all: bool,
+    config: OutputConfig,
     terminal: &Terminal,
 ) -> String {
-    let before = |app: &AppReport| previous.and_then(|p| p.apps.iter().find(|a| a.app == app.app));
-    let shown: Vec<&AppReport> = report
+    let asked = config.verbose > 0;
+    let looked_at = terminal.stdout_tty && !config.quiet;
+    let news = News { report, previous };
+    let mut shown: Vec<&AppReport> = report
         .apps
         .iter()
-        .filter(|app| {
-            all || app.outcome.is_some() || (is_news(app) && (chatty || changed(app, before(app))))
-        })
+        .filter(|app| asked || news.is_shown(app, looked_at))
+        .filter(|app| asked || !config.quiet || !went_well(app))
         .collect();
-    if shown.is_empty() && !chatty {
+    if shown.is_empty() && !asked && !looked_at {
         return String::new();
     }
-    let app_width = shown
-        .iter()
-        .map(|a| measure_text_width(&a.app))
-        .max()
-        .unwrap_or(0);
-    let moves: Vec<String> = shown.iter().map(|a| versions(a)).collect();
-    let move_width = moves
-        .iter()
-        .map(|m| measure_text_width(m))
-        .max()
-        .unwrap_or(0);
-    let mut out = String::new();
-    for (app, versions) in shown.into_iter().zip(moves) {
-        let head = format!(
-            "{:app_width$}  {versions:move_width$}  ",
-            printable(&app.app)
-        );
-        out.push_str(&line(&head, app, terminal));
-    }
-    out.push_str(&summary(report));
+    shown.sort_by(|a, b| a.app.cmp(&b.app));
+    let mut out = lines(&shown, terminal);
+    out.push_str(&summary(report, terminal.stdout_width()));
     out
 }
 
-/// What is worth a line although nothing was tried.
-fn is_news(app: &AppReport) -> bool {
-    !matches!(app.action, Action::UpToDate)
+/// What of a report is worth a line to somebody who did not ask for all.
+struct News<'a> {
+    report: &'a Report,
+    previous: Option<&'a Report>,
 }
 
-fn changed(app: &AppReport, before: Option<&AppReport>) -> bool {
-    before.is_none_or(|b| {
-        (b.action, &b.newest, b.outcome) != (app.action, &app.newest, app.outcome)
-            && !settling(b, app)
-    })
+impl News<'_> {
+    /// Whether an app is shown; a person who looks is told again what stands.
+    fn is_shown(&self, app: &AppReport, looked_at: bool) -> bool {
+        if app.outcome.is_some() {
+            return true;
+        }
+        match app.action {
+            Action::UpToDate => false,
+            Action::New | Action::Upgrade | Action::Retry | Action::Resume | Action::Requested => {
+                true
+            }
+            Action::Held | Action::Ahead | Action::Unreadable | Action::GivenUp => {
+                looked_at || self.is_changed(app)
+            }
+            Action::Waiting => {
+                looked_at || (self.some_wait_after_failure() && self.is_changed(app))
+            }
+        }
+    }
+
+    fn is_changed(&self, app: &AppReport) -> bool {
+        let before = self
+            .previous
+            .and_then(|report| report.apps.iter().find(|before| before.app == app.app));
+        before.is_none_or(|before| {
+            (&before.newest, before.action, before.outcome)
+                != (&app.newest, app.action, app.outcome)
+                && !is_told_already(before, app)
+        })
+    }
+
+    /// Whether some app waits because it failed: the summary counts it as failed, an app does not
+    /// say. Where none does, all wait for payloads, which is no failure.
+    fn some_wait_after_failure(&self) -> bool {
+        let alone = self.report.apps.iter().filter(|app| match app.outcome {
+            Some(outcome) => is_failure(outcome),
+            None => matches!(app.action, Action::GivenUp | Action::Unreadable),
+        });
+        self.report.summary.failed > alone.count() as u64
+    }
 }
 
-/// A failure that was printed when it happened isn't news while its back-off runs.
-fn settling(before: &AppReport, now: &AppReport) -> bool {
-    before.newest == now.newest
-        && now.action == Action::Waiting
-        && before.outcome == Some(Outcome::Failed)
+/// A failure was printed when it happened; that its back-off runs now is no news.
+fn is_told_already(before: &AppReport, now: &AppReport) -> bool {
+    now.action == Action::Waiting
+        && before.newest == now.newest
+        && before.outcome.is_some_and(is_failure)
+}
+
+const fn is_failure(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Failed | Outcome::Refused | Outcome::Error)
+}
+
+/// Whether there is nothing in it for somebody who wants only errors.
+const fn went_well(app: &AppReport) -> bool {
+    match (app.outcome, app.action) {
+        (Some(Outcome::Succeeded | Outcome::Observed), _) => true,
+        (None, action) => matches!(action, Action::Held | Action::Ahead | Action::UpToDate),
+        _ => false,
+    }
+}
+
+fn lines(apps: &[&AppReport], terminal: &Terminal) -> String {
+    let names: Vec<String> = apps.iter().map(|app| printable(&app.app)).collect();
+    let moves: Vec<String> = apps.iter().map(|app| versions(app)).collect();
+    let (name_width, move_width) = (widest(names.iter()), widest(moves.iter()));
+    // Columns that leave no room for the outcome cost more than they are worth.
+    let aligned = terminal
+        .stdout_width()
+        .is_none_or(|width| name_width + move_width + INDENT <= width / 4 * 3);
+    let padded = |text: &str, width: usize| {
+        let width = if aligned { width } else { 0 };
+        pad_str(text, width, Alignment::Left, None).into_owned()
+    };
+    let mut out = String::new();
+    for ((app, name), versions) in apps.iter().zip(&names).zip(&moves) {
+        let pieces = [
+            padded(name, name_width),
+            padded(versions, move_width),
+            outcome(app, terminal.color_stdout),
+        ];
+        out.push_str(&flow(&pieces, INDENT, terminal.stdout_width()));
+    }
+    out
 }
 
 fn versions(app: &AppReport) -> String {
-    let newest = app.newest.as_deref().unwrap_or("-");
-    let text = match app.deployed.as_deref() {
-        Some(deployed) if deployed != newest => format!("{deployed} -> {newest}"),
-        Some(deployed) => deployed.to_owned(),
-        None => format!("- -> {newest}"),
-    };
-    printable(&text)
+    let newest = app.newest.as_deref();
+    match app.deployed.as_deref() {
+        Some(deployed) if newest.is_none_or(|newest| newest == deployed) => printable(deployed),
+        deployed => printable(&format!(
+            "{} -> {}",
+            deployed.unwrap_or("-"),
+            newest.unwrap_or("-")
+        )),
+    }
 }
 
-/// One app. What does not fit beside its versions goes onto lines of its own.
-fn line(head: &str, app: &AppReport, terminal: &Terminal) -> String {
+/// The word for what came of an app, coloured, and why.
+fn outcome(app: &AppReport, color: bool) -> String {
     let (word, style) = word(app);
-    let colored = if terminal.color_stdout {
-        style.force_styling(true).apply_to(&word).to_string()
-    } else {
-        word.clone()
-    };
     let detail = detail(app);
+    let word = styled(&word, style, color);
     if detail.is_empty() {
-        return format!("{head}{colored}\n");
+        word
+    } else {
+        format!("{word}: {detail}")
     }
-    let whole =
-        measure_text_width(head) + measure_text_width(&word) + 2 + measure_text_width(&detail);
-    if !terminal.stdout_tty || whole <= terminal.width {
-        return format!("{head}{colored}: {detail}\n");
-    }
-    format!("{head}{colored}\n{}", wrapped(&detail, 4, terminal.width))
 }
 
 fn word(app: &AppReport) -> (String, Style) {
@@ -105,65 +161,62 @@ fn word(app: &AppReport) -> (String, Style) {
         .duration_ms
         .map(|ms| format!(" in {}", time::duration(ms)))
         .unwrap_or_default();
-    let (green, red, yellow, dim) = (
-        Style::new().green(),
-        Style::new().red(),
-        Style::new().yellow(),
-        Style::new().dim(),
-    );
-    match (app.outcome, app.action) {
-        (Some(Outcome::Succeeded), _) => (format!("deployed{took}"), green),
-        (Some(Outcome::Observed), _) => ("runs already".into(), green),
-        (Some(Outcome::Failed), _) => (format!("failed{took}"), red),
-        (Some(Outcome::Refused), _) => ("refused".into(), red),
-        (Some(Outcome::Error), _) => ("error, nothing was sent".into(), red),
-        (Some(Outcome::Unknown), _) => ("outcome unknown".into(), red),
-        (Some(Outcome::Submitted), _) => ("still running".into(), yellow),
-        (None, Action::GivenUp) => ("given up".into(), red),
-        (None, Action::Unreadable) => ("unreadable".into(), red),
-        (None, Action::UpToDate) => ("up to date".into(), dim),
-        (None, Action::Ahead) => ("ahead".into(), dim),
-        (None, Action::Held) => ("held".into(), yellow),
-        (None, Action::Waiting) => ("waiting".into(), yellow),
-        (None, _) => ("due".into(), yellow),
-    }
+    let plain = Style::new();
+    let (word, style) = match (app.outcome, app.action) {
+        (Some(Outcome::Succeeded), _) => return (format!("deployed{took}"), plain.green()),
+        (Some(Outcome::Failed), _) => return (format!("failed{took}"), plain.red()),
+        (Some(Outcome::Observed), _) => ("runs already", plain.green()),
+        (Some(Outcome::Refused), _) => ("refused", plain.red()),
+        (Some(Outcome::Error), _) => ("error, nothing was sent", plain.red()),
+        (Some(Outcome::Unknown), _) => ("outcome unknown", plain.red()),
+        (Some(Outcome::Submitted), _) => ("still running", plain.yellow()),
+        (None, Action::GivenUp) => ("given up", plain.red()),
+        (None, Action::Unreadable) => ("unreadable", plain.red()),
+        (None, Action::UpToDate) => ("up to date", plain.dim()),
+        (None, Action::Ahead) => ("ahead", plain.dim()),
+        (None, Action::Held) => ("held", plain.yellow()),
+        (None, Action::Waiting) => ("waiting", plain.yellow()),
+        (
+            None,
+            Action::New | Action::Upgrade | Action::Retry | Action::Resume | Action::Requested,
+        ) => ("due", plain.yellow()),
+    };
+    (word.to_owned(), style)
 }
 
 fn detail(app: &AppReport) -> String {
-    let text = match (app.outcome, &app.error) {
-        (Some(Outcome::Succeeded), _) => "",
-        (_, Some(error)) => error,
-        (_, None) => app.reason.strip_prefix("held ").unwrap_or(&app.reason),
-    };
-    printable(text)
+    match (app.outcome, &app.error) {
+        (Some(Outcome::Succeeded), _) => String::new(),
+        (_, Some(error)) => printable(error),
+        (_, None) => printable(&app.reason),
+    }
 }
 
-fn summary(report: &Report) -> String {
-    let s = &report.summary;
-    let mut parts = vec![format!("{} deployed", s.deployed)];
+fn summary(report: &Report, width: Option<usize>) -> String {
+    let counts = report.summary;
+    let told = counts.deployed + counts.failed + counts.unknown + counts.skipped;
+    let left = counts.apps.saturating_sub(told + counts.up_to_date);
+    let mut parts = vec![format!("{} deployed", counts.deployed)];
     for (count, what) in [
-        (s.failed, "failed"),
-        (s.unknown, "unknown"),
-        (s.skipped, "skipped"),
+        (counts.failed, "failed"),
+        (counts.unknown, "unknown"),
+        (left, "not tried"),
+        (counts.skipped, "skipped"),
     ] {
         if count > 0 {
             parts.push(format!("{count} {what}"));
         }
     }
-    let tried = s.deployed + s.failed + s.unknown + s.skipped + s.up_to_date;
-    if s.apps > tried {
-        parts.push(format!("{} not tried", s.apps - tried));
-    }
-    parts.push(format!("{} up to date", s.up_to_date));
-    format!(
-        "{} ({} of {})\n",
-        parts.join(", "),
-        printable(&report.environment),
-        printable(&report.domain)
+    parts.push(format!("{} up to date", counts.up_to_date));
+    let scope = format!("({} of {})", report.environment, report.domain);
+    hanging(
+        &format!("{} {}", parts.join(", "), printable(&scope)),
+        0,
+        width,
     )
 }
 
-/// An error, its causes, its hint.
+/// Renders an error, a line a cause, and the hint.
 pub fn error(error: &Error, terminal: &Terminal) -> String {
     let mut out = labelled("error", &error.message, terminal);
     for cause in &error.causes {
@@ -175,42 +228,28 @@ pub fn error(error: &Error, terminal: &Terminal) -> String {
     out
 }
 
-/// `label: text`, wrapped on a terminal.
+/// Renders `label: text` for stderr, wrapped under its first word on a terminal.
 pub fn labelled(label: &str, text: &str, terminal: &Terminal) -> String {
-    let text = printable(text);
     let style = match label {
         "error" => Style::new().red().bold(),
         "warning" => Style::new().yellow(),
         _ => Style::new().dim(),
     };
-    let shown = if terminal.color_stderr {
-        style.force_styling(true).apply_to(label).to_string()
-    } else {
-        label.to_owned()
-    };
-    let room = terminal.width.saturating_sub(label.len() + 2);
-    if !terminal.stderr_tty || measure_text_width(&text) <= room {
-        return format!("{shown}: {text}\n");
-    }
-    let lines = wrapped(&text, label.len() + 2, terminal.width);
-    format!("{shown}: {}", lines.trim_start())
+    let head = format!("{}: ", styled(label, style, terminal.color_stderr));
+    let column = measure_text_width(label) + 2;
+    let text = hanging(&printable(text), column, terminal.stderr_width());
+    head + &text
 }
 
-/// Text in lines of at most `width`, each indented. A word that is longer stands alone.
-fn wrapped(text: &str, indent: usize, width: usize) -> String {
-    let (mut out, mut line) = (String::new(), String::new());
-    for word in text.split(' ') {
-        if !line.is_empty()
-            && indent + measure_text_width(&line) + 1 + measure_text_width(word) > width
-        {
-            out.extend([" ".repeat(indent).as_str(), &line, "\n"]);
-            line.clear();
-        }
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.push_str(word);
+/// Colour was decided for each stream; what console itself detected is of no account.
+fn styled(text: &str, style: Style, color: bool) -> String {
+    if color {
+        style.force_styling(true).apply_to(text).to_string()
+    } else {
+        text.to_owned()
     }
-    out.extend([" ".repeat(indent).as_str(), &line, "\n"]);
-    out
 }
+
+#[cfg(test)]
+#[path = "human_tests.rs"]
+mod tests;

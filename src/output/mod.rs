@@ -1,15 +1,19 @@
 //! What people and scripts read: results on stdout, everything else on stderr.
 //!
-//! The only room that writes to the terminal. A reader that went away (a closed pipe) is not an
-//! error of ours: the work is done and recorded, whoever looks.
+//! The only room that writes to either. What is written is rendered by pure functions first
+//! (`human`, `table`, `json`); this file only decides whether and where. A reader that went away
+//! (a closed pipe) is no error: the work is done and recorded, whoever looks.
 
 mod human;
+mod json;
+mod layout;
 mod progress;
 mod table;
 mod terminal;
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
+use indicatif::{MultiProgress, ProgressDrawTarget};
 use serde::Serialize;
 
 pub use progress::{DeployLine, Progress};
@@ -20,131 +24,199 @@ use crate::error::Error;
 use crate::model::report::Report;
 use crate::text::printable;
 
-/// Where results, errors and progress go, decided once.
+/// Where results, errors and progress go and what they look like, decided once and shared.
 pub struct Output {
     config: OutputConfig,
     terminal: Terminal,
-    bars: indicatif::MultiProgress,
+    bars: MultiProgress,
 }
 
 impl Output {
-    /// Output as the options and the terminal want it.
+    /// Makes the output that the options and the terminal ask for.
     pub fn new(config: OutputConfig, terminal: Terminal) -> Self {
-        let bars = indicatif::MultiProgress::with_draw_target(
-            if terminal.shows_progress() && !config.quiet {
-                indicatif::ProgressDrawTarget::stderr()
-            } else {
-                indicatif::ProgressDrawTarget::hidden()
-            },
-        );
+        let target = if shows_progress(config, &terminal) {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
         Self {
             config,
             terminal,
-            bars,
+            bars: MultiProgress::with_draw_target(target),
         }
     }
 
-    /// Whether `--output json` was given.
+    /// Says whether `--output json` was given.
     pub const fn is_json(&self) -> bool {
         self.config.json
     }
 
-    /// How often `-v` was given.
+    /// Counts how often `-v` was given; `-d` counts as two.
     pub const fn verbose(&self) -> u8 {
         self.config.verbose
     }
 
-    /// Whether a person reads stdout.
+    /// Says whether a person reads stdout.
     pub const fn stdout_is_terminal(&self) -> bool {
         self.terminal.stdout_tty
     }
 
-    /// Whether stderr takes colour.
+    /// Says whether stderr takes colour.
     pub const fn stderr_has_color(&self) -> bool {
         self.terminal.color_stderr
     }
 
-    /// Prints the result of a pass. JSON is always one document; for people there is silence where
-    /// nothing happened and nobody looks (cron mails every line).
+    /// Prints the result of a pass on stdout. JSON is always one document. For people there is
+    /// silence where nothing happened and nobody looks, since cron mails every line; `previous` is
+    /// the report of the last run, against which is judged whether a standing failure is news.
+    /// What stopped the pass ([`Report::error`]) is left to [`Output::error`].
     pub fn report(&self, report: &Report, previous: Option<&Report>) {
         if self.config.json {
             return self.json(report);
         }
-        if self.config.quiet && report.exit_code == 0 {
-            return;
-        }
-        let chatty = self.config.verbose > 0 || (self.terminal.stdout_tty && !self.config.quiet);
-        let text = human::report(
+        self.stdout(&human::report(
             report,
             previous,
-            chatty,
-            self.config.verbose > 0,
+            self.config,
             &self.terminal,
-        );
-        self.stdout(&text);
+        ));
     }
 
-    /// Prints one JSON document.
+    /// Prints one JSON document on stdout.
     pub fn json<T: Serialize>(&self, value: &T) {
-        // Serializing to a string can't fail for the types of this program: keys are strings.
-        if let Ok(text) = serde_json::to_string_pretty(value) {
-            self.stdout(&format!("{text}\n"));
+        match json::document(value) {
+            Ok(text) => self.stdout(&text),
+            Err(cause) => self.error(
+                &Error::unavailable("the result cannot be written as JSON").because_of(&cause),
+            ),
         }
     }
 
-    /// Prints a table, fitted to the terminal.
+    /// Prints a table on stdout. On a terminal the last column is cut to its width; nothing is
+    /// ever cut for a pipe.
     pub fn table(&self, headers: &[&str], rows: &[Vec<String>]) {
         let width = self.terminal.stdout_tty.then_some(self.terminal.width);
         self.stdout(&table::render(headers, rows, width));
     }
 
-    /// Prints a line of the result.
+    /// Prints one line of the result on stdout.
     pub fn line(&self, text: &str) {
         self.stdout(&format!("{}\n", printable(text)));
     }
 
-    /// Prints an error, its causes and its hint.
+    /// Prints an error, its causes and its hint on stderr. Nothing silences it.
     pub fn error(&self, error: &Error) {
         self.stderr(&human::error(error, &self.terminal));
     }
 
-    /// Prints something that the user should know, unless `-q`.
+    /// Prints on stderr what the user should know, unless `-q` was given.
     pub fn warning(&self, text: &str) {
         if !self.config.quiet {
             self.stderr(&human::labelled("warning", text, &self.terminal));
         }
     }
 
-    /// Prints a standing warning about the configuration: only to a person or with `-v`, since
-    /// cron would mail it at every pass.
+    /// Prints a standing warning about the configuration, to a person or with `-v` only: cron
+    /// would mail it at every pass.
     pub fn caution(&self, text: &str) {
         if self.terminal.stderr_tty || self.config.verbose > 0 {
             self.warning(text);
         }
     }
 
-    /// Prints a detail, with `-v`.
+    /// Prints a detail on stderr, where `-v` was given.
     pub fn note(&self, text: &str) {
         if self.config.verbose > 0 {
             self.stderr(&human::labelled("note", text, &self.terminal));
         }
     }
 
-    /// Shows progress on a terminal until it is dropped.
+    /// Shows a bar of `total` steps on stderr until it is dropped. Nothing is drawn unless stderr
+    /// is a terminal that can move its cursor, without `-q`, and without JSON on the same screen.
     pub fn progress(&self, title: &str, total: u64) -> Progress {
         Progress::new(&self.bars, title, total, self.terminal.color_stderr)
     }
 
     fn stdout(&self, text: &str) {
-        self.bars.suspend(|| {
+        if text.is_empty() {
+            return;
+        }
+        let written = self.bars.suspend(|| {
             let mut out = std::io::stdout().lock();
-            let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+            out.write_all(text.as_bytes()).and_then(|()| out.flush())
         });
+        // A full disk under a redirected stdout loses the result: that must not pass unsaid.
+        if let Err(cause) = written
+            && cause.kind() != ErrorKind::BrokenPipe
+        {
+            self.error(&Error::unavailable("the result cannot be written").because_of(&cause));
+        }
     }
 
     fn stderr(&self, text: &str) {
         self.bars.suspend(|| {
+            // Where stderr is gone there is nobody left to tell.
             let _ = std::io::stderr().lock().write_all(text.as_bytes());
         });
+    }
+}
+
+/// Whether moving lines are drawn. A JSON document on the same screen would be torn by them.
+const fn shows_progress(config: OutputConfig, terminal: &Terminal) -> bool {
+    let torn = config.json && terminal.stdout_tty;
+    terminal.stderr_tty && !terminal.dumb && !config.quiet && !torn
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ColorMode;
+
+    const CONFIG: OutputConfig = OutputConfig {
+        json: false,
+        quiet: false,
+        verbose: 0,
+        color: ColorMode::Auto,
+    };
+
+    #[test]
+    fn progress_is_only_for_a_screen_that_can_take_it() {
+        let screen = Terminal {
+            stdout_tty: true,
+            stderr_tty: true,
+            color_stdout: true,
+            color_stderr: true,
+            width: 80,
+            dumb: false,
+        };
+        let json = OutputConfig {
+            json: true,
+            ..CONFIG
+        };
+        let quiet = OutputConfig {
+            quiet: true,
+            ..CONFIG
+        };
+        let with = |change: fn(&mut Terminal)| {
+            let mut terminal = screen.clone();
+            change(&mut terminal);
+            terminal
+        };
+        let piped = with(|t| t.stdout_tty = false);
+        assert!(shows_progress(CONFIG, &screen));
+        assert!(shows_progress(CONFIG, &piped));
+        assert!(shows_progress(json, &piped));
+        assert!(!shows_progress(json, &screen));
+        assert!(!shows_progress(quiet, &screen));
+        assert!(!shows_progress(CONFIG, &with(|t| t.dumb = true)));
+        assert!(!shows_progress(CONFIG, &with(|t| t.stderr_tty = false)));
+    }
+
+    #[test]
+    fn output_is_shared_between_threads() {
+        fn shared<T: Send + Sync>() {}
+        shared::<Output>();
+        shared::<Progress>();
+        shared::<DeployLine>();
     }
 }

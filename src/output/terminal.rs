@@ -3,34 +3,47 @@
 use std::ffi::OsString;
 use std::io::IsTerminal;
 
+use console::Term;
+
 use crate::config::ColorMode;
 
-/// What stdout and stderr are.
+/// The columns of a terminal that does not say.
+const DEFAULT_WIDTH: usize = 80;
+/// A narrower terminal is taken for one that does not say: nothing could be laid out in it.
+const LEAST_WIDTH: usize = 20;
+
+/// What stdout and stderr are, and what they take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terminal {
-    /// A person reads stdout.
+    /// Whether a person reads stdout.
     pub stdout_tty: bool,
-    /// A person reads stderr.
+    /// Whether a person reads stderr.
     pub stderr_tty: bool,
-    /// Colour on stdout.
+    /// Whether stdout is coloured.
     pub color_stdout: bool,
-    /// Colour on stderr.
+    /// Whether stderr is coloured.
     pub color_stderr: bool,
     /// Columns; 80 when unknown.
     pub width: usize,
-    /// `TERM=dumb`, or no `TERM`: no cursor movement.
+    /// Whether the cursor cannot be moved: `TERM` is `dumb`, empty or not set.
     pub dumb: bool,
 }
 
 impl Terminal {
-    /// Asks the process's terminal and its environment.
+    /// Asks the terminal of this process, and its environment: `NO_COLOR` that is not empty
+    /// (<https://no-color.org>) and `TERM`. `CLICOLOR` and its kin are ignored.
     pub fn detect(color: ColorMode, env: &dyn Fn(&str) -> Option<OsString>) -> Self {
-        let stdout_tty = std::io::stdout().is_terminal();
-        let stderr_tty = std::io::stderr().is_terminal();
-        let columns = console::Term::stderr()
-            .size_checked()
+        let columns = [Term::stdout(), Term::stderr()]
+            .iter()
+            .find_map(Term::size_checked)
             .map(|(_, columns)| usize::from(columns));
-        Self::decide(color, env, stdout_tty, stderr_tty, columns)
+        Self::decide(
+            color,
+            env,
+            std::io::stdout().is_terminal(),
+            std::io::stderr().is_terminal(),
+            columns,
+        )
     }
 
     fn decide(
@@ -41,7 +54,7 @@ impl Terminal {
         columns: Option<usize>,
     ) -> Self {
         let dumb = env("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
-        let plain = dumb || env("NO_COLOR").is_some_and(|v| !v.is_empty());
+        let plain = dumb || env("NO_COLOR").is_some_and(|value| !value.is_empty());
         let colored = |tty: bool| match color {
             ColorMode::Always => true,
             ColorMode::Never => false,
@@ -52,14 +65,21 @@ impl Terminal {
             stderr_tty,
             color_stdout: colored(stdout_tty),
             color_stderr: colored(stderr_tty),
-            width: columns.filter(|c| *c >= 20).unwrap_or(80),
+            width: columns
+                .filter(|columns| *columns >= LEAST_WIDTH)
+                .unwrap_or(DEFAULT_WIDTH),
             dumb,
         }
     }
 
-    /// Whether moving lines can be drawn on stderr.
-    pub const fn shows_progress(&self) -> bool {
-        self.stderr_tty && !self.dumb
+    /// The columns to lay results out in; `None` for a pipe, which takes lines of any length.
+    pub(super) fn stdout_width(&self) -> Option<usize> {
+        self.stdout_tty.then_some(self.width)
+    }
+
+    /// The columns to lay messages out in; `None` for a pipe.
+    pub(super) fn stderr_width(&self) -> Option<usize> {
+        self.stderr_tty.then_some(self.width)
     }
 }
 
@@ -67,33 +87,48 @@ impl Terminal {
 mod tests {
     use super::*;
 
+    fn decide(color: ColorMode, vars: &[(&str, &str)], tty: bool, width: usize) -> Terminal {
+        let env = |name: &str| {
+            let found = vars.iter().find(|(n, _)| *n == name);
+            found.map(|(_, value)| OsString::from(value))
+        };
+        Terminal::decide(color, &env, tty, !tty, Some(width))
+    }
+
     #[test]
     fn colour_is_for_terminals_that_take_it() {
-        let env = |vars: &'static [(&'static str, &'static str)]| {
-            move |name: &str| {
-                vars.iter()
-                    .find(|(n, _)| *n == name)
-                    .map(|(_, v)| OsString::from(v))
-            }
-        };
-        let color =
-            |mode, vars, tty| Terminal::decide(mode, &env(vars), tty, tty, None).color_stdout;
-        let xterm: &[(&str, &str)] = &[("TERM", "xterm")];
-        assert!(color(ColorMode::Auto, xterm, true));
-        assert!(!color(ColorMode::Auto, xterm, false));
-        assert!(!color(ColorMode::Never, xterm, true));
-        assert!(!color(ColorMode::Auto, &[("TERM", "dumb")], true));
-        assert!(!color(ColorMode::Auto, &[], true));
-        assert!(!color(
-            ColorMode::Auto,
-            &[("TERM", "xterm"), ("NO_COLOR", "1")],
-            true
-        ));
-        assert!(color(
-            ColorMode::Auto,
-            &[("TERM", "xterm"), ("NO_COLOR", "")],
-            true
-        ));
-        assert!(color(ColorMode::Always, &[], false));
+        use ColorMode::{Always, Auto, Never};
+        let xterm = ("TERM", "xterm");
+        for (mode, vars, tty, expected) in [
+            (Auto, &[xterm][..], true, true),
+            (Auto, &[xterm], false, false),
+            (Auto, &[("TERM", "dumb")], true, false),
+            (Auto, &[("TERM", "")], true, false),
+            (Auto, &[], true, false),
+            (Auto, &[xterm, ("NO_COLOR", "1")], true, false),
+            (Auto, &[xterm, ("NO_COLOR", "")], true, true),
+            (Auto, &[xterm, ("CLICOLOR", "0")], true, true),
+            (Auto, &[xterm, ("CLICOLOR_FORCE", "1")], false, false),
+            (Never, &[xterm], true, false),
+            (Always, &[("NO_COLOR", "1")], false, true),
+        ] {
+            let got = decide(mode, vars, tty, 80);
+            assert_eq!(got.color_stdout, expected, "{mode:?} {vars:?} {tty}");
+        }
+    }
+
+    #[test]
+    fn each_stream_is_judged_by_itself() {
+        let terminal = decide(ColorMode::Auto, &[("TERM", "xterm")], true, 100);
+        assert!(terminal.color_stdout && !terminal.color_stderr && !terminal.dumb);
+        assert_eq!(terminal.stdout_width(), Some(100));
+        assert_eq!(terminal.stderr_width(), None);
+    }
+
+    #[test]
+    fn a_width_that_cannot_be_is_not_believed() {
+        assert_eq!(decide(ColorMode::Auto, &[], true, 0).width, 80);
+        assert!(decide(ColorMode::Auto, &[], true, 0).dumb);
+        assert_eq!(decide(ColorMode::Auto, &[], true, 20).width, 20);
     }
 }
