@@ -9,4 +9,6 @@ command -v cc >/dev/null || missing+=(gcc libc6-dev)
 if [ ${#missing[@]} -gt 0 ]; then
   apt-get update && apt-get install -y --no-install-recommends "${missing[@]}"
 fi
+# Most of the time of a test of the binary is waiting for it.
+export RUST_TEST_THREADS="${RUST_TEST_THREADS:-8}"
 exec cargo test --workspace --locked "$@"

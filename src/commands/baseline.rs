@@ -76,7 +76,7 @@ pub fn run(config: &Config, output: &Output, named: &[String]) -> Result<Exit> {
         .hint("a pass finds out what became of it; nothing was recorded"));
     }
     for (app, version) in &records {
-        ledger.record_deployed(scope, &attempt(app, version), lease.token())?;
+        ledger.record_deployed(scope, &attempt(app, version), None, lease.token())?;
     }
     show(output, &records);
     Ok(Exit::Success)

@@ -115,23 +115,20 @@ pub(super) fn carry_out(
         .get(order.app)
         .and_then(|r| r.deployed.clone());
     if deployed.as_deref() == Some(order.version) && !order.force {
+        tally.deployed_already(order.app, order.version);
         if !world.output.is_json() {
-            world.output.line(&format!(
-                "{} {} is deployed already",
-                order.app, order.version
-            ));
+            let what = format!("{} {} is deployed already", order.app, order.version);
+            world.output.line(&what);
         }
         return Ok(());
     }
-    // A hold that ends only when it is released is not made weaker.
-    let is_held = snapshot
-        .holds
-        .get(order.app)
-        .is_some_and(|h| h.until.is_none() && h.newer_than.is_none());
-    let place_hold = if order.no_hold || is_held {
-        None
-    } else {
-        hold_for(world, artifactory, order, deployed.as_deref())?
+    let rules = &world.config.rules;
+    let is_older = |d: &&str| rules.order.key(order.version) < rules.order.key(d);
+    let place_hold = match deployed.as_deref().filter(is_older) {
+        Some(deployed) if !order.no_hold => {
+            Some(hold_for(world, artifactory, snapshot, order, deployed)?)
+        }
+        _ => None,
     };
     tally.request(
         order.app,
@@ -155,59 +152,62 @@ pub(super) fn carry_out(
                 place_hold,
                 observe: !order.force,
             };
-            pass::deploy_one(world, desk, &errand, tally)?;
-            if let Some(hold) = &errand.place_hold {
-                world
-                    .output
-                    .warning(&format!("{} is {}", order.app, hold.describe()));
+            let result = pass::deploy_one(world, desk, &errand, tally);
+            if let Some(hold) = errand
+                .place_hold
+                .as_ref()
+                .filter(|_| tally.was_tried(order.app))
+            {
+                let what = format!("{} is {}", order.app, hold.describe());
+                world.output.warning(&what);
             }
+            result
+        }
+        other => {
+            tally.not_sent(order.app, other);
             Ok(())
         }
-        Prepared::Waiting(reason) => Err(Error::new(Exit::Failed, reason)),
-        Prepared::Error(error, _) => Err(error),
     }
 }
 
-/// The hold that keeps passes from undoing a deploy of an older version.
+/// The hold that keeps passes from undoing a deploy of an older version: until a version newer than
+/// the newest marker, and than `above`, is marked. No weaker than a hold that stands already.
 pub(super) fn hold_for(
     world: &World<'_>,
     artifactory: &Artifactory,
+    snapshot: &Snapshot,
     order: &Order<'_>,
-    deployed: Option<&str>,
-) -> Result<Option<Hold>> {
+    above: &str,
+) -> Result<Hold> {
     let rules = &world.config.rules;
-    let key = |v: &str| rules.order.key(v);
-    let precedes = |than: &str| key(order.version) < key(than);
-    let Some(deployed) = deployed.filter(|d| precedes(d)) else {
-        return Ok(None);
-    };
     let filter = AppFilter {
         include: vec![order.app.to_owned()],
         exclude: Vec::new(),
     };
-    let builder = ListingBuilder::new(
-        rules.order,
-        filter,
-        std::collections::BTreeMap::new(),
-        false,
-    );
-    let listing = artifactory.list(builder).map_err(|e| {
-        e.because("an older version is held until a newer one than the newest marker appears: the markers must be read")
-            .hint("--no-hold deploys without")
-    })?;
-    let newest = listing.apps.get(order.app).and_then(|a| a.newest.clone());
-    let bar = match newest {
-        Some(newest) if key(&newest) > key(deployed) => newest,
-        _ => deployed.to_owned(),
+    let nothing = std::collections::BTreeMap::new();
+    let builder = ListingBuilder::new(rules.order, filter, nothing, false);
+    let unread = |e: Error| {
+        e.because("an older version is held until one newer than the newest marker appears, so the markers must be read")
+            .hint("`deploy --no-hold` deploys without a hold")
     };
-    Ok(Some(Hold {
-        reason: format!(
-            "`{}` of {}, older than {deployed}",
-            order.command, order.version
-        ),
+    let mut listing = artifactory.list(builder).map_err(unread)?;
+    let offered = listing.apps.remove(order.app).unwrap_or_default();
+    if let Some(reason) = offered.unreadable {
+        return Err(unread(Error::unavailable(reason)));
+    }
+    let key = |v: &str| rules.order.key(v);
+    let newest = offered.newest.filter(|newest| key(newest) > key(above));
+    let hold = Hold {
+        reason: format!("`{}` of {}", order.command, order.version),
         until: None,
-        newer_than: Some(bar),
+        newer_than: Some(newest.unwrap_or_else(|| above.to_owned())),
         placed_by: order.command.to_owned(),
         placed_at: now_ms(),
-    }))
+    };
+    let now = now_ms();
+    let standing = snapshot
+        .holds
+        .get(order.app)
+        .filter(|h| h.until.is_none_or(|until| until > now));
+    Ok(hold.beside(standing, rules.order))
 }

@@ -53,7 +53,7 @@ pub fn run(config: &Config, output: &Output, show_values: bool, exit_code: bool)
                 }
                 requests.insert(step.app.clone(), request);
             }
-            other => tally.not_sent(step, other),
+            other => tally.not_sent(&step.app, other),
         }
     }
     let (mut report, found) = tally.report(scope, None);

@@ -34,7 +34,7 @@ pub fn dispatch(cli: &Cli, config: &Config) -> Exit {
         output.caution(warning);
     }
     if config.output.verbose > 1 {
-        debug_log(&output);
+        output.log_libraries();
     }
     let command = cli.command.as_ref().unwrap_or(&Command::Run);
     let result = match command {
@@ -102,17 +102,6 @@ const fn name(command: &Command) -> &'static str {
         Command::Rollback { .. } => "rollback",
         Command::Baseline { .. } => "baseline",
     }
-}
-
-/// Lets the libraries say what they do (`-d`), on stderr. Header values and bodies are not logged.
-fn debug_log(output: &Output) {
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_ansi(output.stderr_has_color())
-        .with_max_level(tracing::Level::DEBUG)
-        .finish();
-    // Fails when one is set already, which is as good.
-    let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
 /// The adapters of a command that may write.

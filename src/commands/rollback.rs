@@ -1,14 +1,12 @@
 //! `rollback APP`: the last good version before the one last tried.
 
-use super::deploy::{Order, carry_out, settle};
+use super::deploy::{Order, carry_out, hold_for, settle};
 use super::under_lease;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::model::attempt::State;
-use crate::model::plan::Hold;
 use crate::output::Output;
-use crate::pass::now_ms;
 
 /// How many attempts are looked through.
 const HISTORY: u32 = 10_000;
@@ -36,22 +34,6 @@ pub fn run(config: &Config, output: &Output, app: &str) -> Result<Exit> {
             };
             let version = target.version.clone();
             let deployed = snapshot.records.get(app).and_then(|r| r.deployed.clone());
-            if deployed.as_deref() == Some(version.as_str()) {
-                // The try of the newer version failed, so this one still runs: keep it there.
-                let hold = Hold {
-                    reason: format!("`rollback` from {tried} to {version}"),
-                    until: None,
-                    newer_than: Some(tried),
-                    placed_by: "rollback".to_owned(),
-                    placed_at: now_ms(),
-                };
-                desk.ledger.hold(world.scope, app, &hold)?;
-                world.output.warning(&format!(
-                    "{app} {version} is deployed already; it is {}",
-                    hold.describe()
-                ));
-                return Ok(());
-            }
             let order = Order {
                 command: "rollback",
                 app,
@@ -59,6 +41,18 @@ pub fn run(config: &Config, output: &Output, app: &str) -> Result<Exit> {
                 force: false,
                 no_hold: false,
             };
+            if deployed.as_deref() == Some(version.as_str()) {
+                // The try of the newer version failed, so this one still runs: keep it there.
+                let hold = hold_for(world, artifactory, &snapshot, &order, &tried)?;
+                desk.ledger.hold(world.scope, app, &hold)?;
+                tally.deployed_already(app, &version);
+                let what = format!(
+                    "{app} {version} is deployed already; it is {}",
+                    hold.describe()
+                );
+                world.output.warning(&what);
+                return Ok(());
+            }
             carry_out(world, artifactory, desk, tally, &snapshot, &order)
         },
     )

@@ -124,7 +124,7 @@ fn moves(fixture: &dyn Fixture) {
             number += 1;
             let id = format!("m{number}");
             ledger
-                .record_deployed(&s, &attempt(&id, &id, "1", State::Baseline), 1)
+                .record_deployed(&s, &attempt(&id, &id, "1", State::Baseline), None, 1)
                 .unwrap();
             let raw = format!(
                 "INSERT INTO artifactory_attempts (id, domain, environment, app, version, \
@@ -159,7 +159,7 @@ fn moves(fixture: &dyn Fixture) {
 fn history_is_fixed(fixture: &dyn Fixture) {
     let (mut ledger, s) = (fixture.open(), scope());
     ledger
-        .record_deployed(&s, &attempt("a", "x", "1", State::Baseline), 1)
+        .record_deployed(&s, &attempt("a", "x", "1", State::Baseline), None, 1)
         .unwrap();
     for sql in [
         "DELETE FROM artifactory_attempts",
@@ -334,7 +334,7 @@ fn trouble(fixture: &dyn Fixture) {
         (None, 0)
     );
     ledger
-        .record_deployed(&s, &attempt("d", "x", "2", State::Observed), 1)
+        .record_deployed(&s, &attempt("d", "x", "2", State::Observed), None, 1)
         .unwrap();
     let record = &ledger.snapshot(&s).unwrap().records["x"];
     assert_eq!(

@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::config::Dsn;
+pub use takeover::COMMAND as TAKEOVER;
+
 use crate::error::Result;
 use crate::model::attempt::{Move, State};
 use crate::model::name::Scope;
@@ -213,7 +215,13 @@ pub trait Ledger: Send {
 
     /// Records a version as deployed without deploying it (state [`State::Baseline`] or
     /// [`State::Observed`], as the attempt says).
-    fn record_deployed(&mut self, scope: &Scope, attempt: &Attempt, token: i64) -> Result<()>;
+    fn record_deployed(
+        &mut self,
+        scope: &Scope,
+        attempt: &Attempt,
+        place_hold: Option<&Hold>,
+        token: i64,
+    ) -> Result<()>;
 
     /// Puts a hold, in place of an earlier one.
     fn hold(&mut self, scope: &Scope, app: &str, hold: &Hold) -> Result<()>;

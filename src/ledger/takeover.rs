@@ -65,7 +65,8 @@ impl OriginalRow {
             counts: true,
             command: COMMAND.to_owned(),
             token: 0,
-            created_at: milliseconds(&self.created_at),
+            // The row was created with the app; this deploy of it began at its last change.
+            created_at: milliseconds(&self.updated_at),
             updated_at: milliseconds(&self.updated_at),
             message,
         })

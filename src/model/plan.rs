@@ -82,6 +82,20 @@ impl Hold {
         !is_over && !is_passed
     }
 
+    /// This hold beside one that stands already: never weaker than either. A hold that ends only
+    /// by time or by hand is not ended by a version, so the two together end by hand.
+    #[must_use]
+    pub fn beside(mut self, other: Option<&Hold>, order: Order) -> Hold {
+        let Some(other) = other else { return self };
+        self.newer_than = match (self.newer_than.take(), other.newer_than.clone()) {
+            (Some(a), Some(b)) => Some(if order.key(&a) < order.key(&b) { b } else { a }),
+            _ => None,
+        };
+        self.until = None;
+        self.reason = format!("{}; {}", self.reason, other.reason);
+        self
+    }
+
     /// When it ends and why it was put: `held until released: REASON`.
     pub fn describe(&self) -> String {
         let until = self.until.map(time::rfc3339);

@@ -61,9 +61,15 @@ impl Output {
         self.terminal.stdout_tty
     }
 
-    /// Says whether stderr takes colour.
-    pub const fn stderr_has_color(&self) -> bool {
-        self.terminal.color_stderr
+    /// Lets the libraries say what they do (`-d`), on stderr. They log no header value and no body.
+    pub fn log_libraries(&self) {
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(std::io::stderr)
+            .with_ansi(self.terminal.color_stderr)
+            .with_max_level(tracing::Level::DEBUG)
+            .finish();
+        // Fails when one is set already, which is as good.
+        let _ = tracing::subscriber::set_global_default(subscriber);
     }
 
     /// Prints the result of a pass on stdout. JSON is always one document. For people there is

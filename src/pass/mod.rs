@@ -225,7 +225,7 @@ fn deploy_due(
         let ready = match prepared? {
             Prepared::Ready(ready) => ready,
             other => {
-                tally.not_sent(step, other);
+                tally.not_sent(&step.app, other);
                 progress.inc();
                 continue;
             }

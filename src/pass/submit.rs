@@ -6,7 +6,7 @@ use super::{Desk, Ready, Tally, World, busy, now_ms};
 use crate::coreos_deploy::{Probe, Submission, running_now, suffixes};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::ledger::{Attempt, Intended, Intent};
+use crate::ledger::{Attempt, Intended, Intent, TAKEOVER};
 use crate::model::attempt::{Circumstances, Event, State, advance, wants_quiet};
 use crate::model::plan::Hold;
 use crate::model::report::Outcome;
@@ -114,19 +114,20 @@ pub fn carry_out(
                     "{} units of it run already; nothing was sent",
                     ready.request.num_instances
                 );
+                let hold = errand.place_hold.as_ref();
                 desk.ledger
-                    .record_deployed(world.scope, &attempt, desk.lease.token())?;
-                if let Some(hold) = &errand.place_hold {
-                    desk.ledger.hold(world.scope, &ready.app, hold)?;
-                }
+                    .record_deployed(world.scope, &attempt, hold, desk.lease.token())?;
                 return Ok(Ended::of(&attempt, None));
             }
         }
-        Err(error) => world.output.note(&format!(
-            "{}: the cluster's units cannot be read: {}",
-            ready.app,
-            error.one_line()
-        )),
+        Err(error) if error.exit == Exit::Credentials => return Err(error.clone()),
+        Err(error) => {
+            world
+                .output
+                .note(&format!("{}: {}", ready.app, error.one_line()));
+            // It may have hung because a deploy began after the first look.
+            look(world, desk, tally)?;
+        }
     }
     let started = Instant::now();
     let stop = match send(world, desk, errand, &mut attempt)? {
@@ -143,11 +144,14 @@ pub fn carry_out(
             });
         }
     };
-    if attempt.state == State::Submitted {
-        poll(world, desk, &mut attempt, desk.deploy.timeout, false)?;
-    }
+    let polled = if attempt.state == State::Submitted {
+        poll(world, desk, &mut attempt, desk.deploy.timeout, false)
+    } else {
+        Ok(())
+    };
+    // Something was sent: from here on an error is told beside the attempt, not in its place.
     Ok(Ended {
-        stop,
+        stop: stop.or(polled.err()),
         ..Ended::of(&attempt, Some(started))
     })
 }
@@ -213,7 +217,13 @@ fn was_tried(world: &World<'_>, desk: &mut Desk<'_>, ready: &Ready) -> Result<bo
         .history(world.scope, Some(&ready.app), HISTORY)?;
     Ok(history
         .iter()
-        .any(|a| a.version == ready.version && !a.state.is_open()))
+        .any(|a| a.version == ready.version && !a.state.is_open() && !is_hearsay(a)))
+}
+
+/// A failure that was taken over from the original's table: the Go daemon records one for every deploy
+/// that took longer than its patience (recorded), so it says nothing about what runs.
+fn is_hearsay(attempt: &Attempt) -> bool {
+    attempt.command == TAKEOVER && attempt.state == State::Failed
 }
 
 enum Sent {
@@ -273,6 +283,9 @@ fn send(
         Submission::Lost(reason) => (Event::Lost(reason), true, None),
     };
     attempt.counts = counts;
+    if let Event::Accepted(id) = &event {
+        attempt.deploy_id = Some(id.clone());
+    }
     let recorded = apply(
         desk,
         attempt,
@@ -280,8 +293,10 @@ fn send(
         &circumstances(desk, attempt, false, false),
     );
     drop(critical);
-    recorded?;
-    Ok(Sent::Yes(stop))
+    if let Err(error) = &recorded {
+        attempt.message = error.one_line();
+    }
+    Ok(Sent::Yes(recorded.err().or(stop)))
 }
 
 /// The circumstances of an attempt at this moment.
@@ -367,15 +382,18 @@ pub fn poll(
         .interrupt
         .sleep(pause.min(end.saturating_duration_since(Instant::now())))
     {
-        let status = desk
-            .service
-            .status(&id, &attempt.service_name, &attempt.version);
-        let event = Event::Status(status);
+        let ask = |desk: &Desk<'_>, attempt: &Attempt| {
+            let service = desk.service;
+            Event::Status(service.status(&id, &attempt.service_name, &attempt.version))
+        };
+        let mut event = ask(desk, attempt);
         let mut with = circumstances(desk, attempt, false, abandoned_before);
         if wants_quiet(attempt.state, &event, &with) {
             with.quiet = desk
                 .service
                 .is_quiet(&|| world.interrupt.requested().is_some());
+            // Quiet was waited for: what counts is what the quiet server still says.
+            event = ask(desk, attempt);
         }
         if apply(desk, attempt, &event, &with)? {
             return Ok(());
@@ -385,7 +403,6 @@ pub fn poll(
         }
         pause = (pause * 3 / 2).min(POLL.1);
     }
-    attempt.message =
-        "still running, or its outcome cannot be read yet; the next pass asks again".to_owned();
+    attempt.message = "its outcome cannot be read yet; the next pass asks again".to_owned();
     Ok(())
 }

@@ -82,6 +82,8 @@ pub struct Tally {
     started_at: i64,
     apps: BTreeMap<String, AppResult>,
     surveyed: bool,
+    unread: bool,
+    deployed: BTreeMap<String, String>,
     bad_payloads: BTreeMap<String, BadPayload>,
     /// Since when every pass has found coreos-deploy busy.
     pub busy_since: Option<i64>,
@@ -97,6 +99,8 @@ impl Tally {
             started_at: now_ms(),
             apps: BTreeMap::new(),
             surveyed: false,
+            unread: false,
+            deployed: BTreeMap::new(),
             bad_payloads: BTreeMap::new(),
             busy_since: None,
             busy: None,
@@ -107,12 +111,18 @@ impl Tally {
     pub fn begin(&mut self, snapshot: &Snapshot) {
         self.bad_payloads.clone_from(&snapshot.bad_payloads);
         self.busy_since = snapshot.busy_since;
+        self.deployed = snapshot
+            .records
+            .iter()
+            .filter_map(|(app, record)| Some((app.clone(), record.deployed.clone()?)))
+            .collect();
     }
 
     /// Takes the plan in. What was resumed and settled stays, unless the app is due again.
     pub fn plan(&mut self, survey: &Survey) {
         self.surveyed = true;
         for step in &survey.steps {
+            self.unread |= step.action == Action::Unreadable;
             match self.apps.get(&step.app) {
                 Some(resumed) if !step.is_deploy() || resumed.exit == Exit::Unknown => {}
                 _ => {
@@ -171,8 +181,8 @@ impl Tally {
     }
 
     /// Notes a deploy of which nothing was sent.
-    pub fn not_sent(&mut self, step: &Step, prepared: Prepared) {
-        let Some(app) = self.apps.get_mut(&step.app) else {
+    pub fn not_sent(&mut self, name: &str, prepared: Prepared) {
+        let Some(app) = self.apps.get_mut(name) else {
             return;
         };
         match prepared {
@@ -186,8 +196,8 @@ impl Tally {
                 app.report.error = Some(error.one_line());
                 app.exit = error.exit;
                 match bad {
-                    Some(bad) => self.bad_payloads.insert(step.app.clone(), bad),
-                    None => self.bad_payloads.remove(&step.app),
+                    Some(bad) => self.bad_payloads.insert(name.to_owned(), bad),
+                    None => self.bad_payloads.remove(name),
                 };
             }
         }
@@ -204,7 +214,7 @@ impl Tally {
     pub fn resumed(&mut self, open: &Attempt, state: State, ended: Ended) {
         let mut result = AppResult::of(&Step {
             app: open.app.clone(),
-            deployed: None,
+            deployed: self.deployed.get(&open.app).cloned(),
             newest: Some(open.version.clone()),
             action: Action::Resume,
             reason: format!(
@@ -220,6 +230,29 @@ impl Tally {
         self.apps.insert(open.app.clone(), result);
     }
 
+    /// Notes that what an operator asked for is deployed already.
+    pub fn deployed_already(&mut self, app: &str, version: &str) {
+        let (app, version) = (app.to_owned(), version.to_owned());
+        let step = Step {
+            app: app.clone(),
+            deployed: Some(version.clone()),
+            newest: Some(version.clone()),
+            action: Action::UpToDate,
+            reason: format!("{version} is deployed already"),
+            attempt: None,
+            failing: false,
+        };
+        self.surveyed = true;
+        self.apps.insert(app, AppResult::of(&step));
+    }
+
+    /// Whether something was sent for an app, or found to run.
+    pub fn was_tried(&self, app: &str) -> bool {
+        self.apps
+            .get(app)
+            .is_some_and(|a| a.report.outcome.is_some_and(|o| o != Outcome::Error))
+    }
+
     /// Whether anything was due.
     pub fn any_due(&self) -> bool {
         self.apps.values().any(AppResult::is_due)
@@ -228,7 +261,10 @@ impl Tally {
     /// The report, and the exit code it stands for.
     pub fn report(&self, scope: &Scope, error: Option<&Error>) -> (Report, Exit) {
         let mut exit = error.map_or(Exit::Success, |e| e.exit);
-        let mut complete = self.surveyed && error.is_none();
+        let mut complete = self.surveyed && error.is_none() && !self.unread;
+        if self.unread {
+            exit = exit.and(Exit::Failed);
+        }
         for app in self.apps.values() {
             exit = exit.and(app.exit);
             complete &= app.report.action != Action::Unreadable

@@ -271,7 +271,13 @@ impl Ledger for SqliteLedger {
         self.run(|conn| write::advance(conn, attempt, from, step, counts, token))
     }
 
-    fn record_deployed(&mut self, scope: &Scope, attempt: &Attempt, token: i64) -> Result<()> {
+    fn record_deployed(
+        &mut self,
+        scope: &Scope,
+        attempt: &Attempt,
+        place_hold: Option<&Hold>,
+        token: i64,
+    ) -> Result<()> {
         if !attempt.state.is_deployed() {
             let state = attempt.state.as_str();
             return Err(Error::unavailable(format!(
@@ -279,7 +285,7 @@ impl Ledger for SqliteLedger {
                 attempt.id
             )));
         }
-        self.run(|conn| write::record_deployed(conn, scope, attempt, token))
+        self.run(|conn| write::record_deployed(conn, scope, attempt, place_hold, token))
     }
 
     fn hold(&mut self, scope: &Scope, app: &str, hold: &Hold) -> Result<()> {

@@ -8,6 +8,7 @@ use crate::ledger::{Attempt, AttemptEvent, Snapshot};
 use crate::model::attempt::State;
 use crate::model::name::Scope;
 use crate::model::plan::{Hold, Trouble};
+use crate::model::report::Report;
 
 /// The columns that [`attempt`] reads.
 pub const ATTEMPT: &str = "id, app, version, service_name, num_instances, state, deploy_id, \
@@ -172,8 +173,7 @@ pub fn hold(row: &Row<'_>) -> rusqlite::Result<Hold> {
 fn passes(conn: &Connection, scope: &Scope, to: &mut Snapshot) -> rusqlite::Result<()> {
     let mut statement = conn.prepare_cached(
         "SELECT busy, started_at,
-                CASE WHEN seq = (SELECT MAX(seq) FROM artifactory_passes
-                    WHERE domain = ?1 AND environment = ?2 AND command = 'run') THEN report END,
+                CASE command WHEN 'run' THEN report END,
                 CASE WHEN seq = (SELECT MAX(seq) FROM artifactory_passes
                     WHERE domain = ?1 AND environment = ?2) THEN bad_payloads END
          FROM artifactory_passes WHERE domain = ?1 AND environment = ?2 ORDER BY seq DESC",
@@ -188,8 +188,12 @@ fn passes(conn: &Connection, scope: &Scope, to: &mut Snapshot) -> rusqlite::Resu
         }
         // A document that another release wrote and this one can't read is as good as none:
         // both are conveniences, nothing is decided by them.
-        if let Some(text) = row.get::<_, Option<String>>(2)? {
-            to.last_run = serde_json::from_str(&text).ok();
+        // A pass that never got to its plan has nothing that the next one could be compared with.
+        if to.last_run.is_none()
+            && let Some(text) = row.get::<_, Option<String>>(2)?
+        {
+            let report: Option<Report> = serde_json::from_str(&text).ok();
+            to.last_run = report.filter(|r| r.error.is_none() || !r.apps.is_empty());
         }
         if let Some(text) = row.get::<_, Option<String>>(3)? {
             to.bad_payloads = serde_json::from_str(&text).unwrap_or_default();

@@ -95,6 +95,7 @@ pub fn record_deployed(
     conn: &mut Connection,
     scope: &Scope,
     attempt: &Attempt,
+    place_hold: Option<&Hold>,
     token: i64,
 ) -> rusqlite::Result<()> {
     let at = now();
@@ -104,6 +105,9 @@ pub fn record_deployed(
     attempt.created_at = at;
     attempt.updated_at = at;
     record(&tx, scope, &attempt)?;
+    if let Some(hold) = place_hold {
+        put_hold(&tx, scope, &attempt.app, hold)?;
+    }
     tx.commit()
 }
 

@@ -1,0 +1,291 @@
+//! The shape of the code, held: which room may use which, who may write to the terminal, how long
+//! a file may grow, and that the README keeps up with the program.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use coreos_artifactory_monitor::cli::Cli;
+use coreos_artifactory_monitor::exit::Exit;
+
+/// The rooms that a room may use, besides itself. Adapters know neither each other nor who drives
+/// them; `config` asks two of them how the addresses of their servers are read.
+const MAY_USE: [(&str, &str); 16] = [
+    ("text", ""),
+    ("exit", ""),
+    ("secret", ""),
+    ("model", "text exit"),
+    ("error", "text exit"),
+    ("http", "config error exit text"),
+    ("cli", "config error exit model secret text"),
+    (
+        "config",
+        "artifactory cli coreos_deploy error exit model secret text",
+    ),
+    ("artifactory", ADAPTER),
+    ("coreos_deploy", ADAPTER),
+    ("ledger", ADAPTER),
+    ("payload", ADAPTER),
+    ("output", "config error exit model text"),
+    ("pass", PASS),
+    ("commands", COMMANDS),
+    ("main", "cli commands config error exit output"),
+];
+const ADAPTER: &str = "config error exit http model secret text";
+const PASS: &str = "artifactory config coreos_deploy error exit ledger model output payload text";
+const COMMANDS: &str = "artifactory cli config coreos_deploy error exit ledger model output pass \
+                        payload text";
+/// What writes to the terminal.
+const WRITES: [&str; 9] = [
+    "println!",
+    "eprintln!",
+    "print!",
+    "eprint!",
+    "dbg!",
+    "stdout()",
+    "stderr()",
+    "io::stdout",
+    "io::stderr",
+];
+/// The lines of a file that is no test.
+const LONGEST: usize = 420;
+
+/// A file of the program.
+struct Source {
+    path: PathBuf,
+    /// The room it stands in; empty for the root of the library.
+    room: String,
+    /// Its text without comments and without the tests at its end.
+    code: String,
+}
+
+#[test]
+fn arrows_point_one_way() {
+    let mut wrong = Vec::new();
+    for source in sources() {
+        if source.room.is_empty() {
+            continue;
+        }
+        let known = MAY_USE.iter().find(|(room, _)| *room == source.room);
+        let Some((_, may)) = known else {
+            wrong.push(format!("{}: an unknown room", source.path.display()));
+            continue;
+        };
+        for used in rooms_used(&source.code) {
+            if used != source.room && !may.split_whitespace().any(|room| room == used) {
+                wrong.push(format!("{} uses {used}", source.path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn only_output_and_main_write_to_the_terminal() {
+    for source in sources() {
+        if source.room == "output" || source.room == "main" {
+            continue;
+        }
+        for word in WRITES {
+            let path = source.path.display();
+            assert!(!source.code.contains(word), "{path}: {word}");
+        }
+    }
+}
+
+#[test]
+fn files_stay_short() {
+    for source in sources() {
+        let lines = read(&source.path);
+        let lines = product(&lines).lines().count();
+        assert!(lines <= LONGEST, "{}: {lines}", source.path.display());
+    }
+    let main = read(&root().join("src/main.rs"));
+    assert!(main.lines().count() < 60);
+}
+
+#[test]
+fn the_readme_has_every_exit_code_and_no_other() {
+    let mut told = BTreeSet::new();
+    for row in readme().lines().filter_map(|line| line.strip_prefix('|')) {
+        let first = row.split('|').next().unwrap_or_default();
+        let codes = first.split([',', ' ', '`']).filter(|word| !word.is_empty());
+        let codes: Result<Vec<u8>, _> = codes.map(str::parse).collect();
+        told.extend(codes.unwrap_or_default());
+    }
+    let codes: BTreeSet<u8> = Exit::BY_PRECEDENCE.iter().map(|exit| exit.code()).collect();
+    assert_eq!(told, codes);
+}
+
+#[test]
+fn the_readme_has_every_option_and_command() {
+    let readme = readme();
+    let words: BTreeSet<&str> = readme
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '-')
+        .map(|word| word.trim_end_matches('-'))
+        .collect();
+    let command = Cli::command_line();
+    let mut missing = Vec::new();
+    for command in command.get_subcommands().chain([&command]) {
+        let name = command.get_name();
+        if !words.contains(name) {
+            missing.push(name.to_owned());
+        }
+        for long in command.get_arguments().filter_map(clap::Arg::get_long) {
+            // The `-file` forms of secrets are told once for all of them.
+            let short = long.strip_suffix("-file").unwrap_or(long);
+            let told = [long, short].map(|name| words.contains(format!("--{name}").as_str()));
+            if told == [false, false] {
+                missing.push(format!("{name}: --{long}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+    assert!(readme.contains("`-file`"));
+}
+
+#[test]
+fn what_is_no_product_code_is_left_out() {
+    let text = "use crate::text; // use crate::pass;\nlet x = \"//\"; crate::exit::Exit\n";
+    let code = without_comments(text);
+    assert_eq!(
+        rooms_used(&code),
+        ["exit", "text"].map(str::to_owned).into()
+    );
+    let used = rooms_used("use crate::{error::{Error, Result}, exit::Exit, http};");
+    assert_eq!(used, ["error", "exit", "http"].map(str::to_owned).into());
+    assert_eq!(product("a\n#[cfg(test)]\nmod tests {\n}\n"), "a\n");
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn readme() -> String {
+    read(&root().join("README.md"))
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// Every file of `src` that is no test.
+fn sources() -> Vec<Source> {
+    let src = root().join("src");
+    let mut paths = Vec::new();
+    collect(&src, &mut paths);
+    let tests = test_files(&paths);
+    paths.retain(|path| !tests.iter().any(|test| path.starts_with(test)));
+    assert!(paths.len() > 30, "{paths:?}");
+    paths
+        .into_iter()
+        .map(|path| {
+            let text = read(&path);
+            let inside = path.strip_prefix(&src).expect("it stands in src");
+            let room = inside.iter().next().expect("a name").to_string_lossy();
+            let room = room.trim_end_matches(".rs").to_owned();
+            let room = if room == "lib" { String::new() } else { room };
+            let code = without_comments(product(&text));
+            Source { path, room, code }
+        })
+        .collect()
+}
+
+fn collect(folder: &Path, into: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("a folder") {
+        let path = entry.expect("a folder").path();
+        if path.is_dir() {
+            collect(&path, into);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            into.push(path);
+        }
+    }
+}
+
+/// The files and folders of modules that are declared `#[cfg(test)] mod name;`.
+fn test_files(paths: &[PathBuf]) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for path in paths {
+        let folder = match path.file_stem().and_then(|stem| stem.to_str()) {
+            Some("mod" | "lib" | "main") => path.parent().expect("it stands in src").to_path_buf(),
+            _ => path.with_extension(""),
+        };
+        let text = read(path);
+        let mut lines = text.lines().map(str::trim);
+        while let Some(line) = lines.next() {
+            if line != "#[cfg(test)]" {
+                continue;
+            }
+            let module = lines.next().unwrap_or_default();
+            let module = module
+                .trim_start_matches("pub(crate) ")
+                .trim_start_matches("pub(super) ");
+            if let Some(name) = module
+                .strip_prefix("mod ")
+                .and_then(|m| m.strip_suffix(';'))
+            {
+                found.push(folder.join(format!("{name}.rs")));
+                found.push(folder.join(name));
+            }
+        }
+    }
+    found
+}
+
+/// A file up to the tests at its end.
+fn product(text: &str) -> &str {
+    let end = text.match_indices("#[cfg(test)]\nmod ").find(|(at, _)| {
+        let line = text[*at..].lines().nth(1).unwrap_or_default();
+        line.ends_with('{')
+    });
+    end.map_or(text, |(at, _)| &text[..at])
+}
+
+/// Cuts `//` comments off; those that stand in the middle of a string are kept.
+fn without_comments(text: &str) -> String {
+    let cut = |line: &str| {
+        let at = line
+            .match_indices("//")
+            .map(|(at, _)| at)
+            .find(|at| line[..*at].matches('"').count().is_multiple_of(2));
+        at.map_or(line, |at| &line[..at]).to_owned() + "\n"
+    };
+    text.lines().map(cut).collect()
+}
+
+/// The rooms that code names: the word after `crate::` or the crate's name, and the first words of
+/// a list after it.
+fn rooms_used(code: &str) -> BTreeSet<String> {
+    let mut rooms = BTreeSet::new();
+    for root in ["crate::", "coreos_artifactory_monitor::"] {
+        for (at, _) in code.match_indices(root) {
+            let rest = &code[at + root.len()..];
+            let Some(list) = rest.strip_prefix('{') else {
+                rooms.extend(word(rest));
+                continue;
+            };
+            let mut depth = 0;
+            let mut item = String::new();
+            for c in list.chars() {
+                match c {
+                    '{' => depth += 1,
+                    '}' if depth == 0 => break,
+                    '}' => depth -= 1,
+                    ',' if depth == 0 => rooms.extend(word(&std::mem::take(&mut item))),
+                    _ if depth == 0 => item.push(c),
+                    _ => {}
+                }
+            }
+            rooms.extend(word(&item));
+        }
+    }
+    rooms
+}
+
+/// The identifier that a text begins with.
+fn word(text: &str) -> Option<String> {
+    let text = text.trim_start();
+    let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let name = &text[..end.unwrap_or(text.len())];
+    (!name.is_empty()).then(|| name.to_owned())
+}

@@ -1,0 +1,234 @@
+//! A site whose program is killed, and what the deploy service witnessed of it.
+
+use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, OpenFlags};
+use serde_json::Value;
+
+use crate::support::{Ran, Rig, until};
+
+/// The releases of a [`Site`]: app, version, and the service that its payload names.
+pub const RELEASES: [(&str, &str, &str); 2] = [
+    ("user-api", "2.0.0", "example-user-api"),
+    ("video", "1.0.1-22", "example-video"),
+];
+/// The passes that may be needed after a kill.
+const PASSES: usize = 3;
+/// Longer than the `--unknown-hold` of [`OPTIONS`].
+const PAST_HOLD: Duration = Duration::from_millis(1_100);
+/// Short waits, so that a verdict that rests on absence takes seconds.
+const OPTIONS: [&str; 6] = [
+    "--unknown-hold",
+    "1s",
+    "--deploy-timeout",
+    "5s",
+    "--retry-after",
+    "1s",
+];
+
+/// What is seen at the moment of each POST.
+#[derive(Default)]
+struct Witness {
+    ledger: PathBuf,
+    child: Mutex<Option<Child>>,
+    kill_at_post: Mutex<Option<usize>>,
+    /// The attempt that each POST belongs to.
+    attempts: Mutex<Vec<String>>,
+    faults: Mutex<Vec<String>>,
+}
+
+/// Two servers, two releases that are due, and a program to kill.
+pub struct Site {
+    pub rig: Rig,
+    witness: Arc<Witness>,
+}
+
+impl Site {
+    pub fn new() -> Self {
+        let rig = Rig::new();
+        rig.deploy.deploy_takes(Duration::from_millis(150));
+        for (app, version, _) in RELEASES {
+            rig.publish(app, version);
+        }
+        let witness = Arc::new(Witness {
+            ledger: rig.ledger(),
+            ..Witness::default()
+        });
+        let observer = Arc::clone(&witness);
+        rig.deploy.on_post(Box::new(move |body| observer.see(body)));
+        Self { rig, witness }
+    }
+
+    /// Starts a pass.
+    pub fn start(&self) {
+        let arguments = [&["run"][..], &OPTIONS].concat();
+        let mut command = self.rig.std_command(&arguments);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        *lock(&self.witness.child) = Some(command.spawn().expect("the program starts"));
+    }
+
+    /// Starts a pass under `strace`, which kills it where `inject` says.
+    pub fn start_traced(&self, inject: &str) {
+        let program = self.rig.std_command(&[&["run"][..], &OPTIONS].concat());
+        let mut command = std::process::Command::new("strace");
+        command
+            .args(["-f", "-qq", "-o", "/dev/null", "-e", inject])
+            .arg(program.get_program())
+            .args(program.get_args())
+            .env_clear()
+            .envs(program.get_envs().filter_map(|(k, v)| Some((k, v?))))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        *lock(&self.witness.child) = Some(command.spawn().expect("strace is installed"));
+    }
+
+    /// Kills the pass when the deploy service has read this POST, before it acts.
+    pub fn kill_at_post(&self, number: usize) {
+        *lock(&self.witness.kill_at_post) = Some(number);
+    }
+
+    /// Kills the pass now, if it still runs.
+    pub fn kill(&self) {
+        self.witness.kill();
+    }
+
+    /// Waits until the pass is gone, and says whether a signal ended it.
+    pub fn wait(&self) -> bool {
+        let end = Instant::now() + Duration::from_secs(60);
+        loop {
+            match &mut *lock(&self.witness.child) {
+                None => return true,
+                Some(child) => {
+                    if let Some(status) = child.try_wait().expect("a child of ours") {
+                        return status.signal().is_some();
+                    }
+                }
+            }
+            assert!(Instant::now() < end, "the pass does not end");
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Makes passes until one exits 0, and checks that all is as if nobody had been killed.
+    pub fn settle(&self, scenario: &str) {
+        *lock(&self.witness.kill_at_post) = None;
+        let mut told: Vec<Ran> = Vec::new();
+        while told.last().is_none_or(|ran| ran.code != Some(0)) {
+            assert!(told.len() < PASSES, "{scenario}: not settled: {told:#?}");
+            if !told.is_empty() {
+                thread::sleep(PAST_HOLD);
+            }
+            told.push(self.rig.run(&[&["run"][..], &OPTIONS].concat()));
+        }
+        let posts = self.rig.deploy.posts().len();
+        let again = self.rig.run(&[&["run"][..], &OPTIONS].concat());
+        assert_eq!(again.code, Some(0), "{scenario}: {again:#?}");
+        assert_eq!(again.stdout, "", "{scenario}: nothing was left to do");
+        assert_eq!(self.rig.deploy.posts().len(), posts, "{scenario}");
+        self.check(scenario, posts);
+    }
+
+    fn check(&self, scenario: &str, posts: usize) {
+        let faults = lock(&self.witness.faults);
+        assert!(faults.is_empty(), "{scenario}: {faults:#?}");
+        assert_eq!(self.deployed(), expected(), "{scenario}");
+
+        let attempts = self.rig.attempts();
+        let mut posted = lock(&self.witness.attempts).clone();
+        assert_eq!(posted.len(), posts, "{scenario}");
+        posted.sort();
+        posted.dedup();
+        assert_eq!(posted.len(), posts, "{scenario}: two POSTs for one attempt");
+        let known = |id: &String| attempts.iter().any(|a| a["attempt"] == id.as_str());
+        assert!(posted.iter().all(known), "{scenario}: {attempts:#?}");
+        let open = |a: &Value| {
+            ["submitting", "submitted", "unknown"]
+                .iter()
+                .any(|state| a["state"] == *state)
+        };
+        assert!(!attempts.iter().any(open), "{scenario}: {attempts:#?}");
+
+        // The cluster: each release was started once, and runs.
+        let runs = self.rig.deploy.runs();
+        for (_, version, service) in RELEASES {
+            let of_it = runs
+                .iter()
+                .filter(|r| r.name == service && r.version == version);
+            assert_eq!(of_it.count(), 1, "{scenario}: {runs:#?}");
+        }
+        assert_eq!(runs.len(), RELEASES.len(), "{scenario}: {runs:#?}");
+        assert_eq!(self.rig.deploy.units().len(), 2 * RELEASES.len());
+    }
+
+    fn deployed(&self) -> BTreeMap<String, String> {
+        let status = self.rig.json(&["status"], 0);
+        let apps = status["apps"].as_array().expect("apps is an array");
+        let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+        apps.iter()
+            .map(|app| (text(&app["app"]), text(&app["deployed"])))
+            .collect()
+    }
+
+    /// Waits until coreos-deploy has got so many requests whose path holds `part`.
+    pub fn until_deploy_got(&self, number: usize, part: &str) {
+        until("coreos-deploy gets a request", || {
+            let requests = self.rig.deploy.requests();
+            requests.iter().filter(|r| r.path.contains(part)).count() >= number
+        });
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.witness.kill();
+    }
+}
+
+impl Witness {
+    /// Sees a POST: its intent must stand in the ledger at this moment, and be that of one attempt.
+    fn see(&self, body: &Value) {
+        match self.submitting(body) {
+            Ok(found) if found.len() == 1 => lock(&self.attempts).extend(found),
+            other => lock(&self.faults).push(format!("a POST of {body} with intents {other:?}")),
+        }
+        if *lock(&self.kill_at_post) == Some(lock(&self.attempts).len()) {
+            self.kill();
+        }
+    }
+
+    fn submitting(&self, body: &Value) -> rusqlite::Result<Vec<String>> {
+        let ledger = Connection::open_with_flags(&self.ledger, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        ledger.busy_timeout(Duration::from_secs(5))?;
+        let mut select = ledger.prepare(
+            "SELECT id FROM artifactory_attempts
+              WHERE state = 'submitting' AND service_name = ?1 AND version = ?2",
+        )?;
+        let names = [&body["serviceName"], &body["version"]].map(|v| v.as_str());
+        select.query_map(names, |row| row.get(0))?.collect()
+    }
+
+    fn kill(&self) {
+        if let Some(mut child) = lock(&self.child).take() {
+            child.kill().expect("a child of ours");
+            child.wait().expect("a child of ours");
+        }
+    }
+}
+
+/// What an undisturbed pass deploys.
+fn expected() -> BTreeMap<String, String> {
+    RELEASES
+        .map(|(app, version, _)| (app.to_owned(), version.to_owned()))
+        .into()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,143 @@
+//! Deploys that fail, and releases that cannot be deployed.
+
+use std::thread;
+use std::time::Duration;
+
+use simulator::{Behaviour, Payload};
+
+use crate::support::{Rig, app};
+
+fn wait_for_retry() {
+    thread::sleep(Duration::from_millis(1_100));
+}
+
+#[test]
+fn a_failed_deploy_is_reported_retried_and_given_up() {
+    let rig = Rig::new();
+    rig.publish("video", "1.0.0");
+    for _ in 0..2 {
+        rig.deploy
+            .next_deploy(Behaviour::Fail("No machine.".into()));
+    }
+    let failed = rig.run(&["run"]);
+    assert_eq!(failed.code, Some(1), "{failed:#?}");
+    assert!(failed.stdout.contains("No machine."), "{failed:#?}");
+    // Waits; once that has been told, nothing changes any more.
+    assert_eq!(rig.run(&["run"]).code, Some(1));
+    let waiting = rig.run(&["run"]);
+    assert_eq!(waiting.code, Some(1));
+    assert_eq!((waiting.stdout.as_str(), waiting.stderr.as_str()), ("", ""));
+    assert_eq!(rig.posted().len(), 1);
+
+    wait_for_retry();
+    let retry = ["run", "--retry-after", "1s", "--max-attempts", "2"];
+    let report = rig.json(&retry, 1);
+    assert_eq!(app(&report, "video")["action"], "retry");
+    assert_eq!(rig.posted().len(), 2);
+
+    let given_up = rig.run(&retry);
+    assert_eq!(given_up.code, Some(1), "{given_up:#?}");
+    assert!(given_up.stdout.contains("video"), "{given_up:#?}");
+    let silent = rig.run(&retry);
+    assert_eq!(silent.code, Some(1));
+    assert_eq!((silent.stdout.as_str(), silent.stderr.as_str()), ("", ""));
+    assert_eq!(rig.posted().len(), 2);
+
+    // An operator is not bound by that, and a newer release starts afresh.
+    let ran = rig.run(&["deploy", "video", "1.0.0", "--max-attempts", "2"]);
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    rig.publish("video", "1.0.1");
+    assert_eq!(rig.run(&retry).code, Some(0));
+    assert_eq!(rig.posted(), ["1.0.0", "1.0.0", "1.0.0", "1.0.1"]);
+}
+
+#[test]
+fn the_back_off_doubles_and_a_retry_can_succeed() {
+    let rig = Rig::new();
+    rig.publish("video", "1.0.0");
+    for _ in 0..2 {
+        rig.deploy
+            .next_deploy(Behaviour::FailPartly("no".into(), 1));
+    }
+    let retry = ["run", "--retry-after", "2s"];
+    assert_eq!(rig.run(&retry).code, Some(1));
+    thread::sleep(Duration::from_millis(2_100));
+    assert_eq!(rig.run(&retry).code, Some(1));
+    assert_eq!(rig.posted().len(), 2);
+    thread::sleep(Duration::from_millis(2_100));
+    let report = rig.json(&retry, 1);
+    assert_eq!(app(&report, "video")["action"], "waiting");
+    thread::sleep(Duration::from_millis(2_100));
+    assert_eq!(rig.run(&retry).code, Some(0));
+    assert_eq!(rig.posted().len(), 3);
+}
+
+#[test]
+fn one_failure_does_not_keep_the_other_apps_from_being_deployed() {
+    let rig = Rig::new();
+    for app in ["a", "b", "c"] {
+        rig.publish(app, "1.0.0");
+    }
+    rig.artifactory
+        .publish("b", "1.0.1", b"no archive".to_vec());
+    rig.deploy.next_deploy(Behaviour::Fail("no".into()));
+    let report = rig.json(&["run"], 1);
+    assert_eq!(app(&report, "a")["outcome"], "failed");
+    assert_eq!(app(&report, "b")["outcome"], "error");
+    assert_eq!(app(&report, "c")["outcome"], "succeeded");
+    assert_eq!(rig.states(), ["a 1.0.0 failed", "c 1.0.0 succeeded"]);
+}
+
+#[test]
+fn a_marker_waits_for_its_payload_and_not_for_ever() {
+    let rig = Rig::new();
+    rig.publish("audio", "1.0.0");
+    rig.artifactory.put_marker("video", "1.0.0");
+    let report = rig.json(&["run"], 0);
+    assert_eq!(app(&report, "video")["action"], "waiting");
+    assert_eq!(report["summary"]["deployed"], 1);
+    let ran = rig.run(&["run"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), ""), "{ran:#?}");
+
+    let age = Duration::from_secs(7_200);
+    rig.artifactory.set_marker_age("video", "1.0.0", age);
+    let report = rig.json(&["run"], 1);
+    assert_eq!(app(&report, "video")["outcome"], "error");
+    let patient = rig.json(&["run", "--payload-wait", "3h"], 0);
+    assert_eq!(app(&patient, "video")["action"], "waiting");
+
+    rig.publish("video", "1.0.0");
+    assert_eq!(rig.run(&["run"]).code, Some(0));
+    assert_eq!(rig.posted().len(), 2);
+}
+
+#[test]
+fn a_missing_payload_repository_is_a_configuration_error() {
+    let rig = Rig::new();
+    rig.artifactory.put_marker("video", "1.0.0");
+    rig.artifactory.remove("payloads", "");
+    let ran = rig.run(&["run"]);
+    assert_eq!(ran.code, Some(2), "{ran:#?}");
+    assert!(ran.stderr.contains("payloads"), "{ran:#?}");
+}
+
+#[test]
+fn a_bad_payload_is_downloaded_again_only_when_it_changed() {
+    let rig = Rig::new();
+    rig.artifactory
+        .publish("video", "1.0.0", b"no archive".to_vec());
+    for _ in 0..3 {
+        let report = rig.json(&["run"], 1);
+        assert_eq!(app(&report, "video")["outcome"], "error");
+        assert_eq!(rig.downloads(), 1);
+    }
+    assert!(rig.deploy.requests().is_empty());
+    assert!(rig.states().is_empty());
+    let other = Payload::sample("video", "1.0.1");
+    rig.artifactory.publish("video", "1.0.0", other.build());
+    assert_eq!(rig.run(&["run"]).code, Some(1));
+    assert_eq!(rig.downloads(), 2);
+    rig.publish("video", "1.0.0");
+    assert_eq!(rig.run(&["run"]).code, Some(0));
+    assert_eq!((rig.downloads(), rig.posted().len()), (3, 1));
+}

@@ -1,0 +1,140 @@
+//! Passes that are limited, interrupted, or not alone.
+
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use simulator::{Behaviour, Fault};
+
+use crate::support::{Ran, Rig, app, until};
+
+fn signal(name: &str, child: &Child) {
+    let kill = format!("kill -{name} {}", child.id());
+    let sent = Command::new("sh")
+        .args(["-c", &kill])
+        .status()
+        .expect("sh runs");
+    assert!(sent.success());
+}
+
+#[test]
+fn a_pass_that_is_terminated_is_carried_on_by_the_next() {
+    let rig = Rig::new();
+    rig.publish("audio", "1.0.0");
+    rig.publish("video", "1.0.0");
+    rig.deploy.deploy_takes(Duration::from_secs(12));
+    let child = rig.spawn(&["run"]);
+    until("audio is being deployed", || {
+        rig.states() == ["audio 1.0.0 submitted"]
+    });
+    let asked = Instant::now();
+    signal("TERM", &child);
+    let ran = Ran::wait(child);
+    assert_eq!(ran.code, Some(143), "{ran:#?}");
+    assert!(
+        asked.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        asked.elapsed()
+    );
+    assert_eq!(rig.states(), ["audio 1.0.0 submitted"]);
+    // So is one that only asks what became of it, and one that an operator began.
+    let before = rig.deploy.requests().len();
+    let child = rig.spawn(&["deploy", "video", "1.0.0"]);
+    until("audio is asked about", || {
+        rig.deploy.requests().len() > before
+    });
+    signal("INT", &child);
+    let ran = Ran::wait(child);
+    assert_eq!(ran.code, Some(130), "{ran:#?}");
+    assert_eq!(rig.posted().len(), 1);
+
+    rig.deploy.deploy_takes(Duration::from_millis(20));
+    let ran = rig.run(&["run"]);
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    assert_eq!(rig.posted().len(), 2);
+    let states = ["audio 1.0.0 succeeded", "video 1.0.0 succeeded"];
+    assert_eq!(rig.states(), states);
+}
+
+#[test]
+fn an_interrupted_deploy_of_an_operator_stays_recorded() {
+    let rig = Rig::new();
+    rig.publish("video", "1.0.0");
+    rig.deploy.next_deploy(Behaviour::Die { units: 2 });
+    let child = rig.spawn(&["deploy", "video", "1.0.0", "--output", "json"]);
+    until("video is being deployed", || {
+        rig.states() == ["video 1.0.0 submitted"]
+    });
+    signal("INT", &child);
+    let ran = Ran::wait(child);
+    assert_eq!(ran.code, Some(130), "{ran:#?}");
+    let report = ran.json();
+    assert_eq!(report["exitCode"], 130);
+    assert_eq!(app(&report, "video")["outcome"], "submitted");
+}
+
+#[test]
+fn a_second_process_asks_nobody_anything() {
+    let rig = Rig::new();
+    rig.publish("video", "1.0.0");
+    rig.artifactory
+        .fault("/api/", Fault::Delay(Duration::from_secs(4)), Some(1));
+    let first = rig.spawn(&["run"]);
+    until("the first process has the lease", || {
+        rig.artifactory.requests().len() == 1
+    });
+    let second = rig.run(&["run"]);
+    assert_eq!(second.code, Some(75), "{second:#?}");
+    let refused = rig.json(&["deploy", "video", "1.0.0"], 75);
+    assert_eq!(refused["exitCode"], 75);
+    assert_eq!(rig.artifactory.requests().len(), 1);
+    assert!(rig.deploy.requests().is_empty());
+    // What only looks needs no lease.
+    let status = rig.json(&["status"], 0);
+    assert_eq!(status["lease"]["held"], true);
+
+    let third = rig.run(&["run", "--lock-wait", "1m"]);
+    let first = Ran::wait(first);
+    assert_eq!(
+        (first.code, third.code),
+        (Some(0), Some(0)),
+        "{first:#?} {third:#?}"
+    );
+    assert_eq!(rig.posted(), ["1.0.0"]);
+}
+
+#[test]
+fn what_was_not_reached_in_time_is_left_for_the_next_pass() {
+    let rig = Rig::new();
+    rig.publish("audio", "1.0.0");
+    rig.publish("video", "1.0.0");
+    let slow = Fault::Delay(Duration::from_millis(1_500));
+    rig.artifactory.fault("/api/", slow, Some(1));
+    let report = rig.json(&["run", "--max-duration", "1s"], 75);
+    assert_eq!(report["complete"], false);
+    assert!(rig.posted().is_empty());
+
+    rig.deploy.next_deploy(Behaviour::Die { units: 2 });
+    let begun = Instant::now();
+    let report = rig.json(&["run", "--max-duration", "2s"], 4);
+    assert!(begun.elapsed() < Duration::from_secs(20));
+    assert_eq!(app(&report, "audio")["outcome"], "submitted");
+    assert_eq!(app(&report, "video")["outcome"], serde_json::Value::Null);
+    assert_eq!(report["complete"], false);
+    assert_eq!(rig.posted().len(), 1);
+}
+
+#[test]
+fn an_app_without_wildcard_that_matches_nothing_is_a_mistake() {
+    let rig = Rig::new();
+    rig.publish("audio", "1.0.0");
+    rig.publish("video", "1.0.0");
+    let ran = rig.run(&["run", "--app", "vidoe"]);
+    assert_eq!(ran.code, Some(2), "{ran:#?}");
+    assert!(ran.stderr.contains("vidoe"), "{ran:#?}");
+    assert_eq!(rig.run(&["run", "--app", "x*"]).code, Some(0));
+    assert!(rig.posted().is_empty());
+    assert_eq!(rig.run(&["run", "--app", "v*"]).code, Some(0));
+    assert_eq!(rig.states(), ["video 1.0.0 succeeded"]);
+    assert_eq!(rig.run(&["run", "--exclude-app", "audio"]).code, Some(0));
+    assert_eq!(rig.posted().len(), 1);
+}

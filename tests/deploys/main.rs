@@ -1,0 +1,12 @@
+//! Passes and commands of the real binary, over HTTP, from Artifactory to the cluster and back.
+
+mod failures;
+mod limits;
+mod lost;
+mod operator;
+mod refusals;
+mod reports;
+mod sample;
+#[path = "../support/mod.rs"]
+mod support;
+mod taking_over;

@@ -1,0 +1,199 @@
+//! What an operator asks for: deploy, rollback, hold, release.
+
+use std::thread;
+use std::time::Duration;
+
+use simulator::{Behaviour, Fault, Payload};
+
+use crate::support::{Ran, Rig, app, until};
+
+/// A cluster that runs 1.1.0 of `video`, after 1.0.0.
+fn two_releases() -> Rig {
+    let rig = Rig::new();
+    for version in ["1.0.0", "1.1.0"] {
+        rig.publish("video", version);
+        assert_eq!(rig.run(&["run"]).code, Some(0));
+    }
+    assert_eq!(rig.posted(), ["1.0.0", "1.1.0"]);
+    rig.forget();
+    rig
+}
+
+#[test]
+fn an_older_version_that_was_asked_for_stays_until_released() {
+    let rig = two_releases();
+    let report = rig.json(&["deploy", "video", "1.0.0"], 0);
+    let video = app(&report, "video");
+    assert_eq!(video["action"], "requested");
+    assert_eq!(video["outcome"], "succeeded");
+    assert_eq!(report["command"], "deploy");
+    for _ in 0..3 {
+        let report = rig.json(&["run"], 0);
+        assert_eq!(app(&report, "video")["action"], "held");
+    }
+    assert_eq!(rig.posted(), ["1.0.0"]);
+    assert_eq!(rig.run(&["release", "video"]).code, Some(0));
+    assert_eq!(rig.run(&["run"]).code, Some(0));
+    assert_eq!(rig.posted(), ["1.0.0", "1.1.0"]);
+}
+
+#[test]
+fn that_hold_ends_with_a_version_newer_than_the_newest_marker() {
+    let rig = two_releases();
+    assert_eq!(rig.run(&["deploy", "video", "1.0.0"]).code, Some(0));
+    rig.publish("video", "1.0.5");
+    assert_eq!(rig.run(&["run"]).code, Some(0));
+    assert_eq!(rig.posted(), ["1.0.0"]);
+    rig.publish("video", "1.2.0");
+    assert_eq!(rig.run(&["run"]).code, Some(0));
+    assert_eq!(rig.posted(), ["1.0.0", "1.2.0"]);
+}
+
+#[test]
+fn without_a_hold_the_next_pass_takes_the_newest_again() {
+    let rig = two_releases();
+    let ran = rig.run(&["deploy", "video", "1.0.0", "--no-hold"]);
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    assert_eq!(rig.run(&["run"]).code, Some(0));
+    assert_eq!(rig.posted(), ["1.0.0", "1.1.0"]);
+}
+
+#[test]
+fn what_is_deployed_already_is_deployed_again_by_force_only() {
+    let rig = two_releases();
+    let ran = rig.run(&["deploy", "video", "1.1.0"]);
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    assert!(ran.stdout.contains("already"), "{ran:#?}");
+    assert!(rig.deploy.requests().is_empty());
+    rig.json(&["deploy", "video", "1.1.0"], 0);
+    assert!(rig.posted().is_empty());
+    let ran = rig.run(&["deploy", "video", "1.1.0", "--force"]);
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    assert_eq!(rig.posted(), ["1.1.0"]);
+    let ran = rig.run(&["run"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn deploy_needs_the_payload_and_not_the_marker() {
+    let rig = Rig::new();
+    rig.publish("other", "1.0.0");
+    let ran = rig.run(&["deploy", "video", "1.0.0"]);
+    assert_eq!(ran.code, Some(1), "{ran:#?}");
+    let payload = Payload::sample("video", "1.0.0").build();
+    let name = "example.com-development-video-1.0.0.tar.gz";
+    rig.artifactory.put_payload("video", name, payload);
+    assert_eq!(rig.run(&["deploy", "video", "1.0.0"]).code, Some(0));
+    assert_eq!(rig.posted(), ["1.0.0"]);
+    assert_eq!(rig.run(&["deploy", "video", "../1"]).code, Some(2));
+}
+
+#[test]
+fn a_deploy_that_was_asked_for_and_fails_says_so() {
+    let rig = two_releases();
+    rig.publish("video", "1.2.0");
+    rig.deploy
+        .next_deploy(Behaviour::Fail("No machine.".into()));
+    let ran = rig.run(&["deploy", "video", "1.2.0"]);
+    assert_eq!(ran.code, Some(1), "{ran:#?}");
+    let all = format!("{}{}", ran.stdout, ran.stderr);
+    assert!(all.contains("No machine."), "{ran:#?}");
+}
+
+#[test]
+fn rollback_deploys_the_version_before_and_holds_it() {
+    let rig = two_releases();
+    let ran = rig.run(&["rollback", "video"]);
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    assert_eq!(rig.posted(), ["1.0.0"]);
+    let report = rig.json(&["run"], 0);
+    assert_eq!(app(&report, "video")["action"], "held");
+    rig.publish("video", "1.2.0");
+    assert_eq!(rig.run(&["run"]).code, Some(0));
+    assert_eq!(rig.posted(), ["1.0.0", "1.2.0"]);
+}
+
+#[test]
+fn rollback_from_a_failed_version_leads_to_the_one_before() {
+    let rig = two_releases();
+    rig.publish("video", "1.2.0");
+    rig.deploy
+        .next_deploy(Behaviour::FailPartly("no".into(), 1));
+    assert_eq!(rig.run(&["run"]).code, Some(1));
+    let ran = rig.run(&["rollback", "video"]);
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    let report = rig.json(&["run", "--retry-after", "1ms"], 0);
+    let video = app(&report, "video");
+    assert_eq!(
+        (&video["action"], &video["deployed"]),
+        (&"held".into(), &"1.1.0".into())
+    );
+    assert_eq!(rig.run(&["rollback", "nowhere"]).code, Some(2));
+}
+
+#[test]
+fn a_held_app_is_left_alone_until_released() {
+    let rig = Rig::new();
+    rig.publish("audio", "1.0.0");
+    rig.publish("video", "1.0.0");
+    let ran = rig.run(&["hold", "video", "--reason", "the demo is on"]);
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    let report = rig.json(&["run"], 0);
+    let video = app(&report, "video");
+    assert_eq!(video["action"], "held");
+    assert!(video["reason"].as_str().unwrap().contains("the demo is on"));
+    assert_eq!(report["summary"]["skipped"], 1);
+    assert_eq!(rig.states(), ["audio 1.0.0 succeeded"]);
+    assert!(rig.run(&["status"]).stdout.contains("the demo is on"));
+    assert_eq!(rig.run(&["release", "video"]).code, Some(0));
+    assert_eq!(rig.run(&["release", "video"]).code, Some(0));
+    assert_eq!(rig.run(&["run"]).code, Some(0));
+    assert_eq!(rig.posted().len(), 2);
+}
+
+#[test]
+fn a_hold_ends_with_its_time_or_with_a_newer_version() {
+    let rig = Rig::new();
+    rig.publish("audio", "1.0.0");
+    rig.publish("video", "1.0.0");
+    let ran = rig.run(&["hold", "audio", "--for", "2s"]);
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    let ran = rig.run(&["hold", "video", "--newer-than", "1.0.0"]);
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    let report = rig.json(&["run"], 0);
+    assert_eq!(report["summary"]["skipped"], 2);
+    assert!(rig.posted().is_empty());
+    thread::sleep(Duration::from_secs(2));
+    rig.publish("video", "1.0.1");
+    assert_eq!(rig.run(&["run"]).code, Some(0));
+    let states = ["audio 1.0.0 succeeded", "video 1.0.1 succeeded"];
+    assert_eq!(rig.states(), states);
+}
+
+#[test]
+fn deploy_ignores_a_hold() {
+    let rig = Rig::new();
+    rig.publish("video", "1.0.0");
+    assert_eq!(rig.run(&["hold", "video"]).code, Some(0));
+    assert_eq!(rig.run(&["deploy", "video", "1.0.0"]).code, Some(0));
+    assert_eq!(rig.posted(), ["1.0.0"]);
+}
+
+#[test]
+fn a_hold_that_is_put_while_a_pass_prepares_still_counts() {
+    let rig = Rig::new();
+    rig.publish("video", "1.0.0");
+    let slow = Fault::Delay(Duration::from_secs(3));
+    rig.artifactory.fault("/payloads/video/", slow, None);
+    let pass = rig.spawn(&["run", "--output", "json"]);
+    until("the payload is asked for", || {
+        let requests = rig.artifactory.requests();
+        requests.iter().any(|r| r.path.contains("/payloads/video/"))
+    });
+    assert_eq!(rig.run(&["hold", "video"]).code, Some(0));
+    let pass = Ran::wait(pass);
+    assert_eq!(pass.code, Some(0), "{pass:#?}");
+    assert_eq!(app(&pass.json(), "video")["action"], "held");
+    assert!(rig.posted().is_empty());
+    assert!(rig.states().is_empty());
+}

@@ -1,0 +1,106 @@
+//! A ledger that is empty, or was lost, beside a cluster that is not.
+
+use crate::support::Rig;
+
+#[test]
+fn a_lost_ledger_does_not_redeploy_the_cluster() {
+    let rig = Rig::new();
+    let mut states = Vec::new();
+    for index in 0..10 {
+        let app = format!("app{index}");
+        rig.publish(&app, "1.0.0");
+        states.push(format!("{app} 1.0.0 observed"));
+        let service = format!("example-{app}");
+        let cycle = if index % 2 == 0 { 'A' } else { 'B' };
+        rig.deploy
+            .add_units(&service, "1.0.0", "x7a2k9qw", cycle, 2, true);
+    }
+    let report = rig.json(&["run"], 0);
+    assert_eq!(report["summary"]["deployed"], 10);
+    assert!(rig.posted().is_empty());
+    assert_eq!(rig.states(), states);
+    assert_eq!(rig.run(&["run"]).stdout, "");
+}
+
+#[test]
+fn units_that_do_not_run_or_are_too_few_are_not_taken_for_a_deploy() {
+    let rig = Rig::new();
+    rig.publish("dead", "1.0.0");
+    rig.publish("few", "1.0.0");
+    rig.publish("older", "1.0.0");
+    let suffix = "x7a2k9qw";
+    rig.deploy
+        .add_units("example-dead", "1.0.0", suffix, 'A', 2, false);
+    rig.deploy
+        .add_units("example-few", "1.0.0", suffix, 'A', 1, true);
+    rig.deploy
+        .add_units("example-older", "1.0.0-1", suffix, 'A', 2, true);
+    assert_eq!(rig.run(&["run"]).code, Some(0));
+    assert_eq!(rig.posted().len(), 3);
+}
+
+#[test]
+fn an_empty_ledger_deploys_not_the_world_and_baseline_takes_it_over() {
+    let rig = Rig::new();
+    for index in 0..50 {
+        rig.publish(&format!("app{index}"), "1.0.0");
+    }
+    let ran = rig.run(&["run"]);
+    assert_eq!(ran.code, Some(5), "{ran:#?}");
+    assert!(ran.stderr.contains("--max-deploys"), "{ran:#?}");
+    assert!(ran.stderr.contains("`baseline`"), "{ran:#?}");
+    assert!(ran.stdout.contains("app49"), "{ran:#?}");
+    assert!(rig.posted().is_empty());
+    assert!(rig.states().is_empty());
+    assert_eq!(rig.downloads(), 0);
+
+    let ran = rig.run(&["baseline"]);
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    assert_eq!(rig.states().len(), 50);
+    let ran = rig.run(&["run"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(0), ""), "{ran:#?}");
+    assert!(rig.posted().is_empty());
+
+    rig.publish("app7", "1.0.1");
+    assert_eq!(rig.run(&["run"]).code, Some(0));
+    assert_eq!(rig.posted(), ["1.0.1"]);
+}
+
+#[test]
+fn the_guard_can_be_lifted() {
+    let rig = Rig::new();
+    for app in ["a", "b", "c"] {
+        rig.publish(app, "1.0.0");
+    }
+    assert_eq!(rig.run(&["run", "--max-deploys", "2"]).code, Some(5));
+    assert!(rig.posted().is_empty());
+    assert_eq!(rig.run(&["run", "--max-deploys", "3"]).code, Some(0));
+    for app in ["a", "b", "c"] {
+        rig.publish(app, "1.0.1");
+    }
+    let ran = rig.run(&["run", "--max-deploys", "2"]);
+    assert_eq!(ran.code, Some(5), "{ran:#?}");
+    assert!(ran.stderr.contains("--max-deploys"), "{ran:#?}");
+    assert_eq!(rig.run(&["run", "--max-deploys", "0"]).code, Some(0));
+    assert_eq!(rig.posted().len(), 6);
+}
+
+#[test]
+fn baseline_of_named_apps_leaves_the_others() {
+    let rig = Rig::new();
+    for version in ["1.0.0", "1.1.0"] {
+        rig.publish("a", version);
+        rig.publish("b", version);
+        rig.publish("c", version);
+    }
+    let ran = rig.run(&["baseline", "a", "b=1.0.0"]);
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    assert_eq!(rig.states(), ["a 1.1.0 baseline", "b 1.0.0 baseline"]);
+    assert_eq!(rig.run(&["baseline", "nowhere"]).code, Some(2));
+    assert_eq!(rig.run(&["baseline", "a/b"]).code, Some(2));
+    let report = rig.json(&["run"], 0);
+    let apps = report["apps"].as_array().unwrap();
+    let actions: Vec<_> = apps.iter().map(|app| app["action"].clone()).collect();
+    assert_eq!(actions, ["up-to-date", "upgrade", "new"]);
+    assert_eq!(rig.posted(), ["1.1.0", "1.1.0"]);
+}
