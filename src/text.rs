@@ -9,12 +9,16 @@ pub const LIMIT: usize = 512;
 /// What comes back is one line that cannot move a cursor, colour a terminal, forge a log line or
 /// reorder what stands beside it.
 pub fn printable(text: &str) -> String {
-    let mut out = String::with_capacity(text.len().min(LIMIT));
-    for (count, c) in text.trim_end_matches(['\r', '\n']).chars().enumerate() {
-        if count == LIMIT {
-            out.push('…');
-            break;
-        }
+    match text.char_indices().nth(LIMIT) {
+        Some((end, _)) => escaped(&text[..end]) + "…",
+        None => escaped(text),
+    }
+}
+
+/// Returns `text` as [`printable`] does, but whole.
+pub fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.trim_end_matches(['\r', '\n']).chars() {
         if is_unsafe(c) {
             out.extend(c.escape_unicode());
         } else {

@@ -43,7 +43,7 @@ fn help_shows_no_value_of_the_environment() {
 #[test]
 fn variables_are_read_and_checked() {
     let refused = |name: &str, value: &OsStr| {
-        let output = program().env(name, value).arg("status").output().unwrap();
+        let output = program().env(name, value).arg("run").output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{name}");
         assert!(output.stdout.is_empty());
         text(&output.stderr)

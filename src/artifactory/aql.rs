@@ -19,6 +19,8 @@ use crate::model::listing::ListingBuilder;
 
 /// The most time for the whole answer.
 const AQL_TIME: Duration = Duration::from_secs(300);
+/// The most bytes of an answer: about two million markers.
+const AQL_LIMIT: usize = 512 << 20;
 
 /// The most bytes of one row; there is no limit on the rows.
 const ROW_LIMIT: usize = 256 << 10;
@@ -49,7 +51,7 @@ pub fn read(
         let response = client.call(&what, request)?;
         // A retry must not see the rows of a try that failed midway.
         let mut builder = builder.clone();
-        let reader = Bounded::new(response, usize::MAX, AQL_TIME);
+        let reader = Bounded::new(response, AQL_LIMIT, client.deadline.left(AQL_TIME));
         let rows = parse(&what, reader, repo, &mut builder)?;
         Ok((builder, rows))
     })

@@ -13,6 +13,7 @@ use reqwest::redirect::Policy;
 use serde::de::DeserializeOwned;
 
 use super::date::parse_http;
+use super::deadline::Deadline;
 use super::retry::{BASE_DELAY, parse_retry_after, retry_delay};
 use super::url::{is_bare_host, is_reactivation_page};
 use crate::config::{ArtifactoryConfig, Credentials, HttpConfig};
@@ -104,6 +105,8 @@ pub struct Client {
     rejected: AtomicBool,
     /// The first wait before a retry.
     pub delay: Duration,
+    /// When the pass ends.
+    pub deadline: Deadline,
 }
 
 impl Client {
@@ -129,6 +132,7 @@ impl Client {
             requests: AtomicU64::new(0),
             rejected: AtomicBool::new(false),
             delay: BASE_DELAY,
+            deadline: Deadline::new(config.max_duration),
         })
     }
 
@@ -171,16 +175,27 @@ impl Client {
             ) else {
                 return Err(failure);
             };
+            if self.deadline.left(delay) < delay {
+                return Err(self.deadline.missed(&failure.error));
+            }
             tracing::debug!(?delay, "{}, trying again", failure.error.one_line());
             std::thread::sleep(delay);
             attempt += 1;
         }
     }
 
+    /// Whether a 401 came.
+    pub fn is_rejected(&self) -> bool {
+        self.rejected.load(Ordering::Relaxed)
+    }
+
     /// Sends one request as it is. After a 401 nothing more is sent.
     pub fn send(&self, what: &str, request: RequestBuilder) -> Outcome<Response> {
         if self.rejected.load(Ordering::Relaxed) {
             return Err(Failure::lasting(401, self.unauthorized(what)));
+        }
+        if self.deadline.left(http::IDLE).is_zero() {
+            return Err(self.deadline.missed(&Error::unavailable(what)));
         }
         self.requests.fetch_add(1, Ordering::Relaxed);
         let response = request
@@ -216,7 +231,7 @@ impl Client {
         self.retried(|| {
             let mut response = self.call(what, self.http.get(url))?;
             let date = header(&response, &DATE).and_then(parse_http);
-            let body = read_body(&mut response, JSON_LIMIT, JSON_TIME)
+            let body = read_body(&mut response, JSON_LIMIT, self.deadline.left(JSON_TIME))
                 .map_err(|e| body_failure(what, &e))?;
             match serde_json::from_slice(&body) {
                 Ok(value) => Ok(Answer { value, date }),

@@ -35,13 +35,15 @@ pub fn fetch(client: &Client, what: &str, url: &str, checksum: &Checksum) -> Out
             return Err(failure);
         }
         let limit = usize::try_from(PAYLOAD_LIMIT).unwrap_or(usize::MAX);
-        let body = read_body(&mut response, limit, DOWNLOAD_TIME).map_err(|cause| {
-            let mut failure = body_failure(what, &cause);
-            if matches!(cause, BodyError::TooLarge(_)) {
-                failure.error.exit = Exit::Failed;
-            }
-            failure
-        })?;
+        let body = read_body(&mut response, limit, client.deadline.left(DOWNLOAD_TIME)).map_err(
+            |cause| {
+                let mut failure = body_failure(what, &cause);
+                if matches!(cause, BodyError::TooLarge(_)) {
+                    failure.error.exit = Exit::Failed;
+                }
+                failure
+            },
+        )?;
         verify(what, &body, checksum)?;
         Ok(body)
     })

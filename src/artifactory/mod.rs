@@ -7,6 +7,7 @@
 mod aql;
 mod client;
 mod date;
+mod deadline;
 mod download;
 mod folders;
 mod retry;
@@ -204,8 +205,13 @@ impl Artifactory {
         let ArtifactoryConfig {
             api, payload_repo, ..
         } = &self.config;
-        let answer =
-            folders::root(&self.client, api, payload_repo, "--art-payload-repo").map(|_| ());
+        let answer = match folders::root(&self.client, api, payload_repo, "--art-payload-repo")
+            .map(|_| ())
+        {
+            // Forbidden is not mistyped: a user may be let in to some of its folders only.
+            Err(e) if e.exit == Exit::Credentials && !self.client.is_rejected() => Ok(()),
+            other => other,
+        };
         if answer.as_ref().err().is_none_or(|e| e.exit == Exit::Usage) {
             *known = Some(answer.clone());
         }

@@ -9,7 +9,7 @@ use crate::exit::Exit;
 use crate::ledger::{self, Access, Attempt};
 use crate::model::attempt::State;
 use crate::output::Output;
-use crate::pass::{self, Desk, Interrupt, now_ms};
+use crate::pass::{self, Interrupt, now_ms};
 
 /// Records versions as deployed: the newest markers of apps that the ledger doesn't know, or the
 /// ones that are named. Sends nothing to coreos-deploy.
@@ -46,15 +46,8 @@ pub fn run(config: &Config, output: &Output, named: &[String]) -> Result<Exit> {
         records.push((app, version));
     }
     if !named.is_empty() {
-        let service = crate::coreos_deploy::CoreosDeploy::new(config.deploy()?, &config.http)?;
-        let mut desk = Desk {
-            ledger: ledger.as_mut(),
-            lease: lease.as_ref(),
-            service: &service,
-            deploy: config.deploy()?,
-        };
         for (app, _) in &records {
-            give_up_unknown(&world, &mut desk, &snapshot, app)?;
+            give_up_unknown(output, ledger.as_mut(), lease.token(), &snapshot, app)?;
         }
         snapshot = ledger.snapshot(scope)?;
     }

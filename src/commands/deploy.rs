@@ -5,7 +5,7 @@ use crate::artifactory::Artifactory;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::ledger::Snapshot;
+use crate::ledger::{Ledger, Snapshot};
 use crate::model::attempt::{Circumstances, Event, State, advance};
 use crate::model::listing::{AppFilter, ListingBuilder};
 use crate::model::plan::Hold;
@@ -45,7 +45,8 @@ pub(super) fn settle(
     let mut snapshot = desk.ledger.snapshot(world.scope)?;
     tally.begin(&snapshot);
     if let Some(app) = give_up {
-        give_up_unknown(world, desk, &snapshot, app)?;
+        let token = desk.lease.token();
+        give_up_unknown(world.output, desk.ledger, token, &snapshot, app)?;
         snapshot = desk.ledger.snapshot(world.scope)?;
     }
     if snapshot.open.is_empty() {
@@ -63,8 +64,9 @@ pub(super) fn settle(
 
 /// Gives up an `unknown` attempt of one app, on an operator's word.
 pub(super) fn give_up_unknown(
-    world: &World<'_>,
-    desk: &mut Desk<'_>,
+    output: &Output,
+    ledger: &mut dyn Ledger,
+    token: i64,
     snapshot: &Snapshot,
     app: &str,
 ) -> Result<()> {
@@ -85,14 +87,8 @@ pub(super) fn give_up_unknown(
             &Event::GivenUp("given up by an operator".into()),
             &with,
         ) {
-            desk.ledger.advance(
-                &attempt.id,
-                attempt.state,
-                &step,
-                attempt.counts,
-                desk.lease.token(),
-            )?;
-            world.output.note(&format!(
+            ledger.advance(&attempt.id, attempt.state, &step, attempt.counts, token)?;
+            output.note(&format!(
                 "{app}: attempt {} of {} is given up",
                 attempt.id, attempt.version
             ));
@@ -163,10 +159,11 @@ pub(super) fn carry_out(
             }
             result
         }
-        other => {
-            tally.not_sent(order.app, other);
-            Ok(())
+        Prepared::Error(error, bad) => {
+            tally.not_sent(order.app, Prepared::Error(error.clone(), bad));
+            Err(error)
         }
+        Prepared::Waiting(reason) => Err(Error::new(Exit::Failed, reason)),
     }
 }
 

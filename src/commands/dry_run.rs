@@ -37,6 +37,7 @@ pub fn run(config: &Config, output: &Output, show_values: bool, exit_code: bool)
     tally.begin(&snapshot);
     tally.plan(&survey);
     let due: Vec<&Step> = survey.steps.iter().filter(|s| s.is_deploy()).collect();
+    let guarded = pass::guard(&world, &survey.steps).err();
     let mut requests = BTreeMap::new();
     for (step, prepared) in due
         .iter()
@@ -56,7 +57,7 @@ pub fn run(config: &Config, output: &Output, show_values: bool, exit_code: bool)
             other => tally.not_sent(&step.app, other),
         }
     }
-    let (mut report, found) = tally.report(scope, None);
+    let (mut report, found) = tally.report(scope, guarded.as_ref());
     report.complete = report.apps.iter().all(|a| a.action != Action::Unreadable);
     let exit = if exit_code && !requests.is_empty() {
         found.and(Exit::Pending)
@@ -64,6 +65,9 @@ pub fn run(config: &Config, output: &Output, show_values: bool, exit_code: bool)
         found
     };
     report.exit_code = exit.code();
+    if let Some(error) = &guarded {
+        output.error(error);
+    }
     if output.is_json() {
         output.json(&Document {
             report: &report,

@@ -19,6 +19,7 @@ use crate::coreos_deploy::CoreosDeploy;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::ledger::{self, Access, Lease, Ledger};
+use crate::model::name::Scope;
 use crate::model::report::Report;
 use crate::output::{Output, Terminal};
 use crate::pass::{self, Desk, Interrupt, Tally, World};
@@ -80,8 +81,14 @@ pub fn dispatch(cli: &Cli, config: &Config) -> Exit {
         Command::Baseline { apps } => baseline::run(config, &output, apps),
     };
     result.unwrap_or_else(|error| {
-        if let (true, Ok(scope)) = (output.is_json(), config.scope()) {
-            output.json(&Tally::new(name(command)).report(scope, Some(&error)).0);
+        if output.is_json() {
+            let nowhere = Scope {
+                domain: String::new(),
+                environment: String::new(),
+            };
+            let scope = config.scope().unwrap_or(&nowhere);
+            let (report, _) = Tally::new(name(command)).report(scope, Some(&error));
+            output.json(&report);
         }
         output.error(&error);
         error.exit

@@ -43,6 +43,9 @@ pub fn run(config: &Config, output: &Output, exit_code: bool) -> Result<Exit> {
         found
     };
     report.exit_code = exit.code();
+    if let Err(error) = pass::guard(&world, &survey.steps) {
+        output.warning(&format!("a pass would stop here: {}", error.message));
+    }
     if output.is_json() {
         let Listing {
             ignored,

@@ -24,8 +24,17 @@ impl Config {
         let args = &cli.global;
         Ok(Config {
             scope: scope(cli)?,
-            artifactory: artifactory(cli, env, &mut warnings)?,
-            deploy: deploy(cli, env, &mut warnings)?,
+            // Secrets that a command does not use need not be there, nor be readable.
+            artifactory: if reads_artifactory(cli) {
+                artifactory(cli, env, &mut warnings)?
+            } else {
+                None
+            },
+            deploy: if deploys(cli) {
+                deploy(cli, env, &mut warnings)?
+            } else {
+                None
+            },
             http: HttpConfig {
                 connect_timeout: between(
                     "connect-timeout",
@@ -143,7 +152,7 @@ fn artifactory(
     ] = parts
     else {
         let some = parts.iter().any(|(_, value)| value.is_some());
-        if some && reads_artifactory(cli) {
+        if some {
             let missing: Vec<String> = parts
                 .iter()
                 .filter(|(_, value)| value.is_none())
@@ -174,6 +183,7 @@ fn artifactory(
         deploy_repo: deploy_repo.clone(),
         payload_repo: payload_repo.clone(),
         listing: args.listing,
+        max_duration: cli.global.rules.max_duration,
         jobs: args.jobs,
     }))
 }
@@ -200,6 +210,14 @@ fn reads_artifactory(cli: &Cli) -> bool {
             | Command::Release { .. },
         ) => false,
     }
+}
+
+/// Whether the command speaks to coreos-deploy.
+const fn deploys(cli: &Cli) -> bool {
+    matches!(
+        &cli.command,
+        None | Some(Command::Run | Command::Deploy { .. } | Command::Rollback { .. })
+    )
 }
 
 fn credentials(cli: &Cli, env: Env, warnings: &mut Vec<String>) -> Result<Credentials> {

@@ -31,6 +31,8 @@ pub struct ArtifactoryConfig {
     pub listing: ListingMode,
     /// `--jobs`: parallel requests.
     pub jobs: usize,
+    /// `--max-duration`: after that time nothing is read any more.
+    pub max_duration: Duration,
 }
 
 /// How we say who we are to Artifactory.

@@ -22,7 +22,7 @@ pub use terminal::Terminal;
 use crate::config::OutputConfig;
 use crate::error::Error;
 use crate::model::report::Report;
-use crate::text::printable;
+use crate::text::escaped;
 
 /// Where results, errors and progress go and what they look like, decided once and shared.
 pub struct Output {
@@ -107,7 +107,7 @@ impl Output {
 
     /// Prints one line of the result on stdout.
     pub fn line(&self, text: &str) {
-        self.stdout(&format!("{}\n", printable(text)));
+        self.stdout(&format!("{}\n", escaped(text)));
     }
 
     /// Prints an error, its causes and its hint on stderr. Nothing silences it.

@@ -290,7 +290,7 @@ pub fn resolve_open(
 }
 
 /// The guard against deploying the world: more deploys than `--max-deploys` are none (exit 5).
-fn guard(world: &World<'_>, steps: &[Step]) -> Result<()> {
+pub fn guard(world: &World<'_>, steps: &[Step]) -> Result<()> {
     let limit = world.config.rules.max_deploys;
     let Some(due) = plan::over_limit(steps, limit) else {
         return Ok(());

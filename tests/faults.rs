@@ -1,0 +1,335 @@
+//! Every way in which a listing can fail: nothing is concluded from it, what could be read is
+//! deployed, and the exit code is the documented one.
+
+use std::thread;
+
+use serde_json::Value;
+use simulator::{AqlMode, Fault, RepoKind};
+
+mod replaced;
+mod support;
+use support::{Rig, app};
+
+const APPS: [&str; 3] = ["alpha", "beta", "gamma"];
+const AQL: &str = "/api/search/aql";
+const ROOT: &str = "/api/storage/deploys";
+
+/// Three apps at 1.0, deployed, with 1.1 marked since.
+fn rig() -> Rig {
+    let rig = Rig::new();
+    for app in APPS {
+        rig.publish(app, "1.0");
+    }
+    rig.json(&[], 0);
+    for app in APPS {
+        rig.publish(app, "1.1");
+    }
+    rig.forget();
+    rig
+}
+
+fn too_many(retry_after: &str) -> Fault {
+    let header = ("Retry-After".to_owned(), retry_after.to_owned());
+    Fault::StatusWith(429, vec![header], "slow down".to_owned())
+}
+
+/// What can go wrong with an answer, and the exit code where it befalls the repository.
+fn faults() -> Vec<(&'static str, Fault, i32)> {
+    vec![
+        ("401", Fault::Status(401), 77),
+        ("403", Fault::Status(403), 77),
+        // Artifactory itself says that there is no such repository.
+        ("404", Fault::Status(404), 2),
+        ("429, Retry-After: 0", too_many("0"), 69),
+        ("429, Retry-After: 1", too_many("1"), 69),
+        ("500", Fault::Status(500), 69),
+        ("503 as HTML", Fault::Status(503), 69),
+        ("HTML with 200", Fault::Html200, 69),
+        ("cut JSON", Fault::CutJson, 69),
+        ("cut body", Fault::CutBody, 69),
+        ("other shape", Fault::OtherShape, 69),
+        ("drop", Fault::Drop, 69),
+    ]
+}
+
+/// Runs every case in a thread of its own: retries make them wait.
+fn each<T: Send>(cases: Vec<T>, check: impl Fn(T) + Sync) {
+    thread::scope(|scope| {
+        let check = &check;
+        for case in cases {
+            scope.spawn(move || check(case));
+        }
+    });
+}
+
+/// Asserts that nothing was concluded, and that the next pass without the fault does all of it.
+fn nothing_concluded(what: &str, rig: &Rig, report: &Value, before: &[String]) {
+    assert_eq!(report["apps"], Value::Array(vec![]), "{what}: {report:#}");
+    assert_eq!(report["complete"], false, "{what}: {report:#}");
+    assert!(report["error"].is_string(), "{what}: {report:#}");
+    assert_eq!(rig.posted(), [""; 0], "{what}");
+    assert_eq!(rig.states(), before, "{what}");
+    rig.artifactory.clear_faults();
+    rig.artifactory.aql(AqlMode::On);
+    rig.json(&[], 0);
+    assert_eq!(rig.posted(), ["1.1"; 3], "{what}");
+}
+
+#[test]
+fn a_repository_that_neither_aql_nor_folders_can_list() {
+    each(faults(), |(what, fault, code)| {
+        let rig = rig();
+        let before = rig.states();
+        rig.artifactory.fault(AQL, fault.clone(), None);
+        rig.artifactory.fault(ROOT, fault, None);
+        let report = rig.json(&[], code);
+        nothing_concluded(what, &rig, &report, &before);
+    });
+}
+
+#[test]
+fn a_repository_whose_root_folder_cannot_be_read() {
+    each(faults(), |(what, fault, code)| {
+        let rig = rig();
+        let before = rig.states();
+        rig.artifactory.fault(ROOT, fault, None);
+        let report = rig.json(&["--listing", "folders"], code);
+        nothing_concluded(what, &rig, &report, &before);
+    });
+}
+
+#[test]
+fn an_app_whose_folder_cannot_be_read_is_skipped_and_the_others_are_deployed() {
+    let but_401 = faults().into_iter().filter(|(what, ..)| *what != "401");
+    each(but_401.collect(), |(what, fault, _)| {
+        let rig = rig();
+        let folder = format!("{ROOT}/beta");
+        rig.artifactory.fault(&folder, fault, None);
+        let report = rig.json(&["--listing", "folders"], 1);
+        for name in ["alpha", "gamma"] {
+            assert_eq!(app(&report, name)["outcome"], "succeeded", "{what}");
+        }
+        let beta = app(&report, "beta");
+        assert_eq!(beta["action"], "unreadable", "{what}: {beta}");
+        assert_eq!(beta["outcome"], Value::Null, "{what}: {beta}");
+        assert_eq!(report["complete"], false, "{what}");
+        assert_eq!(report["summary"]["failed"], 1, "{what}");
+        let states = rig.states();
+        let of_beta: Vec<&String> = states.iter().filter(|s| s.starts_with("beta")).collect();
+        assert_eq!(of_beta, ["beta 1.0 succeeded"], "{what}");
+        assert_eq!(rig.posted(), ["1.1"; 2], "{what}");
+
+        rig.artifactory.clear_faults();
+        rig.json(&["--listing", "folders"], 0);
+        assert_eq!(rig.posted(), ["1.1"; 3], "{what}");
+    });
+}
+
+#[test]
+fn the_first_401_ends_the_pass_even_on_one_app() {
+    let rig = rig();
+    let before = rig.states();
+    rig.artifactory
+        .fault(&format!("{ROOT}/beta"), Fault::Status(401), None);
+    let report = rig.json(&["--listing", "folders", "--jobs", "1"], 77);
+    nothing_concluded("401 on one app", &rig, &report, &before);
+}
+
+#[test]
+fn neither_401_nor_403_is_tried_again() {
+    for status in [401, 403] {
+        let rig = rig();
+        rig.artifactory.fault(ROOT, Fault::Status(status), None);
+        rig.json(&["--listing", "folders"], 77);
+        assert_eq!(rig.artifactory.requests().len(), 1, "{status}");
+    }
+}
+
+#[test]
+fn folders_stand_in_where_only_aql_fails() {
+    let but_401 = faults().into_iter().filter(|(what, ..)| *what != "401");
+    each(but_401.collect(), |(what, fault, _)| {
+        let rig = rig();
+        rig.artifactory.fault(AQL, fault, None);
+        let report = rig.json(&[], 0);
+        assert_eq!(report["summary"]["deployed"], 3, "{what}: {report:#}");
+        assert_eq!(rig.posted(), ["1.1"; 3], "{what}");
+    });
+    let modes = [
+        AqlMode::Refused(400),
+        AqlMode::Trimmed,
+        AqlMode::Cut,
+        AqlMode::Virtual(vec!["deploys-local".to_owned()]),
+    ];
+    each(modes.to_vec(), |mode| {
+        let rig = rig();
+        rig.artifactory.aql(mode.clone());
+        let report = rig.json(&[], 0);
+        assert_eq!(report["summary"]["deployed"], 3, "{mode:?}: {report:#}");
+    });
+}
+
+#[test]
+fn aql_that_is_trimmed_proves_nothing() {
+    for mode in [AqlMode::Trimmed, AqlMode::Cut] {
+        for arguments in [&["--listing", "aql"][..], &[]] {
+            let rig = rig();
+            let before = rig.states();
+            rig.artifactory.aql(mode.clone());
+            rig.artifactory.fault(ROOT, Fault::Status(500), None);
+            let report = rig.json(arguments, 69);
+            nothing_concluded(&format!("{mode:?}"), &rig, &report, &before);
+        }
+    }
+}
+
+#[test]
+fn a_mistyped_repository_is_a_configuration_error() {
+    let rig = rig();
+    let before = rig.states();
+    for listing in ["auto", "aql", "folders"] {
+        for name in ["deploy", "Deploys", "deploys-dev"] {
+            let ran = replaced::run(&rig, "art-deploy-repo", name, &["--listing", listing]);
+            assert_eq!(ran.code, Some(2), "{listing}: {ran:#?}");
+            assert!(
+                ran.stderr.contains(&format!("no repository {name}")),
+                "{ran:#?}"
+            );
+            assert!(ran.stderr.contains("--art-deploy-repo"), "{ran:#?}");
+            assert_eq!(ran.stdout, "", "{listing}");
+        }
+    }
+    assert_eq!(rig.states(), before);
+    assert_eq!(rig.posted(), [""; 0]);
+}
+
+#[test]
+fn a_mistyped_payload_repository_is_a_configuration_error() {
+    let rig = rig();
+    let before = rig.states();
+    for app in APPS {
+        rig.artifactory.remove("payloads", app);
+    }
+    let ran = replaced::run(&rig, "art-payload-repo", "payload", &[]);
+    assert_eq!(ran.code, Some(2), "{ran:#?}");
+    assert!(ran.stderr.contains("no repository payload "), "{ran:#?}");
+    assert_eq!(rig.states(), before);
+    assert_eq!(rig.posted(), [""; 0]);
+}
+
+#[test]
+fn virtual_and_remote_repositories_are_read_by_folders() {
+    for kind in [RepoKind::Virtual, RepoKind::Remote] {
+        let rig = rig();
+        rig.artifactory.repo_kind("deploys", kind);
+        let report = rig.json(&[], 0);
+        assert_eq!(report["summary"]["deployed"], 3, "{kind:?}: {report:#}");
+    }
+}
+
+#[test]
+fn a_fault_that_passes_is_outlived() {
+    let passing = [
+        ("500", Fault::Status(500), 3),
+        ("429", too_many("1"), 2),
+        ("drop", Fault::Drop, 2),
+        ("cut JSON", Fault::CutJson, 1),
+        ("cut body", Fault::CutBody, 2),
+    ];
+    each(passing.to_vec(), |(what, fault, times)| {
+        for part in [AQL, &format!("{ROOT}/beta")] {
+            let rig = rig();
+            rig.artifactory.fault(part, fault.clone(), Some(times));
+            let listing = if part == AQL { "aql" } else { "folders" };
+            let report = rig.json(&["--listing", listing], 0);
+            assert_eq!(report["summary"]["deployed"], 3, "{what} on {part}");
+        }
+    });
+}
+
+#[test]
+fn an_answer_that_drips_is_waited_for() {
+    each(vec![AQL, ROOT, "/api/storage/deploys/video"], |part| {
+        let rig = Rig::new();
+        rig.publish("video", "1.0");
+        rig.artifactory.fault(part, Fault::Drip, Some(1));
+        let listing = if part == AQL { "aql" } else { "folders" };
+        let report = rig.json(&["--listing", listing], 0);
+        assert_eq!(app(&report, "video")["outcome"], "succeeded", "{part}");
+    });
+}
+
+#[test]
+fn a_listing_without_any_marker_is_an_error_while_apps_are_deployed() {
+    for listing in ["auto", "folders"] {
+        let rig = rig();
+        let before = rig.states();
+        for app in APPS {
+            rig.artifactory.remove("deploys", app);
+        }
+        let report = rig.json(&["--listing", listing], 69);
+        assert_eq!(report["apps"], Value::Array(vec![]));
+        assert_eq!(rig.states(), before);
+        assert_eq!(rig.posted(), [""; 0]);
+        let human = rig.run(&["--listing", listing]);
+        assert!(human.stderr.contains("no marker at all"), "{human:#?}");
+    }
+}
+
+#[test]
+fn an_app_that_is_missing_is_reported_and_nothing_else() {
+    let rig = rig();
+    rig.json(&[], 0);
+    rig.artifactory.remove("deploys", "beta");
+    rig.forget();
+    let before = rig.states();
+    let ran = rig.run(&["scan", "-v"]);
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    assert!(
+        [&ran.stdout, &ran.stderr]
+            .iter()
+            .any(|s| s.contains("beta"))
+    );
+    rig.run(&[]);
+    assert_eq!(rig.states(), before);
+    assert_eq!(rig.posted(), [""; 0]);
+}
+
+#[test]
+fn a_newest_marker_that_is_deleted_is_no_downgrade() {
+    for listing in ["auto", "folders"] {
+        let rig = rig();
+        rig.json(&[], 0);
+        rig.artifactory.remove("deploys", "beta/1.1.deploy");
+        rig.forget();
+        let report = rig.json(&["--listing", listing], 0);
+        let beta = app(&report, "beta");
+        assert_eq!(beta["action"], "ahead", "{beta}");
+        assert_eq!(beta["newest"], "1.0");
+        assert_eq!(beta["deployed"], "1.1");
+        assert_eq!(rig.posted(), [""; 0]);
+    }
+}
+
+#[test]
+fn a_payload_that_cannot_be_had_is_no_failed_attempt() {
+    each(faults(), |(what, fault, _)| {
+        let rig = rig();
+        rig.artifactory
+            .fault("/payloads/beta/", fault.clone(), None);
+        let ran = rig.run(&["--output", "json"]);
+        let expected = match what {
+            "401" => 77,
+            "404" => 0,
+            "403" | "other shape" => 1,
+            _ => 69,
+        };
+        assert_eq!(ran.code, Some(expected), "{what}: {ran:#?}");
+        assert!(!rig.posted().is_empty() || what == "401", "{what}");
+        let states = rig.states();
+        assert!(!states.iter().any(|s| s.starts_with("beta 1.1")), "{what}");
+        rig.artifactory.clear_faults();
+        rig.json(&[], 0);
+        assert_eq!(rig.posted(), ["1.1"; 3], "{what}");
+    });
+}

@@ -1,0 +1,384 @@
+//! What people and scripts see: help, errors, colour, hostile names, and one JSON document a run.
+
+use serde_json::Value;
+use simulator::{Auth, Behaviour, Fault};
+
+mod replaced;
+mod support;
+use support::{Ran, Rig};
+
+const ESC: char = '\u{1b}';
+/// Names that would move a cursor, forge a line, or turn the text around.
+const HOSTILE: [&str; 6] = [
+    "esc\u{1b}[2J\u{1b}]0;owned\u{7}",
+    "bidi\u{202e}gnp.exe",
+    "line\nerror: forged",
+    "return\rforged",
+    "c1\u{9b}31mred",
+    "hidden\u{200b}\u{feff}\u{7f}",
+];
+const COMMANDS: [&str; 10] = [
+    "run", "scan", "dry-run", "deploy", "status", "history", "hold", "release", "rollback",
+    "baseline",
+];
+
+/// Whether a character must not reach a terminal; lines end with a newline.
+fn is_unsafe(c: char) -> bool {
+    (c.is_control() && c != '\n')
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+fn safe(what: &str, ran: &Ran) {
+    for text in [&ran.stdout, &ran.stderr] {
+        let found = text.chars().find(|c| is_unsafe(*c));
+        assert_eq!(found, None, "{what}: {ran:#?}");
+        let forged = |l: &str| l.starts_with("error: forged") || l.starts_with("forged");
+        assert!(!text.lines().any(forged), "{what}: {ran:#?}");
+    }
+}
+
+#[test]
+fn help_fits_eighty_columns() {
+    let rig = Rig::new();
+    let mut lines: Vec<Vec<&str>> = vec![vec!["--help"], vec!["-h"], vec!["help"]];
+    for command in COMMANDS {
+        lines.extend([
+            vec![command, "--help"],
+            vec![command, "-h"],
+            vec!["help", command],
+        ]);
+    }
+    for line in lines {
+        let ran = rig.run(&line);
+        assert_eq!(ran.code, Some(0), "{line:?}");
+        assert_eq!(ran.stderr, "", "{line:?}");
+        assert!(ran.stdout.contains("Usage:"), "{line:?}");
+        for text in ran.stdout.lines() {
+            assert!(text.chars().count() <= 80, "{line:?}: {text}");
+        }
+        safe(&format!("{line:?}"), &ran);
+    }
+}
+
+#[test]
+fn every_command_is_in_the_help_and_every_option_under_a_heading() {
+    let rig = Rig::new();
+    let help = rig.run(&["--help"]).stdout;
+    for command in COMMANDS {
+        assert!(help.contains(&format!("\n  {command} ")), "{command}");
+    }
+    for heading in [
+        "Scope:",
+        "Artifactory:",
+        "coreos-deploy:",
+        "Ledger:",
+        "Rules:",
+        "Output:",
+    ] {
+        assert!(help.contains(&format!("\n{heading}\n")), "{heading}");
+    }
+    let version = rig.run(&["--version"]);
+    assert_eq!(version.code, Some(0));
+    let expected = concat!(
+        "coreos-artifactory-monitor ",
+        env!("CARGO_PKG_VERSION"),
+        "\n"
+    );
+    assert_eq!(version.stdout, expected);
+}
+
+/// A rig of which one pass says something of every kind: deployed, failed, refused payload.
+fn eventful() -> Rig {
+    let rig = Rig::new();
+    rig.publish("good", "1.0");
+    rig.publish("late", "1.0");
+    rig.artifactory.put_marker("waits", "1.0");
+    rig.artifactory
+        .publish("broken", "1.0", b"no archive".to_vec());
+    rig.deploy
+        .next_deploy(Behaviour::Fail("fleet said no".to_owned()));
+    rig
+}
+
+#[test]
+fn a_pipe_gets_no_escape_sequence_unless_asked_for() {
+    for term in ["xterm-256color", "dumb", ""] {
+        for no_color in [None, Some("1")] {
+            for when in [None, Some("auto"), Some("never")] {
+                let rig = eventful();
+                let option: Vec<&str> = when.into_iter().flat_map(|w| ["--color", w]).collect();
+                for arguments in [
+                    &["scan", "-v"][..],
+                    &["-v"],
+                    &["status"],
+                    &["history"],
+                    &["--jobs=0"],
+                ] {
+                    let mut command = rig.std_command(&[&option, arguments].concat());
+                    command.env("TERM", term);
+                    no_color.map(|value| command.env("NO_COLOR", value));
+                    let ran = Ran::of(&command.output().unwrap());
+                    assert!(!ran.stdout.contains(ESC), "{term} {arguments:?} {ran:#?}");
+                    assert!(!ran.stderr.contains(ESC), "{term} {arguments:?} {ran:#?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn colour_comes_where_it_is_always_wanted_but_never_into_json() {
+    let rig = eventful();
+    let mut command = rig.std_command(&["--color", "always"]);
+    let ran = Ran::of(&command.env("TERM", "xterm").output().unwrap());
+    assert!(ran.stdout.contains(ESC), "{ran:#?}");
+    let ran = rig.run(&["--color", "always", "deploy", "good", "3"]);
+    assert!(ran.stderr.contains(ESC), "{ran:#?}");
+    for command in [&["scan"][..], &[], &["status"], &["history"]] {
+        let ran = rig.run(&[command, &["--color", "always", "--output", "json"]].concat());
+        assert!(!ran.stdout.contains(ESC), "{ran:#?}");
+        ran.json();
+    }
+}
+
+#[test]
+fn every_error_goes_to_stderr_and_says_so_first() {
+    let rig = Rig::new();
+    rig.publish("video", "1.0");
+    let check = |what: &str, ran: &Ran, code: i32| {
+        assert_eq!(ran.code, Some(code), "{what}: {ran:#?}");
+        assert!(ran.stderr.starts_with("error: "), "{what}: {ran:#?}");
+        if !what.contains("deploy") {
+            assert_eq!(ran.stdout, "", "{what}: {ran:#?}");
+        }
+        for line in ran.stderr.lines().skip(1) {
+            let known = ["  ", "Usage: ", "For more information"];
+            let good = line.is_empty() || known.iter().any(|k| line.starts_with(k));
+            assert!(good, "{what}: {line}");
+        }
+        safe(what, ran);
+    };
+    let bad = [
+        &["--jobs", "0"][..],
+        &["--no-such-option"],
+        &["--output", "xml"],
+        &["nonsense"],
+        &["--app", "mistyped"],
+        &["--art-token", "second"],
+        &["--ca-file", "/nonexistent"],
+    ];
+    for arguments in bad {
+        check(&format!("{arguments:?}"), &rig.run(arguments), 2);
+        let quiet = rig.run(&[arguments, &["-q"]].concat());
+        check(&format!("{arguments:?} -q"), &quiet, 2);
+    }
+    rig.artifactory.require(Auth::Bearer("other".to_owned()));
+    for command in [
+        &["run"][..],
+        &["scan"],
+        &["dry-run"],
+        &["deploy", "video", "1.0"],
+        &["baseline"],
+    ] {
+        check(&format!("401 {command:?}"), &rig.run(command), 77);
+    }
+    rig.artifactory.stop_listening();
+    for command in [
+        &["run"][..],
+        &["scan"],
+        &["dry-run"],
+        &["deploy", "video", "1.0"],
+        &["baseline"],
+    ] {
+        check(&format!("down {command:?}"), &rig.run(command), 69);
+    }
+}
+
+#[test]
+fn hostile_names_and_messages_never_come_out_raw() {
+    let rig = Rig::new();
+    rig.publish("video", "1.0");
+    for name in HOSTILE {
+        rig.artifactory.put_marker(name, "1.0");
+        rig.artifactory.put_marker("video", name);
+        rig.deploy.next_deploy(Behaviour::Fail(name.to_owned()));
+    }
+    let commands = [
+        &["scan"][..],
+        &["scan", "-v"],
+        &["scan", "--app", "video", "-v"],
+        &["dry-run", "-v"],
+        &["-vv", "--retry-after", "0"],
+        &["status"],
+        &["history", "-v"],
+    ];
+    for listing in ["aql", "folders"] {
+        for command in commands {
+            for format in ["human", "json"] {
+                let options = ["--listing", listing, "--output", format];
+                let ran = rig.run(&[command, &options].concat());
+                safe(&format!("{command:?} {options:?}"), &ran);
+                assert!(matches!(ran.code, Some(0 | 1)), "{ran:#?}");
+            }
+        }
+    }
+    assert!(!rig.posted().is_empty());
+    assert!(rig.states().iter().all(|s| s.starts_with("video 1.0 ")));
+    assert!(rig.run(&["scan", "-v"]).stdout.contains("bidi"));
+}
+
+#[test]
+fn hostile_error_bodies_never_come_out_raw() {
+    for (n, text) in HOSTILE.into_iter().enumerate() {
+        let body = match n % 2 {
+            0 => serde_json::json!({"errors": [{"status": 400, "message": text}]}).to_string(),
+            _ => text.to_owned(),
+        };
+        let fault = |status| Fault::StatusWith(status, vec![], body.clone());
+        for part in ["/api/", "/api/storage/deploys/video", "/payloads/"] {
+            let rig = Rig::new();
+            rig.publish("video", "1.0");
+            rig.artifactory.fault(part, fault(400), None);
+            for format in ["human", "json"] {
+                let ran = rig.run(&["-vv", "--listing", "folders", "--output", format]);
+                safe(&format!("{part} {text:?} {format}"), &ran);
+                assert!(matches!(ran.code, Some(1 | 69)), "{ran:#?}");
+            }
+        }
+        for (part, status) in [
+            ("/v1.0/info", 500),
+            ("/v1.0/deploy", 400),
+            ("/v1.0/info", 401),
+        ] {
+            let rig = Rig::new();
+            rig.publish("video", "1.0");
+            rig.deploy.fault(part, fault(status), None);
+            for format in ["human", "json"] {
+                let ran = rig.run(&["-vv", "--retry-after", "0", "--output", format]);
+                safe(&format!("{part} {text:?} {format}"), &ran);
+                assert!(matches!(ran.code, Some(1 | 69 | 77)), "{ran:#?}");
+            }
+            safe("status", &rig.run(&["status"]));
+            safe("history", &rig.run(&["history", "-v", "--output", "json"]));
+        }
+    }
+}
+
+#[test]
+fn hostile_arguments_never_come_out_raw() {
+    let rig = Rig::new();
+    for name in HOSTILE {
+        for long in [
+            "art-deploy-repo",
+            "art-payload-repo",
+            "domain",
+            "environment",
+            "ca-file",
+            "art-endpoint",
+            "deploy-url",
+            "art-password-file",
+            "deploy-token-file",
+        ] {
+            let mut command = replaced::command(&rig, long, name, &[]);
+            let secret = long.strip_suffix("-file").filter(|s| *s != "ca");
+            if secret.is_some() {
+                command.env_remove("CAM_ART_PASSWORD");
+                command.env_remove("COREOS_DEPLOY_TOKEN");
+            }
+            let ran = Ran::of(&command.output().unwrap());
+            assert_eq!(ran.code, Some(2), "{long}: {ran:#?}");
+            safe(long, &ran);
+        }
+    }
+}
+
+#[test]
+fn quiet_prints_errors_and_nothing_else() {
+    let rig = Rig::new();
+    rig.publish("video", "1.0");
+    let ran = rig.run(&["-q"]);
+    assert_eq!((ran.code, &*ran.stderr, &*ran.stdout), (Some(0), "", ""));
+    let ran = rig.run(&["-q", "--app", "mistyped"]);
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stderr.starts_with("error: "), "{ran:#?}");
+    rig.publish("video", "1.1");
+    rig.deploy.next_deploy(Behaviour::Fail("no".to_owned()));
+    let ran = rig.run(&["-q"]);
+    assert_eq!(ran.code, Some(1));
+    assert!(format!("{}{}", ran.stdout, ran.stderr).contains("video"));
+}
+
+#[test]
+fn json_is_one_valid_document_whatever_the_outcome() {
+    let check = |what: &str, rig: &Rig, arguments: &[&str], code: i32| -> Value {
+        let ran = rig.run(&[arguments, &["--output", "json"]].concat());
+        assert_eq!(ran.code, Some(code), "{what}: {ran:#?}");
+        let document = ran.json();
+        assert!(document.is_object(), "{what}");
+        document
+    };
+    let report = |what: &str, rig: &Rig, arguments: &[&str], code: i32| {
+        let document = check(what, rig, arguments, code);
+        assert_eq!(document["exitCode"], code, "{what}: {document:#}");
+        for key in [
+            "pass",
+            "command",
+            "domain",
+            "startedAt",
+            "finishedAt",
+            "summary",
+        ] {
+            assert!(!document[key].is_null(), "{what}: no {key} in {document:#}");
+        }
+        assert!(document["apps"].is_array(), "{what}");
+        let stopped = !matches!(code, 0 | 1 | 3);
+        let says_why = document["error"].is_string();
+        assert!(says_why == stopped || code == 1, "{what}: {document:#}");
+    };
+    let rig = eventful();
+    report("scan", &rig, &["scan"], 0);
+    report("pending", &rig, &["scan", "--exit-code"], 3);
+    report("dry-run", &rig, &["dry-run"], 1);
+    report("guard", &rig, &["--max-deploys", "1"], 5);
+    report("mixed", &rig, &[], 1);
+    report("again", &rig, &["--retry-after", "0"], 1);
+    report("deployed already", &rig, &["deploy", "late", "1.0"], 0);
+    report("no payload", &rig, &["deploy", "late", "7"], 1);
+    report("mistyped", &rig, &["--app", "mistyped"], 2);
+    report("mistyped scan", &rig, &["scan", "--app", "mistyped"], 2);
+    check("status", &rig, &["status"], 0);
+    check("history", &rig, &["history"], 0);
+    check("hold", &rig, &["hold", "late"], 0);
+    check("release", &rig, &["release", "late"], 0);
+    rig.deploy.stop_listening();
+    rig.publish("good", "2.0");
+    report("coreos-deploy down", &rig, &[], 69);
+    rig.artifactory.stop_listening();
+    for command in [
+        &["run"][..],
+        &["scan"],
+        &["dry-run"],
+        &["deploy", "good", "2.0"],
+    ] {
+        report("Artifactory down", &rig, command, 69);
+    }
+    std::fs::write(rig.path().join("text"), "no database".repeat(100)).unwrap();
+    let dsn = rig.path().join("text").display().to_string();
+    for command in ["run", "scan", "dry-run", "status", "history"] {
+        let ran = replaced::run(&rig, "dsn", &dsn, &[command, "--output", "json"]);
+        assert_eq!(ran.code, Some(2), "{ran:#?}");
+        assert_eq!(ran.json()["exitCode"], 2, "{ran:#?}");
+    }
+}
+
+#[test]
+fn a_pass_that_finds_nothing_to_do_is_silent() {
+    let rig = Rig::new();
+    rig.publish("video", "1.0");
+    rig.json(&[], 0);
+    for arguments in [&[][..], &["run"], &["-q"]] {
+        let ran = rig.run(arguments);
+        assert_eq!((ran.code, &*ran.stdout, &*ran.stderr), (Some(0), "", ""));
+    }
+    assert!(rig.run(&["-v"]).stdout.contains("video"));
+}
