@@ -194,9 +194,16 @@ impl Client {
         if self.rejected.load(Ordering::Relaxed) {
             return Err(Failure::lasting(401, self.unauthorized(what)));
         }
-        if self.deadline.left(http::IDLE).is_zero() {
+        let left = self.deadline.left(http::IDLE);
+        if left.is_zero() {
             return Err(self.deadline.missed(&Error::unavailable(what)));
         }
+        // The bound on a silent server ends with the pass.
+        let request = if left < http::IDLE {
+            request.timeout(left)
+        } else {
+            request
+        };
         self.requests.fetch_add(1, Ordering::Relaxed);
         let response = request
             .header(ACCEPT_ENCODING, "identity")

@@ -138,3 +138,28 @@ fn an_app_without_wildcard_that_matches_nothing_is_a_mistake() {
     assert_eq!(rig.run(&["run", "--exclude-app", "audio"]).code, Some(0));
     assert_eq!(rig.posted().len(), 1);
 }
+
+#[test]
+fn a_silent_artifactory_does_not_outlast_the_pass() {
+    let rig = Rig::new();
+    rig.publish("video", "1.0.0");
+    rig.artifactory
+        .fault("/api/", Fault::Hang(Duration::from_secs(20)), None);
+    let ran = rig.run(&["run", "--max-duration", "2s"]);
+    assert_eq!(ran.code, Some(75), "{ran:#?}");
+    assert!(ran.stderr.contains("--max-duration"), "{ran:#?}");
+    assert!(rig.states().is_empty());
+}
+
+#[test]
+fn a_dry_run_stops_where_a_pass_would() {
+    let rig = Rig::new();
+    for index in 0..4 {
+        rig.publish(&format!("app{index}"), "1.0.0");
+    }
+    let ran = rig.run(&["dry-run", "--max-deploys", "3"]);
+    assert_eq!(ran.code, Some(5), "{ran:#?}");
+    let ran = rig.run(&["scan", "--max-deploys", "3"]);
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    assert!(ran.stderr.contains("a pass would stop here"), "{ran:#?}");
+}

@@ -197,3 +197,22 @@ fn a_hold_that_is_put_while_a_pass_prepares_still_counts() {
     assert!(rig.posted().is_empty());
     assert!(rig.states().is_empty());
 }
+
+#[test]
+fn a_hold_that_stands_is_never_made_weaker() {
+    let rig = two_releases();
+    assert_eq!(rig.run(&["run"]).code, Some(0));
+    assert_eq!(
+        rig.run(&["hold", "video", "--reason", "audit"]).code,
+        Some(0)
+    );
+    let ran = rig.run(&["deploy", "video", "1.0.0"]);
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    assert!(ran.stderr.contains("held until released"), "{ran:#?}");
+    rig.publish("video", "9.0.0");
+    assert_eq!(rig.run(&["run"]).code, Some(0));
+    assert_eq!(rig.states().last().unwrap(), "video 1.0.0 succeeded");
+    assert_eq!(rig.run(&["release", "video"]).code, Some(0));
+    assert_eq!(rig.run(&["run"]).code, Some(0));
+    assert_eq!(rig.posted().last().unwrap(), "9.0.0");
+}

@@ -104,3 +104,41 @@ fn baseline_of_named_apps_leaves_the_others() {
     assert_eq!(actions, ["up-to-date", "upgrade", "new"]);
     assert_eq!(rig.posted(), ["1.1.0", "1.1.0"]);
 }
+
+#[test]
+fn a_failure_of_the_original_that_runs_after_all_is_observed() {
+    let rig = Rig::new();
+    rig.publish("video", "1.0.0");
+    assert_eq!(
+        rig.run(&["hold", "nothing"]).code,
+        Some(0),
+        "makes the ledger"
+    );
+    let ledger = rusqlite::Connection::open(rig.ledger()).unwrap();
+    ledger
+        .execute(
+            "INSERT INTO artifactory_deploys (deploy_id, domain, environment, service_name, version,
+                 status, updated_at, created_at)
+             VALUES ('', 'example.com', 'development', 'video', '1.0.0', 3,
+                 '2015-09-23 16:41:00', '2015-09-23 16:41:00')",
+            [],
+        )
+        .unwrap();
+    drop(ledger);
+    rig.deploy
+        .add_units("example-video", "1.0.0", "x7a2k9qw", 'A', 2, true);
+    let report = rig.json(&["run"], 0);
+    assert_eq!(report["summary"]["deployed"], 1, "{report:#}");
+    assert_eq!(rig.states().last().unwrap(), "video 1.0.0 observed");
+    assert!(rig.posted().is_empty());
+}
+
+#[test]
+fn a_version_is_recorded_without_asking_anybody() {
+    let rig = Rig::new();
+    let ran = rig.run(&["baseline", "video=1.0.0"]);
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    assert!(rig.deploy.requests().is_empty());
+    assert!(rig.artifactory.requests().is_empty());
+    assert_eq!(rig.states(), ["video 1.0.0 baseline"]);
+}
