@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use coreos_artifactory_monitor::cli::Cli;
 use coreos_artifactory_monitor::commands;
 use coreos_artifactory_monitor::config::Config;
-use coreos_artifactory_monitor::error::Error;
 
 /// What a defect of the program exits with (`EX_SOFTWARE` of sysexits.h).
 const DEFECT: u8 = 70;
@@ -35,22 +34,7 @@ fn run() -> ExitCode {
     };
     let exit = match Config::from_cli(&cli, &|name| std::env::var_os(name)) {
         Ok(config) => commands::dispatch(&cli, &config),
-        Err(error) => {
-            let _ = explain(&error);
-            error.exit
-        }
+        Err(error) => commands::refuse(&cli, &error),
     };
     ExitCode::from(exit.code())
-}
-
-fn explain(error: &Error) -> std::io::Result<()> {
-    let mut err = std::io::stderr().lock();
-    writeln!(err, "error: {}", error.message)?;
-    for cause in &error.causes {
-        writeln!(err, "  caused by: {cause}")?;
-    }
-    if let Some(hint) = &error.hint {
-        writeln!(err, "  hint: {hint}")?;
-    }
-    Ok(())
 }

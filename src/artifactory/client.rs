@@ -209,6 +209,7 @@ impl Client {
             .header(ACCEPT_ENCODING, "identity")
             .send()
             .map_err(|e| no_answer(what, &e))?;
+        tracing::debug!("{what}: {}", response.status());
         let encoding = response.headers().get(CONTENT_ENCODING);
         if response.status().is_success() && encoding.is_some_and(|v| v != "identity") {
             return Err(Failure::lasting(

@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use crate::artifactory::Artifactory;
 use crate::cli::{Cli, Command};
-use crate::config::Config;
+use crate::config::{Config, OutputConfig};
 use crate::coreos_deploy::CoreosDeploy;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
@@ -80,19 +80,31 @@ pub fn dispatch(cli: &Cli, config: &Config) -> Exit {
         Command::Rollback { app } => rollback::run(config, &output, app),
         Command::Baseline { apps } => baseline::run(config, &output, apps),
     };
-    result.unwrap_or_else(|error| {
-        if output.is_json() {
-            let nowhere = Scope {
-                domain: String::new(),
-                environment: String::new(),
-            };
-            let scope = config.scope().unwrap_or(&nowhere);
-            let (report, _) = Tally::new(name(command)).report(scope, Some(&error));
-            output.json(&report);
-        }
-        output.error(&error);
-        error.exit
-    })
+    result.unwrap_or_else(|error| fail(&output, command, config.scope.as_ref(), &error))
+}
+
+/// Says why a command was not begun.
+pub fn refuse(cli: &Cli, error: &Error) -> Exit {
+    let env = |name: &str| std::env::var_os(name);
+    let config = OutputConfig::from_cli(cli);
+    let output = Output::new(config, Terminal::detect(config.color, &env));
+    let command = cli.command.as_ref().unwrap_or(&Command::Run);
+    fail(&output, command, None, error)
+}
+
+/// Prints an error that ended a command, in JSON as the document that scripts wait for.
+fn fail(output: &Output, command: &Command, scope: Option<&Scope>, error: &Error) -> Exit {
+    if output.is_json() {
+        let nowhere = Scope {
+            domain: String::new(),
+            environment: String::new(),
+        };
+        let scope = scope.unwrap_or(&nowhere);
+        let (report, _) = Tally::new(name(command)).report(scope, Some(error));
+        output.json(&report);
+    }
+    output.error(error);
+    error.exit
 }
 
 /// The command as it is typed.

@@ -46,18 +46,23 @@ impl Config {
             },
             dsn: ledger(cli, env, &mut warnings)?,
             rules: rules(cli)?,
-            output: OutputConfig {
-                json: args.output.output == OutputFormat::Json,
-                quiet: args.output.quiet,
-                verbose: args
-                    .output
-                    .verbose
-                    .max(if args.output.debug { 2 } else { 0 }),
-                color: args.output.color,
-            },
+            output: OutputConfig::from_cli(cli),
             exposed: exposed(cli),
             warnings,
         })
+    }
+}
+
+impl OutputConfig {
+    /// How results are wanted.
+    pub fn from_cli(cli: &Cli) -> Self {
+        let args = &cli.global.output;
+        Self {
+            json: args.output == OutputFormat::Json,
+            quiet: args.quiet,
+            verbose: args.verbose.max(if args.debug { 2 } else { 0 }),
+            color: args.color,
+        }
     }
 }
 
