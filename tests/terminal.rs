@@ -172,24 +172,19 @@ fn every_error_goes_to_stderr_and_says_so_first() {
         let quiet = rig.run(&[arguments, &["-q"]].concat());
         check(&format!("{arguments:?} -q"), &quiet, 2);
     }
-    rig.artifactory.require(Auth::Bearer("other".to_owned()));
-    for command in [
+    let readers = [
         &["run"][..],
         &["scan"],
         &["dry-run"],
         &["deploy", "video", "1.0"],
         &["baseline"],
-    ] {
+    ];
+    rig.artifactory.require(Auth::Bearer("other".to_owned()));
+    for command in readers {
         check(&format!("401 {command:?}"), &rig.run(command), 77);
     }
     rig.artifactory.stop_listening();
-    for command in [
-        &["run"][..],
-        &["scan"],
-        &["dry-run"],
-        &["deploy", "video", "1.0"],
-        &["baseline"],
-    ] {
+    for command in readers {
         check(&format!("down {command:?}"), &rig.run(command), 69);
     }
 }

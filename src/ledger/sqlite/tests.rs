@@ -143,3 +143,43 @@ fn many_may_start_at_once_and_one_intends() {
     });
     assert_eq!(committed, 1);
 }
+
+#[test]
+fn a_snapshot_takes_as_many_statements_for_one_app_as_for_many() {
+    use rusqlite::trace::{TraceEvent, TraceEventCodes};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    let statements = |apps: usize| {
+        let directory = Directory::new();
+        directory.open();
+        for app in 0..apps {
+            let row = format!(
+                "INSERT INTO artifactory_deploys (deploy_id, domain, environment, service_name,
+                     version, status, updated_at, created_at)
+                 VALUES ('', '{}', '{}', 'app{app}', '1.0', 2, '2015-09-23 16:41:00',
+                     '2015-09-23 16:41:00')",
+                contract::scope().domain,
+                contract::scope().environment
+            );
+            directory.sql(&row).unwrap();
+        }
+        let mut ledger = directory.open();
+        ledger.take_over(&contract::scope(), 1).unwrap();
+        let mut conn = Connection::open(directory.file()).unwrap();
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&count);
+        conn.trace_v2(
+            TraceEventCodes::SQLITE_TRACE_STMT,
+            Some(move |_: TraceEvent<'_>| {
+                counted.fetch_add(1, Ordering::Relaxed);
+            }),
+        )
+        .unwrap();
+        let snapshot = read::snapshot(&mut conn, &contract::scope()).unwrap();
+        assert_eq!(snapshot.records.len(), apps);
+        count.load(Ordering::Relaxed)
+    };
+    assert_eq!(statements(1), 8);
+    assert_eq!(statements(60), 8);
+}
