@@ -13,12 +13,13 @@
 //! * [`coreos_deploy`]: the HTTP API of the cluster's deploy service.
 //! * [`ledger`]: what is deployed and what was tried.
 //! * [`output`]: human, JSON, progress.
-//! * [`error`], [`exit`], [`secret`], [`text`]: what everybody needs.
+//! * [`contain`], [`error`], [`exit`], [`secret`], [`text`]: what everybody needs.
 
 pub mod artifactory;
 pub mod cli;
 pub mod commands;
 pub mod config;
+pub mod contain;
 pub mod coreos_deploy;
 pub mod error;
 pub mod exit;

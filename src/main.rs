@@ -6,12 +6,16 @@ use std::process::ExitCode;
 use coreos_artifactory_monitor::cli::Cli;
 use coreos_artifactory_monitor::commands;
 use coreos_artifactory_monitor::config::Config;
+use coreos_artifactory_monitor::contain;
 
 /// What a defect of the program exits with (`EX_SOFTWARE` of sysexits.h).
 const DEFECT: u8 = 70;
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|info| {
+        if contain::is_contained() {
+            return;
+        }
         // The payload of a panic may quote data, and data may be secret: the place is enough.
         let place = info.location().map(ToString::to_string);
         let place = place.unwrap_or_else(|| "an unknown place".to_string());

@@ -10,8 +10,9 @@ use coreos_artifactory_monitor::exit::Exit;
 
 /// The rooms that a room may use, besides itself. Adapters know neither each other nor who drives
 /// them; `config` asks two of them how the addresses of their servers are read.
-const MAY_USE: [(&str, &str); 16] = [
+const MAY_USE: [(&str, &str); 17] = [
     ("text", ""),
+    ("contain", ""),
     ("exit", ""),
     ("secret", ""),
     ("model", "text exit"),
@@ -29,9 +30,9 @@ const MAY_USE: [(&str, &str); 16] = [
     ("output", "config error exit model text"),
     ("pass", PASS),
     ("commands", COMMANDS),
-    ("main", "cli commands config error exit output"),
+    ("main", "cli commands config contain error exit output"),
 ];
-const ADAPTER: &str = "config error exit http model secret text";
+const ADAPTER: &str = "config contain error exit http model secret text";
 const PASS: &str = "artifactory config coreos_deploy error exit ledger model output payload text";
 const COMMANDS: &str = "artifactory cli config coreos_deploy error exit ledger model output pass \
                         payload text";

@@ -19,6 +19,7 @@ use super::functions;
 use super::guard::{self, Action};
 use super::metadata::Metadata;
 use super::{RECORD_LIMIT, refuse};
+use crate::contain;
 use crate::error::{Error, Result};
 
 /// How long the engine may render.
@@ -44,7 +45,7 @@ pub fn render(file: &File, metadata: &Metadata) -> Result<String> {
         .stack_size(STACK)
         .spawn(move || {
             // The receiver is gone when it lost patience; then nobody wants the answer.
-            let _ = sender.send(run(text, data));
+            contain::run(|| sender.send(run(text, data)));
         })
         .map_err(|error| refuse(&file.name, "cannot start the rendering").because_of(&error))?;
     let rendered = match receiver.recv_timeout(PATIENCE) {
