@@ -490,11 +490,11 @@ fn a_ledger_that_cannot_be_used_is_refused_before_any_request() {
     fs::create_dir(dir.path().join("folder")).unwrap();
     std::os::unix::fs::symlink("elsewhere", dir.path().join("link")).unwrap();
 
-    let rig = Rig::new();
+    let (rig, ledger) = Rig::on_sqlite();
     rig.publish("video", "1.0");
     rig.json(&[], 0);
     rig.publish("video", "1.1");
-    let mut torn = fs::read(rig.ledger()).unwrap();
+    let mut torn = fs::read(ledger).unwrap();
     let middle = torn.len() / 2;
     torn[512..middle].fill(0xa5);
     fs::write(dir.path().join("torn"), torn).unwrap();
@@ -511,7 +511,7 @@ fn a_ledger_that_cannot_be_used_is_refused_before_any_request() {
         ("/dev/null".to_owned(), &[2, 69]),
         (":memory:".to_owned(), &[2]),
         (String::new(), &[2]),
-        ("mysql://user:pass@host:3306/db".to_owned(), &[2]),
+        ("mysql://user:pass@host:3306/db?nonsense=1".to_owned(), &[2]),
     ];
     for (file, codes) in cases {
         let dsn = format!("sqlite:{file}");
@@ -540,21 +540,12 @@ fn a_ledger_of_a_newer_program_is_refused_and_left_alone() {
     let rig = Rig::new();
     rig.publish("video", "1.0");
     rig.json(&[], 0);
-    let database = rusqlite::Connection::open(rig.ledger()).unwrap();
-    let columns: Vec<String> = database
-        .prepare("SELECT name FROM pragma_table_info('artifactory_migrations')")
-        .unwrap()
-        .query_map([], |row| row.get(0))
-        .unwrap()
-        .collect::<Result<_, _>>()
-        .unwrap();
+    let columns = rig.ledger.columns("artifactory_migrations");
     let rest = columns[1..].join(", ");
-    let insert = format!(
+    rig.sql(&format!(
         "INSERT INTO artifactory_migrations ({}, {rest}) SELECT 9999, {rest} FROM artifactory_migrations LIMIT 1",
         columns[0]
-    );
-    database.execute(&insert, []).unwrap();
-    drop(database);
+    ));
     rig.publish("video", "1.1");
     rig.forget();
     for command in ["run", "scan", "status", "history", "dry-run", "baseline"] {

@@ -8,17 +8,19 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use simulator::{Artifactory, Auth, Behaviour, Cdn, Fault, Payload};
+use simulator::{Artifactory, Auth, Behaviour, Cdn, Fault, MariaDb, Payload};
 use tempfile::TempDir;
 
 mod replaced;
 mod support;
-use support::Rig;
+use support::{Ledger, Rig};
 
 const USER: &str = "sysadm";
 const ART: &str = "c4nary+Art/p=ss&word~1";
 const DEPLOY: &str = "c4nary+Deploy/t=ken&~2";
 const ETCD: &str = "c4nary-etcd-value-3";
+/// Part of the data source name of a ledger in `MariaDB`.
+const LEDGER: &str = MariaDb::PASSWORD;
 
 /// The ways to authenticate to Artifactory.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -144,10 +146,10 @@ impl Safe {
     }
 
     fn search(&self, what: &str, output: &Output) {
-        let needles = needles(&[ART, DEPLOY]);
+        let needles = needles(&[ART, DEPLOY, LEDGER]);
         absent(what, "stdout", &output.stdout, &needles);
         absent(what, "stderr", &output.stderr, &needles);
-        search_files(what, self.rig.path(), &needles);
+        search_rig(what, &self.rig, &needles);
     }
 }
 
@@ -192,6 +194,14 @@ fn absent(what: &str, place: &str, bytes: &[u8], needles: &[String]) {
     }
 }
 
+/// Looks in all that the program keeps: its files, and a ledger that is not one of them.
+fn search_rig(what: &str, rig: &Rig, needles: &[String]) {
+    search_files(what, rig.path(), needles);
+    if matches!(rig.ledger, Ledger::MariaDb(..)) {
+        absent(what, "the ledger", rig.ledger.dump().as_bytes(), needles);
+    }
+}
+
 fn search_files(what: &str, below: &Path, needles: &[String]) {
     for entry in fs::read_dir(below).unwrap() {
         let path = entry.unwrap().path();
@@ -233,7 +243,7 @@ fn no_secret_shows_whichever_way_it_is_given() {
             let requests = cdn.requests();
             assert!(!requests.is_empty());
             let shown = format!("{requests:?}");
-            let needles = needles(&[ART, DEPLOY]);
+            let needles = needles(&[ART, DEPLOY, LEDGER]);
             absent("download", "the other host", shown.as_bytes(), &needles);
         }
     }
@@ -274,7 +284,7 @@ fn no_process_has_a_secret_among_its_arguments() {
             .unwrap();
         support::until("the deploy runs", || !safe.rig.deploy.posts().is_empty());
         assert!(child.try_wait().unwrap().is_none());
-        let needles = needles(&[ART, DEPLOY]);
+        let needles = needles(&[ART, DEPLOY, LEDGER]);
         let mut seen = false;
         for entry in fs::read_dir("/proc").unwrap().flatten() {
             let Ok(arguments) = fs::read(entry.path().join("cmdline")) else {
@@ -283,7 +293,7 @@ fn no_process_has_a_secret_among_its_arguments() {
             seen |= entry.file_name().to_string_lossy() == child.id().to_string();
             // Only what works for this rig: others run at the same time.
             let text = String::from_utf8_lossy(&arguments);
-            if text.contains(&safe.rig.path().display().to_string()) {
+            if text.contains(&safe.rig.artifactory.url()) {
                 absent("arguments", "a command line", &arguments, &needles);
             }
         }
@@ -407,7 +417,7 @@ fn a_password_inside_an_address_or_a_dsn_is_not_shown() {
             let what = format!("--{long} {value} {command}");
             absent(&what, "stdout", &output.stdout, &needles);
             absent(&what, "stderr", &output.stderr, &needles);
-            search_files(&what, rig.path(), &needles);
+            search_rig(&what, &rig, &needles);
         }
     }
 }
@@ -436,7 +446,7 @@ fn values_of_etcd_keys_go_to_the_cluster_and_nowhere_else() {
         assert_eq!(ran.code, Some(code), "{what}: {ran:#?}");
         absent(&what, "stdout", ran.stdout.as_bytes(), &needles);
         absent(&what, "stderr", ran.stderr.as_bytes(), &needles);
-        search_files(&what, rig.path(), &needles);
+        search_rig(&what, &rig, &needles);
     };
     silent(&["scan", "-vv"], 0);
     silent(&["dry-run", "-vv"], 1);

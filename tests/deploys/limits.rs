@@ -23,6 +23,8 @@ fn a_pass_that_is_terminated_is_carried_on_by_the_next() {
     rig.publish("video", "1.0.0");
     rig.deploy.deploy_takes(Duration::from_secs(12));
     let child = rig.spawn(&["run"]);
+    // There is a ledger to read from then on.
+    until("audio is posted", || rig.posted().len() == 1);
     until("audio is being deployed", || {
         rig.states() == ["audio 1.0.0 submitted"]
     });
@@ -61,6 +63,7 @@ fn an_interrupted_deploy_of_an_operator_stays_recorded() {
     rig.publish("video", "1.0.0");
     rig.deploy.next_deploy(Behaviour::Die { units: 2 });
     let child = rig.spawn(&["deploy", "video", "1.0.0", "--output", "json"]);
+    until("video is posted", || rig.posted().len() == 1);
     until("video is being deployed", || {
         rig.states() == ["video 1.0.0 submitted"]
     });

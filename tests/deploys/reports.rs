@@ -1,7 +1,5 @@
 //! Commands that only look, and the shape of what is printed.
 
-use std::fs;
-
 use serde_json::Value;
 use simulator::Behaviour;
 
@@ -40,7 +38,7 @@ fn dry_run_shows_what_would_be_sent_without_the_values_and_changes_nothing() {
     assert!(ran.stdout.contains("something11"), "{ran:#?}");
     assert_eq!(rig.run(&["dry-run", "--exit-code"]).code, Some(3));
     assert!(rig.deploy.requests().is_empty());
-    assert_eq!(fs::read_dir(rig.path()).unwrap().count(), 0);
+    assert!(rig.is_untouched());
 
     assert_eq!(rig.run(&["run"]).code, Some(0));
     let ran = rig.run(&["dry-run", "--exit-code"]);
@@ -71,7 +69,7 @@ fn scan_shows_the_plan_and_changes_nothing() {
     assert_eq!(app(&report, "video")["action"], "new");
     assert_eq!(rig.downloads(), 0);
     assert!(rig.deploy.requests().is_empty());
-    assert_eq!(fs::read_dir(rig.path()).unwrap().count(), 0);
+    assert!(rig.is_untouched());
 
     assert_eq!(rig.run(&["run"]).code, Some(0));
     assert_eq!(rig.run(&["scan", "--exit-code"]).code, Some(0));
@@ -161,7 +159,7 @@ fn status_and_history_tell_what_the_ledger_holds() {
         let ran = rig.run(&arguments);
         assert_eq!(ran.code, Some(0), "{ran:#?}");
     }
-    assert_eq!(fs::read_dir(rig.path()).unwrap().count(), 0);
+    assert!(rig.is_untouched());
     rig.publish("audio", "2.0.0");
     rig.publish("video", "1.0.0");
     assert_eq!(rig.run(&["run"]).code, Some(0));

@@ -114,17 +114,12 @@ fn a_failure_of_the_original_that_runs_after_all_is_observed() {
         Some(0),
         "makes the ledger"
     );
-    let ledger = rusqlite::Connection::open(rig.ledger()).unwrap();
-    ledger
-        .execute(
-            "INSERT INTO artifactory_deploys (deploy_id, domain, environment, service_name, version,
-                 status, updated_at, created_at)
-             VALUES ('', 'example.com', 'development', 'video', '1.0.0', 3,
-                 '2015-09-23 16:41:00', '2015-09-23 16:41:00')",
-            [],
-        )
-        .unwrap();
-    drop(ledger);
+    rig.sql(
+        "INSERT INTO artifactory_deploys (deploy_id, domain, environment, service_name, version,
+             status, updated_at, created_at)
+         VALUES ('', 'example.com', 'development', 'video', '1.0.0', 3,
+             '2015-09-23 16:41:00', '2015-09-23 16:41:00')",
+    );
     rig.deploy
         .add_units("example-video", "1.0.0", "x7a2k9qw", 'A', 2, true);
     let report = rig.json(&["run"], 0);

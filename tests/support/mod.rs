@@ -1,13 +1,17 @@
 //! What the integration tests share: the real binary between two simulators.
 #![allow(dead_code, reason = "each test crate uses its own part of this")]
 
+mod ledger;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use simulator::{Artifactory, Auth, CoreosDeploy, Payload};
+use simulator::{Artifactory, Auth, CoreosDeploy, Payload, Rows};
 use tempfile::TempDir;
+
+pub use ledger::Ledger;
 
 /// The only user that the Artifactory of a [`Rig`] knows.
 pub const USER: &str = "sysadm";
@@ -16,12 +20,14 @@ pub const PASSWORD: &str = "letmein";
 /// The token that coreos-deploy takes.
 pub const TOKEN: &str = "D3Pl0YT0Ken";
 
-/// An Artifactory, a coreos-deploy and an empty directory for the ledger.
+/// An Artifactory, a coreos-deploy and an empty ledger.
 pub struct Rig {
     /// Where releases are published.
     pub artifactory: Artifactory,
     /// What they are deployed to.
     pub deploy: CoreosDeploy,
+    /// The ledger, past the program.
+    pub ledger: Ledger,
     dir: TempDir,
 }
 
@@ -37,25 +43,51 @@ pub struct Ran {
 }
 
 impl Rig {
-    /// Starts both servers.
+    /// Starts both servers, with a ledger of the kind that `CAM_TEST_LEDGER` names: `sqlite` (the
+    /// default) or `mariadb`.
     pub fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        Self::with(Ledger::new(dir.path().join("ledger.db")), dir)
+    }
+
+    /// [`Rig::new`] for what is about a ledger in a file, and that file.
+    pub fn on_sqlite() -> (Self, PathBuf) {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let file = dir.path().join("ledger.db");
+        (Self::with(Ledger::Sqlite(file.clone()), dir), file)
+    }
+
+    /// [`Rig::new`] for what is about this ledger.
+    pub fn on(ledger: Ledger) -> Self {
+        Self::with(ledger, tempfile::tempdir().expect("a temporary directory"))
+    }
+
+    fn with(ledger: Ledger, dir: TempDir) -> Self {
         let artifactory = Artifactory::start();
         artifactory.require(Auth::Basic(USER.to_owned(), PASSWORD.to_owned()));
         Self {
             artifactory,
             deploy: CoreosDeploy::start(),
-            dir: tempfile::tempdir().expect("a temporary directory"),
+            ledger,
+            dir,
         }
     }
 
-    /// The directory that is the program's home and holds its ledger.
+    /// The directory that is the program's home and holds its ledger, where that is a file.
     pub fn path(&self) -> &Path {
         self.dir.path()
     }
 
-    /// The ledger's file.
-    pub fn ledger(&self) -> PathBuf {
-        self.dir.path().join("ledger.db")
+    /// Runs one SQL statement on the ledger, past the program.
+    pub fn sql(&self, statement: &str) -> Rows {
+        let rows = self.ledger.sql(statement);
+        rows.unwrap_or_else(|error| panic!("{error}: {statement}"))
+    }
+
+    /// Whether the program has made neither a file nor a table.
+    pub fn is_untouched(&self) -> bool {
+        let mut files = self.path().read_dir().expect("it can be read");
+        files.next().is_none() && self.ledger.tables().is_empty()
     }
 
     /// Publishes a usual release.
@@ -70,7 +102,6 @@ impl Rig {
         let mut command =
             std::process::Command::new(env!("CARGO_BIN_EXE_coreos-artifactory-monitor"));
         let api = format!("{}/api", self.artifactory.url());
-        let dsn = format!("sqlite:{}", self.ledger().display());
         command
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -80,9 +111,10 @@ impl Rig {
             .env("COREOS_DEPLOY_TOKEN", TOKEN)
             .args(["-O", "example.com", "-E", "development", "-a", &api])
             .args(["-t", "deploys", "-y", "payloads"])
-            .args(["-s", &self.deploy.url(), "--dsn", &dsn])
-            .args(arguments)
+            .args(["-s", &self.deploy.url()])
             .stdin(Stdio::null());
+        self.ledger.give(&mut command);
+        command.args(arguments);
         command
     }
 

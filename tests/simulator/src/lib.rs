@@ -1,9 +1,11 @@
-//! Loopback Artifactory and coreos-deploy, for the integration tests and the demonstration.
+//! Loopback Artifactory, coreos-deploy and `MariaDB`, for the integration tests and the
+//! demonstration.
 //!
-//! Both speak HTTP/1.1 on `127.0.0.1`, each on a port of its own, from threads of the calling
+//! The first two speak HTTP/1.1 on `127.0.0.1`, each on a port of its own, from threads of the calling
 //! process, and behave as the real servers do where a client can notice: header rules and their
 //! order, texts, the one mutex of coreos-deploy that is held for a whole deploy, replies that are
-//! dropped when they come late, the oddities of the storage API and of AQL. They stop when dropped.
+//! dropped when they come late, the oddities of the storage API and of AQL. They stop when dropped. `MariaDB` is the real one, run
+//! on a directory of its own.
 //!
 //! ```no_run
 //! use simulator::{Artifactory, CoreosDeploy, Payload};
@@ -17,19 +19,25 @@
 mod artifactory;
 mod cdn;
 mod coreos_deploy;
+mod cut;
 mod date;
 mod encoding;
 mod fault;
 mod http;
+mod mariadb;
 mod payload;
+mod race;
 mod regexp;
 
 pub use artifactory::{AqlMode, Artifactory, Auth, RepoKind};
 pub use cdn::Cdn;
 pub use coreos_deploy::{Behaviour, CoreosDeploy, DeployRow};
+pub use cut::{Cut, Lost};
 pub use fault::Fault;
 pub use http::Request;
+pub use mariadb::{MariaDb, Rows};
 pub use payload::Payload;
+pub use race::{Race, Tally};
 
 /// What downloads are redirected to.
 pub type CdnHandle = Cdn;
