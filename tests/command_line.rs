@@ -50,7 +50,7 @@ fn variables_are_read_and_checked() {
     };
     assert!(refused("CAM_DEBUG", OsStr::new("perhaps")).contains("CAM_DEBUG"));
     assert!(refused("CAM_JOBS", OsStr::new("0")).contains("CAM_JOBS"));
-    assert!(refused("CAM_DSN", OsStr::new("u:canary@tcp(h)/d")).contains("MySQL"));
+    assert!(refused("CAM_DSN", OsStr::new("u:canary@h/d")).contains("CAM_DSN"));
     assert!(refused("CAM_DEPLOY_TOKEN", OsStr::from_bytes(b"\xff")).contains("CAM_DEPLOY_TOKEN"));
     refused("CAM_DOMAIN", OsStr::from_bytes(b"\xff"));
     for yes in ["true", "false", "1", "0", "yes", "no"] {

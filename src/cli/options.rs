@@ -201,12 +201,24 @@ pub struct DeployArgs {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Ledger")]
 pub struct LedgerArgs {
-    /// Ledger: sqlite:PATH or a path; a file in the state directory otherwise [env: CAM_DSN]
+    /// Ledger: sqlite:PATH, mysql://USER:PASSWORD@HOST/DB, or USER:PASSWORD@tcp(HOST:PORT)/DB; a file in the state directory otherwise [env: CAM_DSN]
     #[arg(short = 'D', long, global = true, value_name = "DSN", value_parser = values::secret)]
     pub dsn: Option<Secret>,
     /// File that holds what --dsn would [env: CAM_DSN_FILE]
     #[arg(long, alias = "dsn_file", global = true, value_name = "PATH")]
     pub dsn_file: Option<PathBuf>,
+    /// More certificates to trust for a MySQL or MariaDB ledger, PEM
+    #[arg(
+        long,
+        env = "CAM_DSN_CA_FILE",
+        alias = "dsn_ca_file",
+        global = true,
+        value_name = "PATH"
+    )]
+    pub dsn_ca_file: Option<PathBuf>,
+    /// How long the lease in MySQL or MariaDB outlives a pass that vanished; the same on all hosts
+    #[arg(long, env = "CAM_LEASE_TTL", alias = "lease_ttl", global = true, value_name = "DURATION", default_value = "60s", value_parser = values::duration)]
+    pub lease_ttl: Duration,
     /// Longest wait for another pass to end; 0 does not wait
     #[arg(long, env = "CAM_LOCK_WAIT", alias = "lock_wait", global = true, value_name = "DURATION", default_value = "0s", value_parser = values::duration)]
     pub lock_wait: Duration,

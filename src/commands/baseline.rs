@@ -8,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::ledger::{self, Access, Attempt};
 use crate::model::attempt::State;
+use crate::model::plan;
 use crate::output::Output;
 use crate::pass::{self, Interrupt, now_ms};
 
@@ -24,7 +25,7 @@ pub fn run(config: &Config, output: &Output, named: &[String]) -> Result<Exit> {
     let mut snapshot = ledger.snapshot(scope)?;
     let newest = if wanted.is_empty() || wanted.iter().any(|(_, v)| v.is_none()) {
         let artifactory = Artifactory::new(config.artifactory()?, &config.http)?;
-        pass::survey(&world, &artifactory, &snapshot, false)?
+        pass::survey(&world, &artifactory, ledger.as_mut(), &snapshot, false)?
             .listing
             .apps
     } else {
@@ -69,7 +70,11 @@ pub fn run(config: &Config, output: &Output, named: &[String]) -> Result<Exit> {
         .hint("a pass finds out what became of it; nothing was recorded"));
     }
     for (app, version) in &records {
-        ledger.record_deployed(scope, &attempt(app, version), None, lease.token())?;
+        let taken = ledger.record_deployed(scope, &attempt(app, version), None, lease.token())?;
+        if let Some(row) = taken {
+            let message = format!("{app} {version} was not recorded");
+            return Err(Error::new(Exit::Failed, message).because(plan::name_taken(&row)));
+        }
     }
     show(output, &records);
     Ok(Exit::Success)

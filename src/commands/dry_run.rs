@@ -31,8 +31,9 @@ pub fn run(config: &Config, output: &Output, show_values: bool, exit_code: bool)
     let artifactory = Artifactory::new(config.artifactory()?, &config.http)?;
     let interrupt = Interrupt::none();
     let world = world(config, output, &interrupt)?;
-    let snapshot = ledger::open(&config.dsn, Access::ReadOnly)?.snapshot(scope)?;
-    let survey = pass::survey(&world, &artifactory, &snapshot, false)?;
+    let mut ledger = ledger::open(&config.dsn, Access::ReadOnly)?;
+    let snapshot = ledger.snapshot(scope)?;
+    let survey = pass::survey(&world, &artifactory, ledger.as_mut(), &snapshot, false)?;
     let mut tally = Tally::new("dry-run");
     tally.begin(&snapshot);
     tally.plan(&survey);

@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
+use super::ledger::ledger;
 use super::secrets::{Env, Found, Source};
 use super::{
-    ArtifactoryConfig, Config, Credentials, DeployConfig, Dsn, HttpConfig, OutputConfig, Rules, dsn,
+    ArtifactoryConfig, Config, Credentials, DeployConfig, Dsn, HttpConfig, OutputConfig, Rules,
 };
 use crate::cli::{Cli, Command, OutputFormat, variable};
 use crate::error::{Error, Result};
 use crate::model::listing::AppFilter;
 use crate::model::name::{NAME_LIMIT, Scope, is_app_name};
 
-const SECOND: Duration = Duration::from_secs(1);
+pub(super) const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Config {
@@ -22,6 +23,7 @@ impl Config {
     pub fn from_cli(cli: &Cli, env: Env) -> Result<Config> {
         let mut warnings = Vec::new();
         let args = &cli.global;
+        let dsn = ledger(cli, env, &mut warnings)?;
         Ok(Config {
             scope: scope(cli)?,
             // Secrets that a command does not use need not be there, nor be readable.
@@ -44,10 +46,10 @@ impl Config {
                 )?,
                 ca_file: args.artifactory.ca_file.clone(),
             },
-            dsn: ledger(cli, env, &mut warnings)?,
             rules: rules(cli)?,
             output: OutputConfig::from_cli(cli),
-            exposed: exposed(cli),
+            exposed: exposed(cli, &dsn),
+            dsn,
             warnings,
         })
     }
@@ -67,13 +69,15 @@ impl OutputConfig {
 }
 
 /// A warning for each secret that stands on the command line.
-fn exposed(cli: &Cli) -> Vec<String> {
+fn exposed(cli: &Cli, dsn: &Dsn) -> Vec<String> {
     let artifactory = &cli.global.artifactory;
+    let has_password = matches!(dsn, Dsn::Mysql(config) if config.password.is_some());
     [
         ("art-password", artifactory.art_password.is_some()),
         ("art-token", artifactory.art_token.is_some()),
         ("art-api-key", artifactory.art_api_key.is_some()),
         ("deploy-token", cli.global.deploy.deploy_token.is_some()),
+        ("dsn", cli.global.ledger.dsn.is_some() && has_password),
     ]
     .into_iter()
     .filter(|(_, given)| *given)
@@ -88,7 +92,7 @@ fn exposed(cli: &Cli) -> Vec<String> {
 }
 
 /// The option and its variable, as errors name them.
-fn named(long: &str) -> String {
+pub(super) fn named(long: &str) -> String {
     format!("--{long} ({})", variable(long))
 }
 
@@ -117,7 +121,13 @@ fn check_name(long: &str, value: &str) -> Result<()> {
     )
 }
 
-fn between(long: &str, value: Duration, least: Duration, most: Duration) -> Result<Duration> {
+/// Errors (exit 2): a duration out of its range.
+pub(super) fn between(
+    long: &str,
+    value: Duration,
+    least: Duration,
+    most: Duration,
+) -> Result<Duration> {
     if (least..=most).contains(&value) {
         return Ok(value);
     }
@@ -359,28 +369,15 @@ fn plain_http_host(url: &str) -> Option<&str> {
     }
 }
 
-fn is_loopback(host: &str) -> bool {
+/// Whether what is sent to this host stays on the machine: `localhost` and names below it
+/// (RFC 6761), and loopback addresses.
+pub(super) fn is_loopback(host: &str) -> bool {
     let host = host.to_ascii_lowercase();
     host == "localhost"
         || host.ends_with(".localhost")
         || host
             .parse::<std::net::IpAddr>()
             .is_ok_and(|ip| ip.is_loopback())
-}
-
-fn ledger(cli: &Cli, env: Env, warnings: &mut Vec<String>) -> Result<Dsn> {
-    let args = &cli.global.ledger;
-    let given = Source {
-        long: "dsn",
-        option: args.dsn.as_ref(),
-        file: args.dsn_file.as_deref(),
-        foreign: None,
-    }
-    .find(env, warnings)?;
-    match given {
-        Some(found) => dsn::parse(found.secret.expose()),
-        None => dsn::default(env),
-    }
 }
 
 fn rules(cli: &Cli) -> Result<Rules> {

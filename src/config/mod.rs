@@ -2,6 +2,7 @@
 
 mod dsn;
 mod from_cli;
+mod ledger;
 mod secrets;
 
 use std::path::PathBuf;
@@ -89,6 +90,59 @@ pub struct HttpConfig {
 pub enum Dsn {
     /// An SQLite file.
     Sqlite(PathBuf),
+    /// A database of a `MySQL` or `MariaDB` server.
+    Mysql(Box<MysqlConfig>),
+}
+
+/// How a `MySQL` or `MariaDB` server is spoken to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MysqlConfig {
+    /// Where it listens.
+    pub address: MysqlAddress,
+    /// The user.
+    pub user: String,
+    /// The password; `None` sends none.
+    pub password: Option<Secret>,
+    /// The database.
+    pub database: String,
+    /// Whether the connection is encrypted.
+    pub tls: MysqlTls,
+    /// `--dsn-ca-file`: more certificates to trust, PEM.
+    pub ca_file: Option<PathBuf>,
+    /// Longest wait for a connection (`timeout`).
+    pub connect_timeout: Duration,
+    /// Longest wait for bytes from the server (`readTimeout`).
+    pub read_timeout: Duration,
+    /// Longest wait for the server to take bytes (`writeTimeout`).
+    pub write_timeout: Duration,
+    /// Session variables to set, by name; the value is an SQL literal.
+    pub session: Vec<(String, String)>,
+    /// `--lease-ttl`: how long the lease outlives its last renewal.
+    pub lease_ttl: Duration,
+    /// How long the lease is renewed: a pass that is wedged loses it.
+    pub lease_limit: Duration,
+}
+
+/// Where a `MySQL` server listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MysqlAddress {
+    /// Host (a name or an address, without brackets) and port.
+    Tcp(String, u16),
+    /// A unix socket.
+    Socket(PathBuf),
+}
+
+/// How the connection to `MySQL` is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MysqlTls {
+    /// Not at all.
+    Off,
+    /// With a certificate that a trusted authority gave to the host's name.
+    Verified,
+    /// With any certificate.
+    Unverified,
+    /// With any certificate, or not at all where the server can't.
+    Preferred,
 }
 
 /// The rules of a pass.

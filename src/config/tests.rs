@@ -159,6 +159,14 @@ fn what_others_can_see_is_warned_of() {
     let exposed = |line: &str| config(line, &[]).unwrap().exposed;
     assert!(exposed("--art-token canary-5eCr3t")[0].contains("--art-token-file"));
     assert!(exposed("--dsn sqlite:/x").is_empty());
+    assert!(exposed("--dsn u@tcp(localhost)/d").is_empty());
+    let of_dsn = exposed("--dsn u:canary-5eCr3t@/d");
+    assert!(
+        of_dsn.len() == 1 && of_dsn[0].contains("--dsn-file"),
+        "{of_dsn:?}"
+    );
+    let by_variable = config("", &[("CAM_DSN", "u:canary-5eCr3t@/d")]);
+    assert!(by_variable.unwrap().exposed.is_empty());
     assert_eq!(warnings(&format!("--art-token-file {open}")).len(), 1);
     assert!(warnings(&format!("--art-token-file {closed}")).is_empty());
     assert!(warnings("--dsn sqlite:/x").is_empty());
@@ -206,18 +214,14 @@ fn dsns() {
         "mysql://u:canary-5eCr3t@h:3306/d",
         "u:canary-5eCr3t@tcp(h:3306)/d?tls=true",
         "u:canary-5eCr3t@unix(/run/s)/d",
+        "u:canary-5eCr3t@/d",
         "tcp(h)/d",
         "MariaDB://u:canary-5eCr3t@h/d",
     ] {
-        assert!(
-            refusal(&format!("--dsn {dsn}"), &[])
-                .message
-                .contains("MySQL")
-        );
+        assert!(matches!(path(dsn), Dsn::Mysql(_)), "{dsn}");
     }
     for dsn in [
         "postgres://u:canary-5eCr3t@h/d",
-        "u:canary-5eCr3t@/d",
         "sqlite:",
         "sqlite://x",
         ":memory:",
@@ -231,6 +235,61 @@ fn dsns() {
     ] {
         refusal(&format!("--dsn {dsn}"), &[]);
     }
+}
+
+#[test]
+fn the_options_of_a_ledger_on_mysql() {
+    let mysql = |line: &str| match config(line, &[]).map(|c| c.dsn) {
+        Ok(Dsn::Mysql(config)) => *config,
+        other => panic!("{other:?}"),
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let ca = file(dir.path(), "ca.pem", "any", 0o644);
+    let minutes = |n: u64| Duration::from_secs(60 * n);
+    let plain = mysql("--dsn u@/d");
+    assert_eq!(plain.ca_file, None);
+    assert_eq!(plain.lease_ttl, minutes(1));
+    assert_eq!(plain.lease_limit, minutes(60 + 10 + 5));
+    let full = mysql(&format!(
+        "--dsn u@/d --dsn-ca-file {ca} --lease-ttl 2s --max-duration 2m --deploy-timeout 3m"
+    ));
+    assert_eq!(full.ca_file.as_deref(), Some(Path::new(&ca)));
+    assert_eq!(full.lease_ttl, Duration::from_secs(2));
+    assert_eq!(full.lease_limit, minutes(2 + 3 + 5));
+    for ttl in ["1999ms", "3601s", "0s"] {
+        let error = refusal(&format!("--dsn u@/d --lease-ttl {ttl}"), &[]);
+        assert!(error.message.contains("--lease-ttl (CAM_LEASE_TTL)"));
+    }
+    let directory = dir.path().to_str().unwrap();
+    for unusable in ["/nonexistent/ca.pem", directory] {
+        let line = format!("--dsn u:canary-5eCr3t@/d --dsn-ca-file {unusable}");
+        let error = refusal(&line, &[]);
+        assert!(error.message.contains("--dsn-ca-file (CAM_DSN_CA_FILE)"));
+        assert!(error.message.contains(unusable) && !error.causes.is_empty());
+    }
+    // A ledger in a file speaks to nobody.
+    config("--dsn sqlite:/x --dsn-ca-file /nonexistent", &[]).unwrap();
+}
+
+#[test]
+fn an_open_way_to_mysql_is_warned_of() {
+    let warnings = |dsn: &str| config(&format!("--dsn {dsn}"), &[]).unwrap().warnings;
+    for (parameters, words) in [
+        ("tls=false", "is not encrypted"),
+        ("tls=skip-verify", "does not verify"),
+        ("tls=preferred", "does not verify"),
+    ] {
+        let given = warnings(&format!("u:canary-5eCr3t@tcp(db.example)/d?{parameters}"));
+        assert_eq!(given.len(), 1, "{given:?}");
+        assert!(given[0].contains(words) && given[0].contains("db.example"));
+        assert!(!given[0].contains(CANARY));
+        for quiet in ["tcp(localhost)", "tcp([::1]:3307)", "tcp(127.8.9.1)", ""] {
+            let given = warnings(&format!("u:canary-5eCr3t@{quiet}/d?{parameters}"));
+            assert!(given.is_empty(), "{given:?}");
+        }
+    }
+    assert!(warnings("u:canary-5eCr3t@tcp(db.example)/d").is_empty());
+    assert!(warnings("u@unix(/run/s)/d?tls=false").is_empty());
 }
 
 #[test]

@@ -73,6 +73,8 @@ pub fn suite(make: &dyn Fn() -> Box<dyn Fixture>) {
         holds,
         passes,
         trouble,
+        tokens,
+        baselines,
     ] {
         part(make().as_ref());
     }
@@ -118,42 +120,38 @@ fn lease(fixture: &dyn Fixture) {
 
 fn moves(fixture: &dyn Fixture) {
     let (mut ledger, s) = (fixture.open(), scope());
-    let mut number = 0;
-    for from in State::ALL {
+    for (number, from) in State::ALL.into_iter().enumerate() {
         for to in State::ALL {
-            number += 1;
-            let id = format!("m{number}");
-            ledger
-                .record_deployed(&s, &attempt(&id, &id, "1", State::Baseline), None, 1)
-                .unwrap();
-            let raw = format!(
-                "INSERT INTO artifactory_attempts (id, domain, environment, app, version, \
-                 service_name, num_instances, state, counts, command, token, created_at, \
-                 updated_at, message) VALUES ('r{id}', 'd', '{id}', 'a', '1', '', 0, '{}', 1, \
-                 'run', 1, 0, 0, '')",
-                from.as_str()
-            );
-            fixture.sql(&raw).unwrap();
-            let update = format!(
-                "UPDATE artifactory_attempts SET state = '{}' WHERE id = 'r{id}'",
-                to.as_str()
-            );
-            assert_eq!(
-                fixture.sql(&update).is_ok(),
-                from.may_become(to),
-                "{from:?} {to:?}"
-            );
+            let id = format!("m{number}-{}", to.as_str());
+            fixture.sql(&raw_attempt(&id, from)).unwrap();
+            let moved = ledger.advance(&id, from, &step(to), true, 1);
+            assert_eq!(moved.is_ok(), from.may_become(to), "{from:?} {to:?}");
+            assert!(moved.unwrap_or(true), "{from:?} {to:?}");
+            let now = if from.may_become(to) { to } else { from };
+            for other in State::ALL {
+                if other != now && other.may_become(State::Failed) {
+                    let moved = ledger.advance(&id, other, &step(State::Failed), true, 1);
+                    assert_eq!(moved, Ok(false), "{other:?}");
+                }
+            }
         }
     }
     assert_eq!(
         ledger.advance("no", State::Unknown, &step(State::Failed), true, 1),
         Ok(false)
     );
-    assert!(
-        ledger
-            .advance("m1", State::Failed, &step(State::Succeeded), true, 1)
-            .is_err()
-    );
+    let deployed = ledger.record_deployed(&s, &attempt("x", "x", "1", State::Failed), None, 1);
+    assert!(deployed.is_err());
+}
+
+/// A statement that makes an attempt in a state, each in a scope of its own.
+pub fn raw_attempt(id: &str, state: State) -> String {
+    format!(
+        "INSERT INTO artifactory_attempts (id, domain, environment, app, version, service_name, \
+         num_instances, state, counts, command, token, created_at, updated_at, message) VALUES \
+         ('{id}', 'd', '{id}', 'a', '1', '', 0, '{}', 1, 'run', 1, 0, 0, '')",
+        state.as_str()
+    )
 }
 
 fn history_is_fixed(fixture: &dyn Fixture) {
@@ -166,8 +164,6 @@ fn history_is_fixed(fixture: &dyn Fixture) {
         "DELETE FROM artifactory_attempt_events",
         "UPDATE artifactory_attempt_events SET message = ''",
         "UPDATE artifactory_attempts SET version = '2'",
-        "INSERT OR REPLACE INTO artifactory_attempts SELECT * FROM artifactory_attempts",
-        "INSERT OR REPLACE INTO artifactory_attempt_events SELECT * FROM artifactory_attempt_events",
         "INSERT INTO artifactory_attempt_events (attempt, state, at, message, token) \
          VALUES ('none', 'failed', 0, '', 0)",
     ] {
@@ -176,12 +172,27 @@ fn history_is_fixed(fixture: &dyn Fixture) {
     assert_eq!(ledger.events("a").unwrap().len(), 1);
 }
 
+fn tokens(fixture: &dyn Fixture) {
+    let mut ledger = fixture.open();
+    ledger.add_token("ci", "sha256:00").unwrap();
+    ledger.add_token("ci", "Plain").unwrap();
+    assert!(ledger.add_token("again", "Plain").is_err());
+    let rows = ledger.tokens().unwrap();
+    let stored: Vec<&str> = rows.iter().map(|row| row.stored.expose()).collect();
+    assert_eq!(stored, ["sha256:00", "Plain"]);
+    assert_eq!(rows[0].name.as_deref(), Some("ci"));
+    assert_eq!(rows[0].created_at.len(), "2026-01-01 00:00:00".len());
+    assert_eq!(ledger.revoke_token(rows[0].id), Ok(true));
+    assert_eq!(ledger.revoke_token(rows[0].id), Ok(false));
+    assert_eq!(ledger.tokens().unwrap(), rows[1..]);
+}
+
 fn takeover(fixture: &dyn Fixture) {
     let (mut ledger, s) = (fixture.open(), scope());
     for (app, domain, version, status, id) in [
         ("done", "example.com", "1", 2, "i1"),
         ("DONE", "example.com", "2", 2, ""),
-        ("done ", "example.com", "3", 3, "i3"),
+        ("done.", "example.com", "3", 3, "i3"),
         ("run", "example.com", "1", 1, "i4"),
         ("run2", "example.com", "1", 1, "i5"),
         ("lost", "example.com", "1", 1, ""),
@@ -198,7 +209,7 @@ fn takeover(fixture: &dyn Fixture) {
     let before = ledger.snapshot(&s).unwrap();
     assert_eq!(before.records["done"].deployed.as_deref(), Some("1"));
     assert_eq!(before.records["DONE"].deployed.as_deref(), Some("2"));
-    assert_eq!(before.records["done "].troubled["3"].attempts, 1);
+    assert_eq!(before.records["done."].troubled["3"].attempts, 1);
     assert_eq!(before.records["lost"].floor.as_deref(), Some("1"));
     assert_eq!(before.open.len(), 2);
     assert!(!before.records.contains_key("none"));
@@ -314,7 +325,15 @@ fn passes(fixture: &dyn Fixture) {
         seen.busy_since,
         Some(super::takeover::milliseconds("2026-01-01T00:03:21Z"))
     );
-    assert!(fixture.sql("UPDATE artifactory_passes SET busy = NULL") == Ok(200));
+    let kept = ledger.passes(&s, 1000).unwrap();
+    assert_eq!((kept.len(), kept[0].pass.as_str()), (200, "204"));
+    assert_eq!(
+        (kept[0].command.as_str(), kept[199].pass.as_str()),
+        ("run", "5")
+    );
+    let report = ledger.pass_report(&s, "204").unwrap().unwrap();
+    assert!(report.contains("\"pass\":\"204\""), "{report}");
+    assert_eq!(ledger.pass_report(&s, "4"), Ok(None));
 }
 
 fn trouble(fixture: &dyn Fixture) {
@@ -348,4 +367,28 @@ fn trouble(fixture: &dyn Fixture) {
         .map(|a| a.id)
         .collect();
     assert_eq!(ids, ["d", "c", "b"]);
+}
+
+fn baselines(fixture: &dyn Fixture) {
+    let (mut ledger, s) = (fixture.open(), scope());
+    let hold = Hold {
+        reason: "older".to_owned(),
+        until: Some(7),
+        newer_than: Some("2".to_owned()),
+        placed_by: "deploy".to_owned(),
+        placed_at: 5,
+    };
+    let older = attempt("a", "x", "1", State::Observed);
+    assert_eq!(ledger.record_deployed(&s, &older, Some(&hold), 4), Ok(None));
+    let seen = ledger.snapshot(&s).unwrap();
+    assert_eq!(seen.holds["x"], hold);
+    let latest = &seen.latest["x"];
+    assert_eq!((latest.token, latest.state), (4, State::Observed));
+    assert_eq!(latest.suffixes_before, older.suffixes_before);
+    assert!(ledger.name_conflicts(&s, &["x", "y"]).unwrap().is_empty());
+    let other = Scope {
+        environment: "QA".to_owned(),
+        ..s
+    };
+    assert_eq!(ledger.snapshot(&other), Ok(super::Snapshot::default()));
 }

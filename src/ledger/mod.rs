@@ -5,6 +5,8 @@
 
 #[cfg(test)]
 mod contract;
+mod holder;
+pub mod mysql;
 pub mod sqlite;
 mod takeover;
 
@@ -14,12 +16,13 @@ use std::time::Duration;
 use crate::config::Dsn;
 pub use takeover::COMMAND as TAKEOVER;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::attempt::{Move, State};
 use crate::model::name::Scope;
 use crate::model::plan::{AppRecord, Hold};
 use crate::model::report::Report;
 use crate::model::version::Order;
+use crate::secret::Secret;
 
 /// What a command does with the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +38,7 @@ pub enum Access {
 pub fn open(dsn: &Dsn, access: Access) -> Result<Box<dyn Ledger>> {
     match dsn {
         Dsn::Sqlite(path) => Ok(Box::new(sqlite::open(path, access)?)),
+        Dsn::Mysql(config) => mysql::open(config, access),
     }
 }
 
@@ -74,6 +78,30 @@ pub struct Attempt {
     pub updated_at: i64,
     /// Why it is in this state.
     pub message: String,
+}
+
+impl Attempt {
+    /// Only what is deployed is recorded as deployed.
+    fn check_deployed(&self) -> Result<()> {
+        if self.state.is_deployed() {
+            return Ok(());
+        }
+        let (id, state) = (&self.id, self.state.as_str());
+        Err(Error::unavailable(format!(
+            "attempt {id} cannot be recorded as deployed: it is {state}"
+        )))
+    }
+}
+
+/// Only legal moves are recorded.
+fn check_move(attempt: &str, from: State, to: State) -> Result<()> {
+    if from.may_become(to) {
+        return Ok(());
+    }
+    let (from, to) = (from.as_str(), to.as_str());
+    Err(Error::unavailable(format!(
+        "attempt {attempt} cannot move from {from} to {to}"
+    )))
 }
 
 /// One row of the append-only history.
@@ -144,6 +172,8 @@ pub enum Intended {
     OpenAttempt(String),
     /// The lease was lost.
     LeaseLost,
+    /// The original's table has a row of this other name in the place of the app's.
+    NameTaken(String),
 }
 
 /// A finished pass, to be kept.
@@ -177,6 +207,37 @@ pub trait Lease: Send {
     fn token(&self) -> i64;
     /// Whether the lease is still ours; asked before every effect.
     fn is_held(&self) -> bool;
+    /// How long from now nothing may be sent yet: after a takeover, a request of the former holder
+    /// may still be on its way.
+    fn send_delay(&self) -> Duration;
+}
+
+/// A bearer token of the HTTP API, as the table holds it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenRow {
+    /// Number of the row.
+    pub id: i64,
+    /// The column `token`: `sha256:` and lower-case hex, or the token itself (rows of the original).
+    pub stored: Secret,
+    /// Whose it is.
+    pub name: Option<String>,
+    /// `YYYY-MM-DD HH:MM:SS`, UTC.
+    pub created_at: String,
+}
+
+/// A pass that was kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PassRow {
+    /// Its id.
+    pub pass: String,
+    /// The command.
+    pub command: String,
+    /// Milliseconds since 1970 UTC.
+    pub started_at: i64,
+    /// Milliseconds since 1970 UTC.
+    pub finished_at: i64,
+    /// How it ended.
+    pub exit_code: u8,
 }
 
 /// The ledger of one database. Every method is atomic. Errors are exit 69 (the database cannot be
@@ -214,14 +275,19 @@ pub trait Ledger: Send {
     ) -> Result<bool>;
 
     /// Records a version as deployed without deploying it (state [`State::Baseline`] or
-    /// [`State::Observed`], as the attempt says).
+    /// [`State::Observed`], as the attempt says). Where the original's table has a row of another
+    /// name in the place of the app's, nothing is recorded and that name is the result.
     fn record_deployed(
         &mut self,
         scope: &Scope,
         attempt: &Attempt,
         place_hold: Option<&Hold>,
         token: i64,
-    ) -> Result<()>;
+    ) -> Result<Option<String>>;
+
+    /// The apps that the original's unique key can't hold beside a row that is there already
+    /// (`app3` beside `APP3` under a case-insensitive collation), with the name of that row.
+    fn name_conflicts(&mut self, scope: &Scope, apps: &[&str]) -> Result<BTreeMap<String, String>>;
 
     /// Puts a hold, in place of an earlier one.
     fn hold(&mut self, scope: &Scope, app: &str, hold: &Hold) -> Result<()>;
@@ -237,4 +303,19 @@ pub trait Ledger: Send {
 
     /// Keeps the report of a pass; the last 200 of a scope are kept.
     fn finish_pass(&mut self, scope: &Scope, pass: &PassRecord) -> Result<()>;
+
+    /// The passes that are kept, newest first, at most `limit`.
+    fn passes(&mut self, scope: &Scope, limit: u32) -> Result<Vec<PassRow>>;
+
+    /// The report of a pass, a JSON document.
+    fn pass_report(&mut self, scope: &Scope, pass: &str) -> Result<Option<String>>;
+
+    /// The tokens of the HTTP API, oldest first.
+    fn tokens(&mut self) -> Result<Vec<TokenRow>>;
+
+    /// Stores a token; `stored` is what the column holds.
+    fn add_token(&mut self, name: &str, stored: &str) -> Result<()>;
+
+    /// Removes a token. Returns false where there was none of this number.
+    fn revoke_token(&mut self, id: i64) -> Result<bool>;
 }

@@ -115,6 +115,8 @@ impl Hold {
 /// All that a plan is made of.
 #[derive(Clone, Debug)]
 pub struct Inputs<'a> {
+    /// Apps whose place in the original's table another name has, with that name.
+    pub conflicts: &'a BTreeMap<String, String>,
     /// What Artifactory offers.
     pub listing: &'a Listing,
     /// What the ledger knows, by app.
@@ -268,6 +270,10 @@ fn step(inputs: &Inputs<'_>, app: &str, offered: &AppListing) -> Option<Step> {
     };
     let decision = match (&offered.unreadable, newest) {
         (Some(reason), _) => Decision::new(Action::Unreadable, reason),
+        (None, Some(_)) if inputs.conflicts.contains_key(app) => {
+            let row = &inputs.conflicts[app];
+            Decision::new(Action::Unreadable, name_taken(row))
+        }
         (None, Some(newest)) => decide(inputs, record, inputs.holds.get(app), newest),
         (None, None) => return None,
     };
@@ -280,6 +286,13 @@ fn step(inputs: &Inputs<'_>, app: &str, offered: &AppListing) -> Option<Step> {
         attempt: None,
         failing: decision.failing,
     })
+}
+
+/// Why an app can't be recorded: another name has its place in the original's table.
+pub fn name_taken(row: &str) -> String {
+    printable(&format!(
+        "the database takes this name for {row}, which is in the ledger already; rename one of the two"
+    ))
 }
 
 /// The rules, in order: the first that applies decides.

@@ -3,6 +3,7 @@
 //! Read this file for the order of things; the steps stand in files of their own. Decisions are
 //! made in [`crate::model`]; here they are carried out, one after the other.
 
+mod follow;
 mod interrupt;
 mod prepare;
 mod resume;
@@ -89,6 +90,7 @@ pub struct Survey {
 pub fn survey(
     world: &World<'_>,
     artifactory: &Artifactory,
+    ledger: &mut dyn Ledger,
     snapshot: &Snapshot,
     detail: bool,
 ) -> Result<Survey> {
@@ -122,7 +124,15 @@ pub fn survey(
             state: a.state,
         })
         .collect();
+    let unrecorded: Vec<&str> = listing
+        .apps
+        .keys()
+        .map(String::as_str)
+        .filter(|app| !snapshot.records.contains_key(*app))
+        .collect();
+    let conflicts = ledger.name_conflicts(world.scope, &unrecorded)?;
     let steps = plan::plan(&Inputs {
+        conflicts: &conflicts,
         listing: &listing,
         records: &snapshot.records,
         open: &open,
@@ -194,7 +204,7 @@ pub fn run(
         resume::all(world, desk, &snapshot, tally)?;
         snapshot = desk.ledger.snapshot(world.scope)?;
     }
-    let survey = survey(world, artifactory, &snapshot, false)?;
+    let survey = survey(world, artifactory, desk.ledger, &snapshot, false)?;
     tally.plan(&survey);
     let due: Vec<&Step> = survey.steps.iter().filter(|s| s.is_deploy()).collect();
     if due.is_empty() {

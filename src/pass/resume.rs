@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use super::submit::{HISTORY, apply, circumstances, look, poll};
+use super::follow::{apply, circumstances, poll};
+use super::submit::{HISTORY, look};
 use super::{Desk, Ended, Tally, World};
 use crate::coreos_deploy::new_units;
 use crate::error::Result;

@@ -2,17 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use super::follow::{apply, circumstances, poll};
 use super::{Desk, Ready, Tally, World, busy, now_ms};
 use crate::coreos_deploy::{Probe, Submission, running_now, suffixes};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::ledger::{Attempt, Intended, Intent, TAKEOVER};
-use crate::model::attempt::{Circumstances, Event, State, advance, wants_quiet};
-use crate::model::plan::Hold;
+use crate::model::attempt::{Event, State};
+use crate::model::plan::{self, Hold};
 use crate::model::report::Outcome;
-
-/// The first and the longest pause between two polls.
-const POLL: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 
 /// How many attempts of one app are looked through for one that ended.
 pub(super) const HISTORY: u32 = 10_000;
@@ -68,6 +66,18 @@ impl Ended {
         }
     }
 
+    /// Nothing was sent, and nothing recorded.
+    fn unsent(outcome: Option<Outcome>, message: String) -> Self {
+        Self {
+            outcome,
+            attempt: None,
+            deploy_id: None,
+            duration: None,
+            message,
+            stop: None,
+        }
+    }
+
     /// What the state of an attempt says.
     pub fn of(attempt: &Attempt, started: Option<Instant>) -> Self {
         let outcome = match attempt.state {
@@ -115,9 +125,13 @@ pub fn carry_out(
                     ready.request.num_instances
                 );
                 let hold = errand.place_hold.as_ref();
-                desk.ledger
-                    .record_deployed(world.scope, &attempt, hold, desk.lease.token())?;
-                return Ok(Ended::of(&attempt, None));
+                let taken =
+                    desk.ledger
+                        .record_deployed(world.scope, &attempt, hold, desk.lease.token())?;
+                return Ok(match taken {
+                    Some(row) => Ended::unsent(Some(Outcome::Error), plan::name_taken(&row)),
+                    None => Ended::of(&attempt, None),
+                });
             }
         }
         Err(error) if error.exit == Exit::Credentials => return Err(error.clone()),
@@ -134,14 +148,10 @@ pub fn carry_out(
         Sent::Yes(stop) => stop,
         Sent::Held(hold) => {
             let message = format!("held meanwhile: {}", hold.reason);
-            return Ok(Ended {
-                outcome: None,
-                attempt: None,
-                deploy_id: None,
-                duration: None,
-                message,
-                stop: None,
-            });
+            return Ok(Ended::unsent(None, message));
+        }
+        Sent::NameTaken(row) => {
+            return Ok(Ended::unsent(Some(Outcome::Error), plan::name_taken(&row)));
         }
     };
     let polled = if attempt.state == State::Submitted {
@@ -231,6 +241,8 @@ enum Sent {
     Yes(Option<Error>),
     /// A hold was put meanwhile.
     Held(Hold),
+    /// Another name has the app's place in the original's table.
+    NameTaken(String),
 }
 
 /// Commits the intent, sends the POST and records its reply. The process does not stop in between.
@@ -240,6 +252,8 @@ fn send(
     errand: &Errand<'_>,
     attempt: &mut Attempt,
 ) -> Result<Sent> {
+    // A takeover: what the former holder sent last must have arrived before we look and send.
+    world.interrupt.sleep(desk.lease.send_delay());
     let critical = world.interrupt.critical();
     if let Some(stop) = world.stopped() {
         return Err(stop);
@@ -263,6 +277,7 @@ fn send(
         Intended::Committed => {}
         Intended::Held(hold) => return Ok(Sent::Held(hold)),
         Intended::LeaseLost => return Err(lost()),
+        Intended::NameTaken(row) => return Ok(Sent::NameTaken(row)),
         Intended::OpenAttempt(id) => {
             return Err(Error::new(
                 Exit::Unknown,
@@ -273,7 +288,7 @@ fn send(
             ));
         }
     }
-    let (event, counts, stop) = match desk.service.submit(&errand.ready.request) {
+    let (event, counts, stop) = match submit(desk, errand) {
         Submission::Accepted(id) => (Event::Accepted(id), true, None),
         Submission::Refused {
             reason,
@@ -299,110 +314,15 @@ fn send(
     Ok(Sent::Yes(recorded.err().or(stop)))
 }
 
-/// The circumstances of an attempt at this moment.
-pub fn circumstances(
-    desk: &Desk<'_>,
-    attempt: &Attempt,
-    quiet: bool,
-    abandoned_before: bool,
-) -> Circumstances {
-    let age = u64::try_from(now_ms() - attempt.created_at).unwrap_or(0);
-    Circumstances {
-        num_instances: attempt.num_instances as usize,
-        age: Duration::from_millis(age),
-        unknown_hold: desk.deploy.unknown_hold,
-        quiet,
-        abandoned_before,
+/// Sends the POST, if the lease is still ours: the process may have stood still since the commit.
+fn submit(desk: &Desk<'_>, errand: &Errand<'_>) -> Submission {
+    if desk.lease.is_held() {
+        return desk.service.submit(&errand.ready.request);
     }
-}
-
-/// Lets the state machine decide, and records its move. Returns whether the attempt moved.
-pub fn apply(
-    desk: &mut Desk<'_>,
-    attempt: &mut Attempt,
-    event: &Event,
-    with: &Circumstances,
-) -> Result<bool> {
-    let Some(step) = advance(attempt.state, event, with) else {
-        return Ok(false);
-    };
-    let moved = desk
-        .ledger
-        .advance(
-            &attempt.id,
-            attempt.state,
-            &step,
-            attempt.counts,
-            desk.lease.token(),
-        )
-        .map_err(|e| {
-            let id = step
-                .deploy_id
-                .as_ref()
-                .map_or_else(String::new, |id| format!(" (deploy id {id})"));
-            Error {
-                exit: Exit::Unknown,
-                ..e
-            }
-            .because(format!(
-                "{} {}: it is {}{id}, but that could not be recorded",
-                attempt.app,
-                attempt.version,
-                step.to.as_str()
-            ))
-            .hint("the next pass finds out what became of it; nothing is sent before")
-        })?;
-    if !moved {
-        return Err(Error::new(
-            Exit::Unknown,
-            format!(
-                "attempt {} of {} was changed by somebody else",
-                attempt.id, attempt.app
-            ),
-        ));
+    let reason = "the lease was lost; nothing was sent".to_owned();
+    Submission::Refused {
+        stop: Some(Error::new(Exit::TryLater, reason.clone())),
+        reason,
+        counts: false,
     }
-    attempt.state = step.to;
-    attempt.message = step.message;
-    attempt.deploy_id = step.deploy_id.or(attempt.deploy_id.take());
-    Ok(true)
-}
-
-/// Polls a submitted attempt until it ended, `limit` is over, or somebody wants us to stop.
-pub fn poll(
-    world: &World<'_>,
-    desk: &mut Desk<'_>,
-    attempt: &mut Attempt,
-    limit: Duration,
-    abandoned_before: bool,
-) -> Result<()> {
-    let end = Instant::now() + limit;
-    let mut pause = POLL.0;
-    let id = attempt.deploy_id.clone().unwrap_or_default();
-    while world
-        .interrupt
-        .sleep(pause.min(end.saturating_duration_since(Instant::now())))
-    {
-        let ask = |desk: &Desk<'_>, attempt: &Attempt| {
-            let service = desk.service;
-            Event::Status(service.status(&id, &attempt.service_name, &attempt.version))
-        };
-        let mut event = ask(desk, attempt);
-        let mut with = circumstances(desk, attempt, false, abandoned_before);
-        if wants_quiet(attempt.state, &event, &with) {
-            with.quiet = desk
-                .service
-                .is_quiet(&|| world.interrupt.requested().is_some());
-            // Quiet was waited for: what counts is what the quiet server still says.
-            event = ask(desk, attempt);
-        }
-        if apply(desk, attempt, &event, &with)? {
-            return Ok(());
-        }
-        if Instant::now() >= end || world.stopped().is_some() {
-            break;
-        }
-        pause = (pause * 3 / 2).min(POLL.1);
-    }
-    attempt.message = "its outcome cannot be read yet; the next pass asks again".to_owned();
-    Ok(())
 }

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::failure;
 use crate::error::{Error, Result};
-use crate::ledger::{Lease, LeaseInfo, takeover};
+use crate::ledger::{Lease, LeaseInfo, holder, takeover};
 use crate::model::name::Scope;
 
 /// How long to wait between two tries.
@@ -38,6 +38,11 @@ impl Lease for SqliteLease {
     /// False as soon as somebody put another file in place of the lock file.
     fn is_held(&self) -> bool {
         is_same_file(&self.lock, &self.path).unwrap_or(false)
+    }
+
+    /// A lock that the kernel freed has no holder that could still be sending.
+    fn send_delay(&self) -> Duration {
+        Duration::ZERO
     }
 }
 
@@ -95,7 +100,12 @@ fn next_token(conn: &mut Connection, scope: &Scope) -> rusqlite::Result<i64> {
     let token = tx.query_row(
         "UPDATE artifactory_lease SET token = token + 1, holder = ?3, since = ?4, held = 1
          WHERE domain = ?1 AND environment = ?2 RETURNING token",
-        params![scope.domain, scope.environment, holder(), takeover::now()],
+        params![
+            scope.domain,
+            scope.environment,
+            holder::describe(),
+            takeover::now()
+        ],
         |row| row.get(0),
     )?;
     tx.commit()?;
@@ -181,20 +191,6 @@ fn encoded(text: &str, kept: &[u8]) -> String {
             }
         })
         .collect()
-}
-
-fn holder() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .ok()
-        .or_else(|| std::env::var("HOSTNAME").ok())
-        .unwrap_or_else(|| "unknown host".to_owned());
-    format!(
-        "{} pid {} {} {}",
-        host.trim(),
-        std::process::id(),
-        env!("CARGO_PKG_NAME"),
-        env!("CARGO_PKG_VERSION")
-    )
 }
 
 #[cfg(test)]

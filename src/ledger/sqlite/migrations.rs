@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use crate::ledger::takeover;
 
 /// Number and text; append only.
-const MIGRATIONS: [(i64, &str, &str); 2] = [
+const MIGRATIONS: [(i64, &str, &str); 3] = [
     (
         1,
         "0001_original",
@@ -15,6 +15,11 @@ const MIGRATIONS: [(i64, &str, &str); 2] = [
         2,
         "0002_ledger",
         include_str!("../../../db/sqlite/0002_ledger.sql"),
+    ),
+    (
+        3,
+        "0003_pass_ids",
+        include_str!("../../../db/sqlite/0003_pass_ids.sql"),
     ),
 ];
 

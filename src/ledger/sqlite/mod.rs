@@ -7,6 +7,7 @@ mod read;
 mod tests;
 mod write;
 
+use std::collections::BTreeMap;
 use std::fs::{DirBuilder, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -17,7 +18,8 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use self::migrations::Schema;
 use super::{
-    Access, Attempt, AttemptEvent, Intended, Intent, Lease, LeaseInfo, Ledger, PassRecord, Snapshot,
+    Access, Attempt, AttemptEvent, Intended, Intent, Lease, LeaseInfo, Ledger, PassRecord, PassRow,
+    Snapshot, TokenRow, check_move,
 };
 use crate::error::{Error, Result};
 use crate::exit::Exit;
@@ -41,10 +43,8 @@ pub fn open(path: &Path, access: Access) -> Result<SqliteLedger> {
         return Err(Error::usage("the ledger cannot be in memory")
             .hint("name a file: what was deployed must be known to the next pass"));
     }
-    let ledger = |conn, path| SqliteLedger { conn, path, access };
     let Some(path) = prepare_file(path, access)? else {
-        let conn = empty().map_err(|e| failure(path, &e))?;
-        return Ok(ledger(conn, path.to_owned()));
+        return empty_ledger();
     };
     let mut conn = connect(&path, access).map_err(|e| failure(&path, &e))?;
     let mut schema = migrations::schema(&conn).map_err(|e| failure(&path, &e))?;
@@ -53,11 +53,8 @@ pub fn open(path: &Path, access: Access) -> Result<SqliteLedger> {
     }
     let shown = path.display();
     match schema {
-        Schema::Current => Ok(ledger(conn, path)),
-        Schema::Empty => {
-            let conn = empty().map_err(|e| failure(&path, &e))?;
-            Ok(ledger(conn, path))
-        }
+        Schema::Current => Ok(SqliteLedger { conn, path, access }),
+        Schema::Empty => empty_ledger(),
         Schema::Older => Err(Error::usage(format!(
             "the ledger {shown} has an older schema than this program"
         ))
@@ -134,6 +131,17 @@ fn create(path: &Path) -> io::Result<()> {
         Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e),
         _ => Ok(()),
     }
+}
+
+/// A ledger that holds nothing, in place of one that is not there.
+pub fn empty_ledger() -> Result<SqliteLedger> {
+    let path = PathBuf::from(":memory:");
+    let conn = empty().map_err(|e| failure(&path, &e))?;
+    Ok(SqliteLedger {
+        conn,
+        path,
+        access: Access::ReadOnly,
+    })
 }
 
 fn empty() -> rusqlite::Result<Connection> {
@@ -262,12 +270,7 @@ impl Ledger for SqliteLedger {
         counts: bool,
         token: i64,
     ) -> Result<bool> {
-        if !from.may_become(step.to) {
-            let (from, to) = (from.as_str(), step.to.as_str());
-            return Err(Error::unavailable(format!(
-                "attempt {attempt} cannot move from {from} to {to}"
-            )));
-        }
+        check_move(attempt, from, step.to)?;
         self.run(|conn| write::advance(conn, attempt, from, step, counts, token))
     }
 
@@ -277,15 +280,15 @@ impl Ledger for SqliteLedger {
         attempt: &Attempt,
         place_hold: Option<&Hold>,
         token: i64,
-    ) -> Result<()> {
-        if !attempt.state.is_deployed() {
-            let state = attempt.state.as_str();
-            return Err(Error::unavailable(format!(
-                "attempt {} cannot be recorded as deployed: it is {state}",
-                attempt.id
-            )));
-        }
-        self.run(|conn| write::record_deployed(conn, scope, attempt, place_hold, token))
+    ) -> Result<Option<String>> {
+        attempt.check_deployed()?;
+        self.run(|conn| write::record_deployed(conn, scope, attempt, place_hold, token))?;
+        Ok(None)
+    }
+
+    /// `SQLite` compares names byte by byte.
+    fn name_conflicts(&mut self, _: &Scope, _: &[&str]) -> Result<BTreeMap<String, String>> {
+        Ok(BTreeMap::new())
     }
 
     fn hold(&mut self, scope: &Scope, app: &str, hold: &Hold) -> Result<()> {
@@ -306,5 +309,25 @@ impl Ledger for SqliteLedger {
 
     fn finish_pass(&mut self, scope: &Scope, pass: &PassRecord) -> Result<()> {
         self.run(|conn| write::finish_pass(conn, scope, pass))
+    }
+
+    fn passes(&mut self, scope: &Scope, limit: u32) -> Result<Vec<PassRow>> {
+        self.run(|conn| read::pass_rows(conn, scope, limit))
+    }
+
+    fn pass_report(&mut self, scope: &Scope, pass: &str) -> Result<Option<String>> {
+        self.run(|conn| read::pass_report(conn, scope, pass))
+    }
+
+    fn tokens(&mut self) -> Result<Vec<TokenRow>> {
+        self.run(|conn| read::tokens(conn))
+    }
+
+    fn add_token(&mut self, name: &str, stored: &str) -> Result<()> {
+        self.run(|conn| write::add_token(conn, name, stored))
+    }
+
+    fn revoke_token(&mut self, id: i64) -> Result<bool> {
+        self.run(|conn| write::revoke_token(conn, id))
     }
 }

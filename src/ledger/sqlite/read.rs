@@ -1,14 +1,15 @@
 //! What is read of the ledger.
 
 use rusqlite::types::Type;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::ledger::takeover::{self, OriginalRow};
-use crate::ledger::{Attempt, AttemptEvent, Snapshot};
+use crate::ledger::{Attempt, AttemptEvent, PassRow, Snapshot, TokenRow};
 use crate::model::attempt::State;
 use crate::model::name::Scope;
 use crate::model::plan::{Hold, Trouble};
 use crate::model::report::Report;
+use crate::secret::Secret;
 
 /// The columns that [`attempt`] reads.
 pub const ATTEMPT: &str = "id, app, version, service_name, num_instances, state, deploy_id, \
@@ -252,6 +253,55 @@ pub fn events(conn: &Connection, id: &str) -> rusqlite::Result<Vec<AttemptEvent>
             at: row.get(1)?,
             message: row.get(2)?,
             token: row.get(3)?,
+        })
+    })?;
+    rows.collect()
+}
+
+/// The passes that are kept, newest first.
+pub fn pass_rows(conn: &Connection, scope: &Scope, limit: u32) -> rusqlite::Result<Vec<PassRow>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT pass, command, started_at, finished_at, exit_code FROM artifactory_passes
+         WHERE domain = ?1 AND environment = ?2 ORDER BY seq DESC LIMIT ?3",
+    )?;
+    let rows = statement.query_map(params![scope.domain, scope.environment, limit], |row| {
+        Ok(PassRow {
+            pass: row.get(0)?,
+            command: row.get(1)?,
+            started_at: row.get(2)?,
+            finished_at: row.get(3)?,
+            exit_code: row.get(4)?,
+        })
+    })?;
+    rows.collect()
+}
+
+/// The report of one pass.
+pub fn pass_report(
+    conn: &Connection,
+    scope: &Scope,
+    pass: &str,
+) -> rusqlite::Result<Option<String>> {
+    conn.query_row(
+        "SELECT report FROM artifactory_passes
+         WHERE domain = ?1 AND environment = ?2 AND pass = ?3",
+        params![scope.domain, scope.environment, pass],
+        |row| row.get(0),
+    )
+    .optional()
+}
+
+/// The tokens of the HTTP API, oldest first.
+pub fn tokens(conn: &Connection) -> rusqlite::Result<Vec<TokenRow>> {
+    let mut statement = conn.prepare_cached(
+        "SELECT id, token, name, created_at FROM artifactory_auth_tokens ORDER BY id",
+    )?;
+    let rows = statement.query_map([], |row| {
+        Ok(TokenRow {
+            id: row.get(0)?,
+            stored: Secret::new(row.get(1)?),
+            name: row.get(2)?,
+            created_at: row.get(3)?,
         })
     })?;
     rows.collect()

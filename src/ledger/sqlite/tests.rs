@@ -183,3 +183,49 @@ fn a_snapshot_takes_as_many_statements_for_one_app_as_for_many() {
     assert_eq!(statements(1), 8);
     assert_eq!(statements(60), 8);
 }
+
+/// The triggers, whoever writes.
+#[test]
+fn the_database_holds_history_and_moves() {
+    let directory = Directory::new();
+    let mut ledger = directory.open();
+    for (number, from) in State::ALL.into_iter().enumerate() {
+        for to in State::ALL {
+            let id = format!("m{number}-{}", to.as_str());
+            directory.sql(&contract::raw_attempt(&id, from)).unwrap();
+            let to_state = to.as_str();
+            let update =
+                format!("UPDATE artifactory_attempts SET state = '{to_state}' WHERE id = '{id}'");
+            assert_eq!(
+                directory.sql(&update).is_ok(),
+                from.may_become(to),
+                "{from:?} {to:?}"
+            );
+        }
+    }
+    let baseline = contract::attempt("a", "x", "1", State::Baseline);
+    ledger
+        .record_deployed(&contract::scope(), &baseline, None, 1)
+        .unwrap();
+    for table in ["artifactory_attempts", "artifactory_attempt_events"] {
+        let replace = format!("INSERT OR REPLACE INTO {table} SELECT * FROM {table}");
+        assert!(directory.sql(&replace).is_err(), "{table}");
+    }
+}
+
+#[test]
+fn names_with_spaces_are_names_of_their_own() {
+    let directory = Directory::new();
+    let mut ledger = directory.open();
+    for (app, version) in [("done", "1"), ("done ", "2")] {
+        let row = format!(
+            "INSERT INTO artifactory_deploys (deploy_id, domain, environment, service_name, \
+             version, status, updated_at, created_at) VALUES ('', 'example.com', 'qa', '{app}', \
+             '{version}', 3, '2018-02-14 00:28:07', '2018-02-14 00:28:07')"
+        );
+        directory.sql(&row).unwrap();
+    }
+    let seen = ledger.snapshot(&contract::scope()).unwrap();
+    assert_eq!(seen.records["done"].floor.as_deref(), Some("1"));
+    assert_eq!(seen.records["done "].troubled["2"].attempts, 1);
+}

@@ -289,8 +289,8 @@ pub fn finish_pass(
     let tx = begin(conn)?;
     tx.execute(
         "INSERT INTO artifactory_passes (domain, environment, command, started_at, finished_at,
-             exit_code, busy, report, bad_payloads)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+             exit_code, busy, report, bad_payloads, pass)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         params![
             scope.domain,
             scope.environment,
@@ -300,7 +300,8 @@ pub fn finish_pass(
             pass.report.exit_code,
             pass.busy,
             report,
-            bad_payloads
+            bad_payloads,
+            pass.report.pass
         ],
     )?;
     tx.execute(
@@ -310,4 +311,20 @@ pub fn finish_pass(
         params![scope.domain, scope.environment, PASSES_KEPT],
     )?;
     tx.commit()
+}
+
+/// Stores a token of the HTTP API.
+pub fn add_token(conn: &Connection, name: &str, stored: &str) -> rusqlite::Result<()> {
+    conn.execute(
+        "INSERT INTO artifactory_auth_tokens (token, created_at, updated_at, name)
+         VALUES (?1, ?2, ?2, ?3)",
+        params![stored, datetime(now()), name],
+    )?;
+    Ok(())
+}
+
+/// Removes a token; false where there was none.
+pub fn revoke_token(conn: &Connection, id: i64) -> rusqlite::Result<bool> {
+    let revoked = conn.execute("DELETE FROM artifactory_auth_tokens WHERE id = ?1", [id])?;
+    Ok(revoked > 0)
 }

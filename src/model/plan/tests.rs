@@ -75,6 +75,7 @@ impl World {
 
     fn plan_with(&self, max_attempts: u32, retry_after: Duration) -> Vec<Step> {
         plan(&Inputs {
+            conflicts: &BTreeMap::new(),
             listing: &self.listing,
             records: &self.records,
             open: &self.open,

@@ -1,0 +1,281 @@
+//! Both ways to write where a `MySQL` or `MariaDB` database is.
+
+use std::net::Ipv6Addr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::params::{Form, Params, unescape};
+use super::{FORMS, foreign_scheme, has_scheme, refused};
+use crate::config::from_cli::is_loopback;
+use crate::config::{MysqlAddress, MysqlConfig, MysqlTls};
+use crate::error::Result;
+use crate::secret::Secret;
+
+const PORT: u16 = 3306;
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What other options say of a ledger on `MySQL`.
+pub(in crate::config) struct Options<'a> {
+    /// `--dsn-ca-file`.
+    pub(in crate::config) ca_file: Option<&'a Path>,
+    /// `--lease-ttl`.
+    pub(in crate::config) lease_ttl: Duration,
+    /// How long the lease is renewed.
+    pub(in crate::config) lease_limit: Duration,
+}
+
+/// What stands before the parameters.
+struct Place {
+    user: String,
+    password: String,
+    /// `None` where the DSN names no host.
+    address: Option<MysqlAddress>,
+    database: String,
+}
+
+/// Reads what follows `mysql://`: `[user[:password]@]host[:port]/database[?parameters]`
+/// (RFC 3986), everything percent-encoded.
+pub(super) fn from_url(rest: &str, options: &Options) -> Result<MysqlConfig> {
+    if rest.contains('#') {
+        return Err(refused(
+            "its URL holds a '#'",
+            "a '#' in the user or the password is written %23",
+        ));
+    }
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    // A '/' or '?' of a password that is not escaped ends the authority too early; the '@' that
+    // follows it then stands in the path or in the parameters.
+    if path.contains('@') || query.contains('@') || authority.matches('@').count() > 1 {
+        return Err(refused(
+            "its URL holds an '@' that does not end the user and password",
+            "in a user or a password, '@' is written %40, '/' %2F, '?' %3F and '%' %25",
+        ));
+    }
+    let (userinfo, host) = authority.split_once('@').unwrap_or(("", authority));
+    let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
+    if path.is_empty() {
+        return Err(refused("it names no database", FORMS));
+    }
+    if path.contains('/') {
+        return Err(refused(
+            "its URL has more than one '/' after the host",
+            "a '/' in the name of a database is written %2F",
+        ));
+    }
+    let place = Place {
+        user: part("user", user)?,
+        password: part("password", password)?,
+        address: match host {
+            "" => None,
+            host => Some(tcp(host)?),
+        },
+        database: part("database", path)?,
+    };
+    config(place, Params::parse(query, Form::Url)?, options)
+}
+
+/// Reads a DSN of go-sql-driver/mysql, `[user[:password]@][net[(addr)]]/dbname[?parameters]`, as
+/// its `ParseDSN` does: it takes the last `/`, the last `@` before that, the first `:` before
+/// that, and the first `(` after the `@`; user and password are taken as they stand, the database
+/// is path-unescaped. `tcp`, which an empty net is too, goes to `127.0.0.1:3306` where no address
+/// is given, `unix` to `/tmp/mysql.sock`.
+///
+/// Other than there, a database must be named, and no `@` may follow the last `/`.
+pub(super) fn from_go(dsn: &str, options: &Options) -> Result<MysqlConfig> {
+    let Some((left, right)) = dsn.rsplit_once('/') else {
+        return Err(refused("it names no database", FORMS));
+    };
+    // A DSN that ends in its password must not be taken for one whose password ended early.
+    if right.contains('@') {
+        return Err(refused(
+            "an '@' follows its last '/', where only a database and parameters can be",
+            FORMS,
+        ));
+    }
+    let (userinfo, net) = left.rsplit_once('@').unwrap_or(("", left));
+    let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
+    let (net, address) = match net.split_once('(') {
+        None => (net, None),
+        Some((net, rest)) => match rest.strip_suffix(')') {
+            Some(address) => (net, Some(address)),
+            None => {
+                return Err(refused(
+                    "its address does not end in ')' just before the last '/'",
+                    "a '/' in a parameter is written %2F",
+                ));
+            }
+        },
+    };
+    let address = match (net, address) {
+        ("" | "tcp", None) => MysqlAddress::Tcp("127.0.0.1".to_string(), PORT),
+        ("" | "tcp", Some(address)) => tcp(address)?,
+        ("unix", None) => MysqlAddress::Socket("/tmp/mysql.sock".into()),
+        ("unix", Some(path)) => MysqlAddress::Socket(socket(path)?),
+        _ if has_scheme(dsn) => return Err(foreign_scheme()),
+        _ => {
+            return Err(refused(
+                "what stands before its address is neither tcp nor unix",
+                format!("{FORMS}, as a path with '@' or ')/' must be"),
+            ));
+        }
+    };
+    let (database, query) = right.split_once('?').unwrap_or((right, ""));
+    if database.is_empty() {
+        return Err(refused("it names no database", FORMS));
+    }
+    let place = Place {
+        user: plain("user", user)?,
+        password: plain("password", password)?,
+        address: Some(address),
+        database: part("database", database)?,
+    };
+    config(place, Params::parse(query, Form::Go)?, options)
+}
+
+fn config(place: Place, params: Params, options: &Options) -> Result<MysqlConfig> {
+    let address = match (place.address, params.socket) {
+        (Some(address), None) => address,
+        (None, None) => return Err(refused("it names no host", FORMS)),
+        (None, Some(path)) => MysqlAddress::Socket(socket(&path)?),
+        // `localhost` is how MySQL's own clients write "by its socket".
+        (Some(MysqlAddress::Tcp(host, _)), Some(path)) if is_loopback(&host) => {
+            MysqlAddress::Socket(socket(&path)?)
+        }
+        (Some(_), Some(_)) => {
+            return Err(refused(
+                "it names both a host and a socket",
+                "leave one of them out",
+            ));
+        }
+    };
+    Ok(MysqlConfig {
+        tls: tls(&address, params.tls)?,
+        address,
+        user: place.user,
+        password: match place.password {
+            password if password.is_empty() => None,
+            password => Some(Secret::new(password)),
+        },
+        database: place.database,
+        ca_file: options.ca_file.map(Path::to_path_buf),
+        connect_timeout: params.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
+        read_timeout: params.read_timeout.unwrap_or(TIMEOUT),
+        write_timeout: params.write_timeout.unwrap_or(TIMEOUT),
+        session: params.session,
+        lease_ttl: options.lease_ttl,
+        lease_limit: options.lease_limit,
+    })
+}
+
+/// What leaves the machine is encrypted and the server verified, unless the DSN says otherwise.
+fn tls(address: &MysqlAddress, wanted: Option<MysqlTls>) -> Result<MysqlTls> {
+    match (address, wanted) {
+        (MysqlAddress::Tcp(host, _), None) if is_loopback(host) => Ok(MysqlTls::Off),
+        (MysqlAddress::Tcp(..), None) => Ok(MysqlTls::Verified),
+        (MysqlAddress::Tcp(..), Some(wanted)) => Ok(wanted),
+        (MysqlAddress::Socket(_), None | Some(MysqlTls::Off | MysqlTls::Preferred)) => {
+            Ok(MysqlTls::Off)
+        }
+        // The driver would connect without encryption and say nothing.
+        (MysqlAddress::Socket(_), Some(MysqlTls::Verified | MysqlTls::Unverified)) => Err(refused(
+            "it asks for TLS over a unix socket",
+            "nothing leaves the machine there: leave TLS out",
+        )),
+    }
+}
+
+/// Reads `host`, `host:port`, `[v6]`, `[v6]:port`, or an IPv6 address that can't end in a port.
+fn tcp(address: &str) -> Result<MysqlAddress> {
+    let (host, port) = match address.strip_prefix('[') {
+        Some(rest) => {
+            let v6 = rest
+                .split_once(']')
+                .filter(|(host, _)| host.parse::<Ipv6Addr>().is_ok());
+            match v6 {
+                Some((host, "")) => (host, None),
+                Some((host, rest)) if rest.starts_with(':') => (host, Some(&rest[1..])),
+                _ => {
+                    return Err(refused(
+                        "its host is no IPv6 address in brackets",
+                        "write [ADDRESS]:PORT",
+                    ));
+                }
+            }
+        }
+        None if address.parse::<Ipv6Addr>().is_ok() => {
+            let port = address.rsplit_once(':');
+            if port.is_some_and(|(host, _)| host.parse::<Ipv6Addr>().is_ok()) {
+                return Err(refused(
+                    "its IPv6 address may end in a port or not",
+                    "write [ADDRESS]:PORT",
+                ));
+            }
+            (address, None)
+        }
+        None => match address.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (address, None),
+        },
+    };
+    if host.is_empty() {
+        return Err(refused("it names no host", FORMS));
+    }
+    let is_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    if !host.chars().all(is_host) && host.parse::<Ipv6Addr>().is_err() {
+        return Err(refused(
+            "its host holds a character that no host has",
+            FORMS,
+        ));
+    }
+    let port = match port {
+        None => PORT,
+        Some(digits) => port_of(digits)?,
+    };
+    Ok(MysqlAddress::Tcp(host.to_string(), port))
+}
+
+fn port_of(digits: &str) -> Result<u16> {
+    // `parse` alone would take a sign.
+    let plain = digits.bytes().all(|b| b.is_ascii_digit());
+    match digits.parse() {
+        Ok(port) if plain && port != 0 => Ok(port),
+        _ => Err(refused(
+            "its port is no number from 1 to 65535",
+            "in the password of a mysql:// URL, '/' is written %2F and '@' %40",
+        )),
+    }
+}
+
+fn socket(path: &str) -> Result<PathBuf> {
+    if path.starts_with('/') && !path.ends_with('/') {
+        return Ok(PathBuf::from(path));
+    }
+    Err(refused(
+        "its socket is not the absolute path of a file",
+        "write USER@unix(/run/mysqld/mysqld.sock)/DATABASE",
+    ))
+}
+
+/// A percent-encoded part.
+fn part(name: &str, text: &str) -> Result<String> {
+    let Some(text) = unescape(text, false) else {
+        return Err(refused(
+            format!("its {name} is not percent-encoded UTF-8"),
+            "a '%' is written %25",
+        ));
+    };
+    plain(name, &text)
+}
+
+/// The protocol ends a text at a NUL.
+fn plain(name: &str, text: &str) -> Result<String> {
+    if text.chars().any(char::is_control) {
+        return Err(refused(
+            format!("its {name} holds a control character"),
+            FORMS,
+        ));
+    }
+    Ok(text.to_string())
+}

@@ -1,0 +1,77 @@
+//! The options of the ledger.
+
+use std::time::Duration;
+
+use super::from_cli::{SECOND, between, is_loopback, named};
+use super::secrets::{Env, Source};
+use super::{Dsn, MysqlAddress, MysqlConfig, MysqlTls, dsn};
+use crate::cli::Cli;
+use crate::error::{Error, Result};
+
+/// Where the ledger is and how it is spoken to.
+///
+/// Errors (exit 2): a DSN, a lease or a file of certificates that cannot be used.
+pub(super) fn ledger(cli: &Cli, env: Env, warnings: &mut Vec<String>) -> Result<Dsn> {
+    /// What the lease is renewed for beyond the longest pass and the deploy that ends it.
+    const MARGIN: Duration = Duration::from_secs(5 * 60);
+    let args = &cli.global.ledger;
+    let given = Source {
+        long: "dsn",
+        option: args.dsn.as_ref(),
+        file: args.dsn_file.as_deref(),
+        foreign: None,
+    }
+    .find(env, warnings)?;
+    let options = dsn::Options {
+        ca_file: args.dsn_ca_file.as_deref(),
+        lease_ttl: between("lease-ttl", args.lease_ttl, 2 * SECOND, 60 * 60 * SECOND)?,
+        lease_limit: (cli.global.rules.max_duration)
+            .saturating_add(cli.global.deploy.deploy_timeout)
+            .saturating_add(MARGIN),
+    };
+    let dsn = match given {
+        Some(found) => dsn::parse(found.secret.expose(), &options)?,
+        None => dsn::default(env)?,
+    };
+    if let Dsn::Mysql(config) = &dsn {
+        check_ca_file(config)?;
+        warn_of_open_mysql(config, warnings);
+    }
+    Ok(dsn)
+}
+
+/// Says early what the first connection would stumble over.
+fn check_ca_file(config: &MysqlConfig) -> Result<()> {
+    let Some(path) = &config.ca_file else {
+        return Ok(());
+    };
+    let failed = |e: &std::io::Error| {
+        let message = format!("{} {} cannot be read", named("dsn-ca-file"), path.display());
+        Error::usage(message).because_of(e)
+    };
+    let file = std::fs::File::open(path).map_err(|e| failed(&e))?;
+    match file.metadata() {
+        Ok(metadata) if metadata.is_dir() => Err(failed(&std::io::ErrorKind::IsADirectory.into())),
+        Ok(_) => Ok(()),
+        Err(e) => Err(failed(&e)),
+    }
+}
+
+/// Warns where the ledger is open to whoever is on the way to another machine.
+fn warn_of_open_mysql(config: &MysqlConfig, warnings: &mut Vec<String>) {
+    let MysqlAddress::Tcp(host, _) = &config.address else {
+        return;
+    };
+    let what = match config.tls {
+        _ if is_loopback(host) => return,
+        MysqlTls::Verified => return,
+        MysqlTls::Off => "is not encrypted: everybody on the way to",
+        MysqlTls::Unverified | MysqlTls::Preferred => {
+            "does not verify its server: whoever stands on the way to"
+        }
+    };
+    warnings.push(crate::text::printable(&format!(
+        "{} {what} {host} can read and change what is sent",
+        named("dsn")
+    )));
+}

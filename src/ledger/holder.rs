@@ -1,0 +1,30 @@
+//! Who holds a lease, in words for people.
+
+/// Linux keeps at most this many bytes of a host's name.
+const HOST_LENGTH: usize = 64;
+
+/// Host, pid, program and version of this process.
+pub fn describe() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .ok()
+        .or_else(|| std::env::var("HOSTNAME").ok())
+        .unwrap_or_else(|| "unknown host".to_owned());
+    let host: String = host.trim().chars().take(HOST_LENGTH).collect();
+    format!(
+        "{host} pid {} {} {}",
+        std::process::id(),
+        env!("CARGO_PKG_NAME"),
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_holder_is_this_process() {
+        let text = super::describe();
+        let pid = format!(" pid {} coreos-artifactory-monitor ", std::process::id());
+        assert!(text.contains(&pid), "{text}");
+        assert!(!text.starts_with(' ') && !text.contains('\n'), "{text:?}");
+    }
+}

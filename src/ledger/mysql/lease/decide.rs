@@ -1,0 +1,246 @@
+//! Whether a lease may be taken: decided from what was read, and nothing else.
+
+use std::time::Duration;
+
+use super::clock::Rhythm;
+use super::row::Row;
+
+/// The row as we have seen it, by our own clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watch {
+    token: i64,
+    beat: i64,
+    /// When this token and beat were first read: the answer was there by then.
+    since: Duration,
+    /// Whether it ever changed while we looked: somebody is alive.
+    has_moved: bool,
+}
+
+impl Watch {
+    /// Begins to watch, or goes on: `now` is a time after the row was read.
+    pub fn see(before: Option<Self>, row: &Row, now: Duration) -> Self {
+        match before {
+            Some(watch) if (watch.token, watch.beat) == (row.token, row.beat) => watch,
+            before => Self {
+                token: row.token,
+                beat: row.beat,
+                since: now,
+                has_moved: before.is_some(),
+            },
+        }
+    }
+}
+
+/// What is known beside the row.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances<'a> {
+    /// The id that we claim the lease with.
+    pub me: &'a str,
+    /// Our lease.
+    pub rhythm: Rhythm,
+    /// A time before the row was read.
+    pub now: Duration,
+    /// Until when we wait.
+    pub deadline: Duration,
+    /// Whether the process of the row is certainly dead.
+    pub is_dead: bool,
+}
+
+/// What to do about the row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// It is ours: a claim went through though its answer was lost.
+    Ours,
+    /// Nobody holds it: claim it.
+    Take,
+    /// Its holder is gone: claim it, if it is still unchanged.
+    TakeOver,
+    /// Look again, in this time at the latest.
+    Wait(Duration),
+    /// Somebody holds it, and we waited for long enough.
+    Held,
+}
+
+/// Decides. Two clocks must agree that a holder is gone, the server's (`expires_at`) and ours (the
+/// row stood still for a whole TTL): a wrong clock can only delay a takeover. What is expired
+/// is watched to the end of that TTL even where no time was given to wait.
+pub fn decide(row: &Row, watch: &Watch, by: &Circumstances<'_>) -> Step {
+    match row.holder_id.as_deref() {
+        None => return Step::Take,
+        Some(id) if id == by.me => return Step::Ours,
+        Some(_) if by.is_dead => return Step::TakeOver,
+        Some(_) => (),
+    }
+    let left = by
+        .rhythm
+        .watch(row.ttl)
+        .saturating_sub(by.now.saturating_sub(watch.since));
+    if row.is_expired && left.is_zero() {
+        return Step::TakeOver;
+    }
+    let patience = by.deadline.saturating_sub(by.now);
+    match (row.is_expired, patience.is_zero()) {
+        (true, _) if !watch.has_moved => Step::Wait(left),
+        (_, true) => Step::Held,
+        (true, false) => Step::Wait(left.min(patience)),
+        (false, false) => Step::Wait(patience),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn row(holder: Option<&str>, is_expired: bool) -> Row {
+        Row {
+            token: 7,
+            beat: 70,
+            holder_id: holder.map(str::to_owned),
+            process: String::new(),
+            ttl: s(60),
+            is_expired,
+        }
+    }
+
+    fn by(now: u64, deadline: u64) -> Circumstances<'static> {
+        Circumstances {
+            me: "me",
+            rhythm: Rhythm { ttl: s(60) },
+            now: s(now),
+            deadline: s(deadline),
+            is_dead: false,
+        }
+    }
+
+    /// A watch of the row since 100 s.
+    fn watch(has_moved: bool) -> Watch {
+        Watch {
+            token: 7,
+            beat: 70,
+            since: s(100),
+            has_moved,
+        }
+    }
+
+    /// Every combination of what may be known, against the rules one by one.
+    #[test]
+    fn every_combination_follows_the_rules() {
+        let mut seen = 0;
+        for holder in [None, Some("me"), Some("other")] {
+            for is_expired in [false, true] {
+                for is_dead in [false, true] {
+                    for has_moved in [false, true] {
+                        for now in [90, 100, 159, 160, 500] {
+                            for deadline in [0, 100, 130, 400, 9000] {
+                                let by = Circumstances {
+                                    is_dead,
+                                    ..by(now, deadline)
+                                };
+                                let row = row(holder, is_expired);
+                                let step = decide(&row, &watch(has_moved), &by);
+                                let stood = now >= 160;
+                                let late = now >= deadline;
+                                let expected = match holder {
+                                    None => matches!(step, Step::Take),
+                                    Some("me") => matches!(step, Step::Ours),
+                                    _ if is_dead => matches!(step, Step::TakeOver),
+                                    _ if is_expired && stood => matches!(step, Step::TakeOver),
+                                    _ if late && is_expired && !has_moved => {
+                                        matches!(step, Step::Wait(_))
+                                    }
+                                    _ if late => matches!(step, Step::Held),
+                                    _ => matches!(step, Step::Wait(_)),
+                                };
+                                assert!(expected, "{row:?} {has_moved} {by:?}: {step:?}");
+                                if let Step::Wait(time) = step {
+                                    assert!(!time.is_zero() && time <= s(9000), "{time:?}");
+                                }
+                                seen += 1;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        assert_eq!(seen, 600);
+    }
+
+    #[test]
+    fn a_lease_in_force_is_held_at_once_where_there_is_no_time_to_wait() {
+        let step = decide(&row(Some("x"), false), &watch(false), &by(100, 100));
+        assert_eq!(step, Step::Held);
+    }
+
+    #[test]
+    fn a_lease_in_force_is_waited_for_until_the_time_is_over() {
+        let step = decide(&row(Some("x"), false), &watch(true), &by(110, 130));
+        assert_eq!(step, Step::Wait(s(20)));
+    }
+
+    #[test]
+    fn an_expired_lease_is_watched_to_the_end_of_its_ttl_and_no_longer() {
+        let expired = row(Some("x"), true);
+        for (now, step) in [
+            (100, Step::Wait(s(60))),
+            (159, Step::Wait(s(1))),
+            (160, Step::TakeOver),
+        ] {
+            assert_eq!(
+                decide(&expired, &watch(false), &by(now, 100)),
+                step,
+                "{now}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_in_force_is_not_taken_however_long_it_stood_still() {
+        let step = decide(&row(Some("x"), false), &watch(false), &by(99_999, 100));
+        assert_eq!(step, Step::Held);
+    }
+
+    #[test]
+    fn the_longer_ttl_of_the_two_is_watched() {
+        let theirs = Row {
+            ttl: s(90),
+            ..row(Some("x"), true)
+        };
+        assert_eq!(
+            decide(&theirs, &watch(false), &by(189, 0)),
+            Step::Wait(s(1))
+        );
+        assert_eq!(decide(&theirs, &watch(false), &by(190, 0)), Step::TakeOver);
+        let shorter = Row {
+            ttl: s(1),
+            ..row(Some("x"), true)
+        };
+        assert_eq!(
+            decide(&shorter, &watch(false), &by(159, 0)),
+            Step::Wait(s(1))
+        );
+    }
+
+    #[test]
+    fn a_beat_begins_the_watch_anew_and_shows_a_living_holder() {
+        let expired = row(Some("x"), true);
+        let first = Watch::see(None, &expired, s(100));
+        let same = Watch::see(Some(first.clone()), &expired, s(150));
+        assert_eq!(same, first);
+        let beaten = Row {
+            beat: 71,
+            ..expired.clone()
+        };
+        let moved = Watch::see(Some(same), &beaten, s(155));
+        assert!(moved.has_moved);
+        // Not at 160 s, nor ever where there is no time to wait: somebody is there.
+        assert_eq!(decide(&beaten, &moved, &by(160, 100)), Step::Held);
+        assert_eq!(decide(&beaten, &moved, &by(214, 900)), Step::Wait(s(1)));
+        assert_eq!(decide(&beaten, &moved, &by(215, 900)), Step::TakeOver);
+        let taken = Row { token: 8, ..beaten };
+        assert_eq!(Watch::see(Some(moved), &taken, s(300)).since, s(300));
+    }
+}

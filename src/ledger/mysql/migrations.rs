@@ -1,0 +1,139 @@
+//! The migrations of `db/mysql/`, and the one place that applies them.
+
+use mysql::prelude::Queryable;
+use mysql::{Conn, params};
+
+use super::session::{Fault, Sql};
+use crate::ledger::takeover;
+
+/// Number, name and text; append only, with the same numbers and names as `SQLite`'s.
+const MIGRATIONS: [(i64, &str, &str); 3] = [
+    (
+        1,
+        "0001_original",
+        include_str!("../../../db/mysql/0001_original.sql"),
+    ),
+    (
+        2,
+        "0002_ledger",
+        include_str!("../../../db/mysql/0002_ledger.sql"),
+    ),
+    (
+        3,
+        "0003_pass_ids",
+        include_str!("../../../db/mysql/0003_pass_ids.sql"),
+    ),
+];
+
+const TABLE: &str = "CREATE TABLE IF NOT EXISTS artifactory_migrations (
+    number BIGINT NOT NULL PRIMARY KEY, name VARBINARY(255) NOT NULL, applied_at BIGINT NOT NULL
+) ENGINE = InnoDB DEFAULT CHARSET = utf8mb4";
+
+/// No such table.
+const NO_TABLE: u16 = 1146;
+/// Table, column and key exist already; a second migration of the same time was faster.
+const EXISTS: [u16; 3] = [1050, 1060, 1061];
+
+/// How a schema stands to this program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Schema {
+    /// None of the tables is there.
+    Empty,
+    /// Migrations are missing (all of them, in a database of the original).
+    Older,
+    /// The program's own.
+    Current,
+    /// Made by a newer program: its last migration.
+    Newer(i64),
+}
+
+/// The schema of the database.
+pub fn schema(conn: &mut Conn) -> Sql<Schema> {
+    let applied: Result<Option<(i64, i64)>, _> = conn
+        .query_first("SELECT COALESCE(MAX(number), 0), COUNT(*) FROM artifactory_migrations")
+        .map_err(Fault::from);
+    let (last, count) = match applied {
+        Err(fault) if fault.code() == Some(NO_TABLE) => {
+            let tables: Option<i64> = conn.query_first(
+                "SELECT COUNT(*) FROM information_schema.tables
+                 WHERE table_schema = DATABASE() AND table_name LIKE 'artifactory\\_%'",
+            )?;
+            return Ok(if tables == Some(0) {
+                Schema::Empty
+            } else {
+                Schema::Older
+            });
+        }
+        other => other?.unwrap_or_default(),
+    };
+    let ours = MIGRATIONS.iter().map(|m| m.0).max().unwrap_or(0);
+    Ok(if last > ours {
+        Schema::Newer(last)
+    } else if last == ours && count >= ours {
+        Schema::Current
+    } else {
+        Schema::Older
+    })
+}
+
+/// Applies what is missing. The servers commit each DDL statement by itself, so a migration may
+/// have been applied in part, or be under way from another host: every statement is of a kind
+/// that is done, or found done.
+pub fn migrate(conn: &mut Conn) -> Sql<Schema> {
+    let found = schema(conn)?;
+    if !matches!(found, Schema::Older | Schema::Empty) {
+        return Ok(found);
+    }
+    conn.query_drop(TABLE)?;
+    for (number, name, sql) in MIGRATIONS {
+        let done: Option<i64> = conn.exec_first(
+            "SELECT number FROM artifactory_migrations WHERE number = ?",
+            (number,),
+        )?;
+        if done.is_some() {
+            continue;
+        }
+        for statement in statements(sql) {
+            match conn.query_drop(statement).map_err(Fault::from) {
+                Err(fault) if fault.code().is_some_and(|code| EXISTS.contains(&code)) => {}
+                other => other?,
+            }
+        }
+        conn.exec_drop(
+            "INSERT IGNORE INTO artifactory_migrations (number, name, applied_at)
+             VALUES (:number, :name, :at)",
+            params! { number, name, "at" => takeover::now() },
+        )?;
+    }
+    Ok(Schema::Current)
+}
+
+/// The statements of a migration: each ends with a semicolon at the end of a line.
+fn statements(sql: &str) -> impl Iterator<Item = &str> {
+    let is_code = |line: &str| !line.trim().is_empty() && !line.starts_with("--");
+    sql.split_terminator(";\n")
+        .filter(move |part| part.lines().any(is_code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn migrations_fall_into_statements() {
+        let count = |index: usize| statements(MIGRATIONS[index].2).count();
+        assert_eq!((count(0), count(1), count(2)), (2, 5, 2));
+        let all = MIGRATIONS.iter().flat_map(|m| statements(m.2));
+        for statement in all {
+            let word = statement
+                .lines()
+                .find(|l| !l.starts_with("--") && !l.is_empty());
+            assert!(
+                word.is_some_and(
+                    |w| w.starts_with("CREATE TABLE IF NOT") || w.starts_with("ALTER TABLE")
+                ),
+                "{statement}"
+            );
+        }
+    }
+}

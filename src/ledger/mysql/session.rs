@@ -1,0 +1,289 @@
+//! One connection to the server: how it is made, and what its failures mean.
+
+use std::error::Error as StdError;
+use std::io::{self, ErrorKind};
+use std::time::Duration;
+
+use mysql::prelude::Queryable;
+use mysql::{Conn, DriverError, OptsBuilder, SslOpts};
+
+use crate::config::{MysqlAddress, MysqlConfig, MysqlTls};
+use crate::contain;
+use crate::error::Error;
+use crate::exit::Exit;
+
+/// The largest packet that is read: a report of 400,000 apps is below it.
+const MAX_PACKET: usize = 64 << 20;
+/// How long the kernel waits for the peer to acknowledge what was sent.
+const TCP_USER_TIMEOUT_MS: u32 = 15_000;
+/// How long a statement waits for a row that another one has locked, in seconds.
+const LOCK_WAIT_SECONDS: u32 = 5;
+
+/// What went wrong inside a call.
+#[derive(Debug)]
+pub enum Fault {
+    /// The driver or the server says so.
+    Driver(mysql::Error),
+    /// The database holds what the program never writes.
+    Data(String),
+}
+
+impl Fault {
+    /// The server's error number, where it is one.
+    pub fn code(&self) -> Option<u16> {
+        match self {
+            Self::Driver(mysql::Error::MySqlError(error)) => Some(error.code),
+            _ => None,
+        }
+    }
+}
+
+impl<E: Into<mysql::Error>> From<E> for Fault {
+    fn from(error: E) -> Self {
+        Self::Driver(error.into())
+    }
+}
+
+/// The result of a statement.
+pub type Sql<T> = Result<T, Fault>;
+
+/// How a call failed.
+#[derive(Clone, Debug)]
+pub enum Failure {
+    /// Another transaction was in the way (1205, 1213, 1020) and this one was rolled back: it may
+    /// be run again.
+    Conflict(Error),
+    /// The connection is gone: what was sent last may have been done.
+    Lost(Error),
+    /// Anything else: another try is of no use.
+    Refused(Error),
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Conflict(error) | Failure::Lost(error) | Failure::Refused(error) => error,
+        }
+    }
+}
+
+/// A connection that is made anew after it was lost. Everything that talks to the server runs
+/// inside [`Session::call`].
+pub struct Session {
+    config: MysqlConfig,
+    conn: Option<Conn>,
+}
+
+impl Session {
+    /// Connects.
+    pub fn open(config: &MysqlConfig) -> Result<Self, Failure> {
+        let mut session = Self {
+            config: config.clone(),
+            conn: None,
+        };
+        session.call(|_| Ok(()))?;
+        Ok(session)
+    }
+
+    /// The configuration of the connection.
+    pub fn config(&self) -> &MysqlConfig {
+        &self.config
+    }
+
+    /// Runs `work` on the connection, which is made first where there is none. The driver panics
+    /// on some bytes that a server controls (a malformed RSA key of `caching_sha2_password`,
+    /// reproduced with 28.0.4): that is caught here, and the connection dropped.
+    pub fn call<T>(&mut self, work: impl FnOnce(&mut Conn) -> Sql<T>) -> Result<T, Failure> {
+        let held = self.conn.take();
+        let config = &self.config;
+        let run = || {
+            let mut conn = match held {
+                Some(conn) => conn,
+                None => connect(config)?,
+            };
+            let result = work(&mut conn).map_err(|fault| failure(config, &fault));
+            let keep = !matches!(result, Err(Failure::Lost(_)));
+            Ok((result, keep.then_some(conn)))
+        };
+        match contain::run(run) {
+            Some(Ok((result, conn))) => {
+                self.conn = conn;
+                result
+            }
+            Some(Err(failure)) => Err(failure),
+            None => Err(Failure::Lost(
+                unusable(config).because("the server sent what the driver cannot read"),
+            )),
+        }
+    }
+}
+
+fn connect(config: &MysqlConfig) -> Result<Conn, Failure> {
+    let of = |error: mysql::Error| failure(config, &Fault::Driver(error));
+    let mut conn = match Conn::new(options(config, config.tls != MysqlTls::Off)) {
+        Err(mysql::Error::DriverError(DriverError::TlsNotSupported))
+            if config.tls == MysqlTls::Preferred =>
+        {
+            Conn::new(options(config, false)).map_err(of)?
+        }
+        other => other.map_err(of)?,
+    };
+    set_up(&mut conn, config).map_err(of)?;
+    Ok(conn)
+}
+
+fn options(config: &MysqlConfig, encrypted: bool) -> OptsBuilder {
+    let options = OptsBuilder::new()
+        // The driver would otherwise go over to the unix socket of a loopback server, without TLS.
+        .prefer_socket(false)
+        .user(Some(config.user.clone()))
+        .pass(config.password.as_ref().map(|p| p.expose().to_owned()))
+        .db_name(Some(config.database.clone()))
+        .tcp_connect_timeout(Some(config.connect_timeout))
+        .read_timeout(Some(config.read_timeout))
+        .write_timeout(Some(config.write_timeout))
+        .tcp_user_timeout_ms(Some(TCP_USER_TIMEOUT_MS))
+        .max_allowed_packet(Some(MAX_PACKET))
+        .enable_cleartext_plugin(false)
+        .local_infile_handler(None)
+        .ssl_opts(encrypted.then(|| {
+            let unverified = config.tls != MysqlTls::Verified;
+            SslOpts::default()
+                .with_root_cert_path(config.ca_file.clone())
+                .with_danger_skip_domain_validation(unverified)
+                .with_danger_accept_invalid_certs(unverified)
+        }));
+    match &config.address {
+        MysqlAddress::Tcp(host, port) => options.ip_or_hostname(Some(host.clone())).tcp_port(*port),
+        MysqlAddress::Socket(path) => options.socket(Some(path.to_string_lossy())),
+    }
+}
+
+fn set_up(conn: &mut Conn, config: &MysqlConfig) -> Result<(), mysql::Error> {
+    for (name, value) in &config.session {
+        conn.query_drop(format!("SET SESSION {name} = {value}"))?;
+    }
+    // A value that doesn't fit is an error, never cut.
+    conn.query_drop(
+        "SET SESSION sql_mode = CONCAT(@@SESSION.sql_mode, ',STRICT_ALL_TABLES'),
+             time_zone = '+00:00', autocommit = 1",
+    )?;
+    let is_given = |name: &str| config.session.iter().any(|(n, _)| n == name);
+    if !is_given("innodb_lock_wait_timeout") {
+        conn.query_drop(format!(
+            "SET SESSION innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}"
+        ))?;
+    }
+    // Galera: what another node has committed is seen here. Other servers don't know the variable.
+    match conn.query_drop("SET SESSION wsrep_sync_wait = 15") {
+        Err(mysql::Error::MySqlError(error)) if error.code == 1193 => Ok(()),
+        other => other,
+    }
+}
+
+fn unusable(config: &MysqlConfig) -> Error {
+    Error::unavailable(format!("cannot use the ledger {}", place(config)))
+}
+
+/// Where the ledger is, without the user and the password.
+pub fn place(config: &MysqlConfig) -> String {
+    let database = &config.database;
+    match &config.address {
+        MysqlAddress::Tcp(host, port) if host.contains(':') => {
+            format!("{database} on [{host}]:{port}")
+        }
+        MysqlAddress::Tcp(host, port) => format!("{database} on {host}:{port}"),
+        MysqlAddress::Socket(path) => format!("{database} on {}", path.display()),
+    }
+}
+
+fn failure(config: &MysqlConfig, fault: &Fault) -> Failure {
+    let error = unusable(config);
+    let driver = match fault {
+        Fault::Data(what) => return Failure::Refused(error.because(what)),
+        Fault::Driver(driver) => driver,
+    };
+    let error = error.because(describe(driver, config.read_timeout));
+    match driver {
+        mysql::Error::MySqlError(server) => of_server(server.code, error),
+        mysql::Error::DriverError(DriverError::TlsNotSupported) => Failure::Refused(
+            error.hint("the server offers no TLS: `tls=false` in --dsn does without"),
+        ),
+        mysql::Error::DriverError(
+            DriverError::UnknownAuthPlugin(_)
+            | DriverError::OldMysqlPasswordDisabled
+            | DriverError::CleartextPluginDisabled,
+        ) => Failure::Refused(error),
+        tls if is_tls(tls) => Failure::Refused(error.hint(
+            "--dsn-ca-file names the certificate of the authority that the server's is from",
+        )),
+        mysql::Error::FromValueError(_)
+        | mysql::Error::FromRowError(_)
+        | mysql::Error::UrlError(_) => Failure::Refused(error),
+        _ => Failure::Lost(error),
+    }
+}
+
+/// Numbers of the servers' manuals; 1180 and 1047 are what a Galera node without quorum answers
+/// (measured).
+fn of_server(code: u16, error: Error) -> Failure {
+    let credentials = |error: Error| Error {
+        exit: Exit::Credentials,
+        ..error
+    };
+    match code {
+        1020 | 1205 | 1213 => Failure::Conflict(error),
+        1044 | 1045 | 1698 => {
+            Failure::Refused(credentials(error).hint("check user and password of --dsn"))
+        }
+        1049 => Failure::Refused(
+            Error {
+                exit: Exit::Usage,
+                ..error
+            }
+            .hint("create the database, or name another one with --dsn"),
+        ),
+        1142 | 1143 | 1370 => Failure::Refused(error.hint(
+            "the user lacks a grant: db/README.md lists those for migrating and for running",
+        )),
+        1290 | 1792 | 1836 => {
+            Failure::Refused(error.hint("the server is read-only: name the primary with --dsn"))
+        }
+        1047 | 1053 | 1080 | 1152 | 1158..=1161 | 1180 | 1184 | 1317 | 1927 => Failure::Lost(error),
+        _ => Failure::Refused(error),
+    }
+}
+
+fn describe(error: &mysql::Error, read_timeout: Duration) -> String {
+    match error {
+        mysql::Error::MySqlError(error) => error.to_string(),
+        mysql::Error::DriverError(error) => error.to_string(),
+        mysql::Error::FromValueError(_) | mysql::Error::FromRowError(_) => {
+            "a column holds a value of another type".to_owned()
+        }
+        other => match io_error(other) {
+            Some(io) if io.kind() == ErrorKind::WouldBlock => {
+                let limit = humantime::format_duration(read_timeout);
+                format!("no answer within {limit}")
+            }
+            Some(io) => io.to_string(),
+            None => other.to_string(),
+        },
+    }
+}
+
+/// What the socket, or TLS on it, says.
+fn io_error(error: &mysql::Error) -> Option<&io::Error> {
+    match error {
+        mysql::Error::IoError(error) => Some(error),
+        mysql::Error::CodecError(error) => error.source()?.downcast_ref(),
+        _ => None,
+    }
+}
+
+/// Whether the server's certificate, or what it said of TLS, was not taken.
+fn is_tls(error: &mysql::Error) -> bool {
+    let inner = io_error(error).and_then(io::Error::get_ref);
+    matches!(error, mysql::Error::TlsError(_))
+        || inner.is_some_and(<dyn StdError + Send + Sync>::is::<rustls::Error>)
+}

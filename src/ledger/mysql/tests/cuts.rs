@@ -1,0 +1,274 @@
+//! Connections that are cut, servers that go away, locks that are in the way.
+
+use simulator::{Cut, Lost};
+
+use super::*;
+use crate::model::report::{Report, Summary};
+
+/// A ledger behind a wire that can be cut, with the lease of the scope.
+struct Cuttable {
+    database: Database,
+    cut: Cut,
+    ledger: Box<dyn Ledger>,
+    lease: Box<dyn Lease>,
+}
+
+impl Cuttable {
+    fn new() -> Self {
+        let database = Database::new().ready();
+        let cut = Cut::before(MariaDb::shared().port());
+        let config = MysqlConfig {
+            address: MysqlAddress::Tcp("127.0.0.1".to_owned(), cut.port()),
+            ..database.running()
+        };
+        // Its own way to the server: only the ledger's connection is cut.
+        let lease = Fixture::open(&database)
+            .acquire(&contract::scope(), Duration::ZERO)
+            .unwrap()
+            .unwrap();
+        let ledger = open(&config, Access::Write).unwrap();
+        Self {
+            database,
+            cut,
+            ledger,
+            lease,
+        }
+    }
+
+    fn intend(&mut self, id: &str) -> Result<Intended> {
+        self.ledger
+            .intend(&contract::scope(), &intent(id), &*self.lease)
+    }
+
+    fn ids(&self) -> Vec<String> {
+        let ids = self
+            .database
+            .sql("SELECT id FROM artifactory_attempts ORDER BY seq");
+        ids.into_iter().flatten().flatten().collect()
+    }
+
+    fn count(&self, table: &str) -> String {
+        let mut rows = self.database.sql(&format!("SELECT COUNT(*) FROM {table}"));
+        rows.remove(0).remove(0).unwrap()
+    }
+}
+
+fn intent(id: &str) -> Intent {
+    Intent {
+        attempt: contract::attempt(id, "x", "1", State::Submitting),
+        respect_holds: true,
+        order: crate::model::version::Order::Natural,
+        place_hold: None,
+    }
+}
+
+fn step(to: State) -> Move {
+    Move {
+        to,
+        deploy_id: Some("i".to_owned()),
+        message: "why".to_owned(),
+    }
+}
+
+#[test]
+fn an_intent_is_committed_or_nothing_is_sent() {
+    // In the order in which the transaction sends them.
+    for statement in [
+        "START TRANSACTION",
+        "UPDATE artifactory_lease",
+        "INSERT INTO artifactory_deploys",
+        "INSERT INTO artifactory_attempts",
+        "INSERT INTO artifactory_attempt_events",
+        "COMMIT",
+    ] {
+        for lost in [Lost::Request, Lost::Reply] {
+            let mut it = Cuttable::new();
+            it.cut.lose(lost, statement);
+            let result = it.intend("a");
+            assert_eq!(it.cut.sprung(), 1, "{statement}");
+            let was_done = (statement, lost) == ("COMMIT", Lost::Reply);
+            if was_done {
+                assert_eq!(result, Ok(Intended::Committed));
+                assert_eq!(it.ids(), ["a"]);
+            } else {
+                let error = result.unwrap_err();
+                assert_eq!(
+                    error.exit,
+                    Exit::Unavailable,
+                    "{statement} {lost:?}: {error:?}"
+                );
+                assert!(it.ids().is_empty(), "{statement} {lost:?}");
+                // Nothing is left in the way of the next one.
+                assert_eq!(
+                    it.intend("b"),
+                    Ok(Intended::Committed),
+                    "{statement} {lost:?}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn an_intent_that_cannot_be_looked_up_is_not_sent() {
+    let mut it = Cuttable::new();
+    it.cut.lose(Lost::Reply, "COMMIT");
+    it.cut.refuse(true);
+    assert_eq!(it.intend("a").unwrap_err().exit, Exit::Unavailable);
+    assert_eq!(it.ids(), ["a"], "it was committed all the same");
+    it.cut.refuse(false);
+    assert_eq!(it.intend("b"), Ok(Intended::OpenAttempt("a".to_owned())));
+}
+
+#[test]
+fn what_was_written_once_is_there_once() {
+    let s = contract::scope();
+    for statement in ["START TRANSACTION", "UPDATE artifactory_attempts", "COMMIT"] {
+        for lost in [Lost::Request, Lost::Reply] {
+            let mut it = Cuttable::new();
+            it.intend("a").unwrap();
+            it.cut.lose(lost, statement);
+            let moved = it
+                .ledger
+                .advance("a", State::Submitting, &step(State::Submitted), true, 1);
+            assert_eq!(moved, Ok(true), "{statement} {lost:?}");
+            assert_eq!(
+                it.ledger.events("a").unwrap().len(),
+                2,
+                "{statement} {lost:?}"
+            );
+            // A statement that is sent again is sent by its number.
+            it.cut.lose(lost, "COMMIT");
+            let moved = it
+                .ledger
+                .advance("a", State::Submitted, &step(State::Succeeded), true, 1);
+            assert_eq!(
+                (moved, it.cut.sprung()),
+                (Ok(true), 2),
+                "{statement} {lost:?}"
+            );
+            assert_eq!(it.intend("b"), Ok(Intended::Committed), "the slot is free");
+        }
+    }
+    for lost in [Lost::Request, Lost::Reply] {
+        let mut it = Cuttable::new();
+        it.cut.lose(lost, "COMMIT");
+        let baseline = contract::attempt("a", "x", "1", State::Baseline);
+        assert_eq!(it.ledger.record_deployed(&s, &baseline, None, 1), Ok(None));
+        assert_eq!((it.ids(), it.cut.sprung()), (vec!["a".to_owned()], 1));
+        it.cut.lose(lost, "COMMIT");
+        it.ledger.finish_pass(&s, &pass()).unwrap();
+        assert_eq!(
+            (it.count("artifactory_passes"), it.cut.sprung()),
+            ("1".to_owned(), 2)
+        );
+        it.cut.lose(lost, "INSERT INTO artifactory_auth_tokens");
+        it.ledger.add_token("ci", "sha256:00").unwrap();
+        assert_eq!(it.count("artifactory_auth_tokens"), "1");
+        it.cut.lose(lost, "DELETE FROM artifactory_auth_tokens");
+        let id = it.ledger.tokens().unwrap()[0].id;
+        assert_eq!(it.ledger.revoke_token(id), Ok(true));
+        assert_eq!(
+            (it.count("artifactory_auth_tokens"), it.cut.sprung()),
+            ("0".to_owned(), 4)
+        );
+    }
+}
+
+fn pass() -> PassRecord {
+    PassRecord {
+        report: Report {
+            pass: "p".to_owned(),
+            command: "run".to_owned(),
+            domain: String::new(),
+            environment: String::new(),
+            started_at: "2026-01-01T00:00:00Z".to_owned(),
+            finished_at: "2026-01-01T01:00:00Z".to_owned(),
+            complete: true,
+            apps: Vec::new(),
+            summary: Summary::default(),
+            exit_code: 0,
+            error: None,
+        },
+        bad_payloads: BTreeMap::new(),
+        busy: None,
+    }
+}
+
+#[test]
+fn a_deadlock_is_tried_again() {
+    let mut it = Cuttable::new();
+    // The counter is of an engine that knows no rollback.
+    it.database.sql(
+        "CREATE TABLE trap (n INT) ENGINE = MyISAM; INSERT INTO trap VALUES (3);
+         CREATE TRIGGER trap BEFORE INSERT ON artifactory_attempts FOR EACH ROW
+         BEGIN
+             IF (SELECT n FROM trap) > 0 THEN
+                 UPDATE trap SET n = n - 1;
+                 SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213, MESSAGE_TEXT = 'Deadlock found';
+             END IF;
+         END",
+    );
+    assert_eq!(it.intend("a"), Ok(Intended::Committed));
+    assert_eq!(
+        (it.ids(), it.count("trap WHERE n = 0")),
+        (vec!["a".to_owned()], "1".to_owned())
+    );
+}
+
+#[test]
+fn a_lock_is_waited_for_but_not_for_ever() {
+    let s = contract::scope();
+    let it = Cuttable::new();
+    let mut config = it.database.running();
+    config.session = vec![("innodb_lock_wait_timeout".to_owned(), "1".to_owned())];
+    let mut ledger = open(&config, Access::Write).unwrap();
+    let mut session = Session::open(&it.database.running()).unwrap();
+    let mut lock = |sql: &str| session.call(|conn| Ok(conn.query_drop(sql)?)).unwrap();
+    lock("START TRANSACTION");
+    lock("SELECT token FROM artifactory_lease FOR UPDATE");
+    let error = ledger.intend(&s, &intent("a"), &*it.lease).unwrap_err();
+    assert_eq!(error.exit, Exit::Unavailable, "{error:?}");
+    assert!(it.ids().is_empty());
+    lock("ROLLBACK");
+    assert_eq!(
+        ledger.intend(&s, &intent("a"), &*it.lease),
+        Ok(Intended::Committed)
+    );
+}
+
+#[test]
+fn a_server_that_is_started_again_is_waited_for_and_a_replica_is_not() {
+    let server = MariaDb::start();
+    let name = server.database();
+    let config = MysqlConfig {
+        address: MysqlAddress::Tcp("127.0.0.1".to_owned(), server.port()),
+        user: MariaDb::USER.to_owned(),
+        password: Some(Secret::new(MariaDb::PASSWORD.to_owned())),
+        database: name,
+        ..Database::new().running()
+    };
+    let s = contract::scope();
+    let mut ledger = open(&config, Access::Write).unwrap();
+    let lease = ledger.acquire(&s, Duration::ZERO).unwrap().unwrap();
+    ledger.intend(&s, &intent("a"), &*lease).unwrap();
+    server.kill();
+    std::thread::scope(|threads| {
+        threads.spawn(|| server.restart());
+        let moved = ledger.advance("a", State::Submitting, &step(State::Submitted), true, 1);
+        assert_eq!(moved, Ok(true));
+    });
+    assert_eq!(ledger.events("a").unwrap().len(), 2);
+    server.sql("", "SET GLOBAL read_only = 1").unwrap();
+    let error = ledger
+        .advance("a", State::Submitted, &step(State::Failed), true, 1)
+        .unwrap_err();
+    assert!(
+        error.exit == Exit::Unavailable && error.hint.is_some(),
+        "{error:?}"
+    );
+    assert!(
+        ledger.snapshot(&s).unwrap().open.len() == 1,
+        "reading goes on"
+    );
+}

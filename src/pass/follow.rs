@@ -1,0 +1,118 @@
+//! Following an attempt: what is heard of it, what that means, and the recording of it.
+
+use std::time::{Duration, Instant};
+
+use super::{Desk, World, now_ms};
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+use crate::ledger::Attempt;
+use crate::model::attempt::{Circumstances, Event, advance, wants_quiet};
+
+/// The first and the longest pause between two polls.
+const POLL: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+
+/// The circumstances of an attempt at this moment.
+pub fn circumstances(
+    desk: &Desk<'_>,
+    attempt: &Attempt,
+    quiet: bool,
+    abandoned_before: bool,
+) -> Circumstances {
+    let age = u64::try_from(now_ms() - attempt.created_at).unwrap_or(0);
+    Circumstances {
+        num_instances: attempt.num_instances as usize,
+        age: Duration::from_millis(age),
+        unknown_hold: desk.deploy.unknown_hold,
+        quiet,
+        abandoned_before,
+    }
+}
+
+/// Lets the state machine decide, and records its move. Returns whether the attempt moved.
+pub fn apply(
+    desk: &mut Desk<'_>,
+    attempt: &mut Attempt,
+    event: &Event,
+    with: &Circumstances,
+) -> Result<bool> {
+    let Some(step) = advance(attempt.state, event, with) else {
+        return Ok(false);
+    };
+    let moved = desk
+        .ledger
+        .advance(
+            &attempt.id,
+            attempt.state,
+            &step,
+            attempt.counts,
+            desk.lease.token(),
+        )
+        .map_err(|e| {
+            let id = step.deploy_id.as_ref().or(attempt.deploy_id.as_ref());
+            let id = id.map_or_else(String::new, |id| format!(" (deploy id {id})"));
+            Error {
+                exit: Exit::Unknown,
+                ..e
+            }
+            .because(format!(
+                "{} {}: it is {}{id}, but that could not be recorded",
+                attempt.app,
+                attempt.version,
+                step.to.as_str()
+            ))
+            .hint("the next pass finds out what became of it; nothing is sent before")
+        })?;
+    if !moved {
+        return Err(Error::new(
+            Exit::Unknown,
+            format!(
+                "attempt {} of {} was changed by somebody else",
+                attempt.id, attempt.app
+            ),
+        ));
+    }
+    attempt.state = step.to;
+    attempt.message = step.message;
+    attempt.deploy_id = step.deploy_id.or(attempt.deploy_id.take());
+    Ok(true)
+}
+
+/// Polls a submitted attempt until it ended, `limit` is over, or somebody wants us to stop.
+pub fn poll(
+    world: &World<'_>,
+    desk: &mut Desk<'_>,
+    attempt: &mut Attempt,
+    limit: Duration,
+    abandoned_before: bool,
+) -> Result<()> {
+    let end = Instant::now() + limit;
+    let mut pause = POLL.0;
+    let id = attempt.deploy_id.clone().unwrap_or_default();
+    while world
+        .interrupt
+        .sleep(pause.min(end.saturating_duration_since(Instant::now())))
+    {
+        let ask = |desk: &Desk<'_>, attempt: &Attempt| {
+            let service = desk.service;
+            Event::Status(service.status(&id, &attempt.service_name, &attempt.version))
+        };
+        let mut event = ask(desk, attempt);
+        let mut with = circumstances(desk, attempt, false, abandoned_before);
+        if wants_quiet(attempt.state, &event, &with) {
+            with.quiet = desk
+                .service
+                .is_quiet(&|| world.interrupt.requested().is_some());
+            // Quiet was waited for: what counts is what the quiet server still says.
+            event = ask(desk, attempt);
+        }
+        if apply(desk, attempt, &event, &with)? {
+            return Ok(());
+        }
+        if Instant::now() >= end || world.stopped().is_some() {
+            break;
+        }
+        pause = (pause * 3 / 2).min(POLL.1);
+    }
+    attempt.message = "its outcome cannot be read yet; the next pass asks again".to_owned();
+    Ok(())
+}

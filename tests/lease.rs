@@ -1,0 +1,122 @@
+//! Passes that several hosts start at the same moment, each from its own cron: exactly one is done.
+
+mod support;
+
+use std::path::Path;
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use simulator::{Fault, MariaDb, Race};
+use support::{Ledger, Ran, Rig, until};
+
+fn race(ledgers: &[String], rounds: usize) {
+    let program = Path::new(env!("CARGO_BIN_EXE_coreos-artifactory-monitor"));
+    let tally = Race::new(program, ledgers)
+        .run(rounds)
+        .unwrap_or_else(|wrong| panic!("{wrong}"));
+    assert_eq!(tally.won.iter().sum::<usize>(), rounds);
+    let rounds = i64::try_from(rounds).expect("few rounds");
+    assert_eq!(tally.last_token, tally.first_token + rounds - 1);
+}
+
+#[test]
+fn one_of_several_processes_on_mariadb_has_the_lease() {
+    let server = MariaDb::shared();
+    for processes in [2, 3, 5] {
+        let ledger = server.dsn(&server.database());
+        race(&vec![ledger; processes], 12);
+    }
+}
+
+#[test]
+fn one_of_several_processes_on_sqlite_has_the_lease() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    for processes in [2, 5] {
+        let file = directory.path().join(format!("{processes}.db"));
+        race(&vec![format!("sqlite:{}", file.display()); processes], 12);
+    }
+}
+
+/// Sends a signal to a process.
+fn signal(child: &Child, name: &str) {
+    let sent = Command::new("kill")
+        .args([name, &child.id().to_string()])
+        .status()
+        .expect("kill runs");
+    assert!(sent.success());
+}
+
+/// A pass that stands still, at this request to one of the servers, for longer than its lease
+/// lives, while another one takes over and deploys.
+fn stopped_at(stand: impl Fn(&Rig), is_there: impl Fn(&Rig) -> bool) {
+    let rig = Rig::on(Ledger::mariadb());
+    rig.publish("video", "1.0.0");
+    stand(&rig);
+    let short = ["run", "--lease-ttl", "2s"];
+    let stopped = rig.spawn(&short);
+    until("the pass is under way", || is_there(&rig));
+    signal(&stopped, "-STOP");
+    rig.artifactory.clear_faults();
+    rig.deploy.clear_faults();
+    let at_once = rig.run(&short);
+    assert!(matches!(at_once.code, Some(0 | 75)), "{at_once:#?}");
+    let ran = rig.run(&[&short[..], &["--lock-wait", "30s"]].concat());
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    assert_eq!(rig.posted(), ["1.0.0"]);
+    let attempts = rig.attempts();
+    signal(&stopped, "-CONT");
+    let ran = Ran::wait(stopped);
+    assert_eq!(ran.code, Some(75), "{ran:#?}");
+    assert!(ran.stderr.contains("lease was lost"), "{ran:#?}");
+    assert_eq!(
+        rig.posted(),
+        ["1.0.0"],
+        "the pass that stood still sent nothing"
+    );
+    assert_eq!(rig.attempts(), attempts, "and changed nothing");
+    assert_eq!(rig.run(&short).code, Some(0));
+}
+
+#[test]
+fn a_holder_that_stands_still_while_it_reads_markers_does_nothing_afterwards() {
+    stopped_at(
+        |rig| rig.artifactory.fault("", slow(), Some(1)),
+        |rig| !rig.artifactory.requests().is_empty(),
+    );
+}
+
+#[test]
+fn a_holder_that_stands_still_before_its_intent_does_nothing_afterwards() {
+    stopped_at(
+        |rig| rig.deploy.fault("/v1.0/info", slow(), Some(1)),
+        |rig| !rig.deploy.requests().is_empty(),
+    );
+}
+
+/// Long enough for the signal to come first.
+fn slow() -> Fault {
+    Fault::Delay(Duration::from_secs(2))
+}
+
+#[test]
+fn who_holds_the_lease_is_shown_and_waited_for() {
+    let rig = Rig::on(Ledger::mariadb());
+    rig.publish("video", "1.0.0");
+    rig.deploy.deploy_takes(Duration::from_secs(3));
+    let holder = rig.spawn(&["run"]);
+    until("it deploys", || !rig.deploy.posts().is_empty());
+    let requests = || rig.artifactory.requests().len();
+    let before = requests();
+    let ran = rig.run(&["run"]);
+    assert_eq!(ran.code, Some(75), "{ran:#?}");
+    let pid = format!("pid {}", holder.id());
+    assert!(ran.stderr.contains(&pid), "{ran:#?}");
+    assert_eq!(requests(), before);
+    let status = rig.run(&["status"]);
+    assert!(status.stdout.contains("lease: held by"), "{status:#?}");
+    assert!(status.stdout.contains(&pid), "{status:#?}");
+    let ran = rig.run(&["run", "--lock-wait", "30s"]);
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    assert_eq!(Ran::wait(holder).code, Some(0));
+    assert_eq!(rig.posted(), ["1.0.0"]);
+}
