@@ -13,6 +13,7 @@
 //! * [`coreos_deploy`]: the HTTP API of the cluster's deploy service.
 //! * [`ledger`]: what is deployed and what was tried.
 //! * [`output`]: human, JSON, progress.
+//! * [`serve`]: the HTTP API and the clock; starts passes as subprocesses.
 //! * [`contain`], [`error`], [`exit`], [`secret`], [`text`]: what everybody needs.
 
 pub mod artifactory;
@@ -30,4 +31,5 @@ pub mod output;
 pub mod pass;
 pub mod payload;
 pub mod secret;
+pub mod serve;
 pub mod text;

@@ -7,6 +7,7 @@
 
 mod options;
 mod values;
+mod variables;
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -17,10 +18,11 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use options::{
-    ArtifactoryArgs, CompatibilityArgs, DeployArgs, GlobalArgs, LedgerArgs, OutputArgs, RuleArgs,
-    ScopeArgs,
+    ArtifactoryArgs, DeployArgs, GlobalArgs, LedgerArgs, OutputArgs, RuleArgs, ScopeArgs,
+    ServerArgs,
 };
 pub use values::{OutputFormat, UnknownHold, variable};
+pub use variables::Variables;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -33,6 +35,8 @@ Examples:
     coreos-artifactory-monitor scan
   Every marker of one app, and why it is taken or not:
     coreos-artifactory-monitor scan --app video-mobile -v
+  A server that makes a pass every 5 minutes and when it is asked to:
+    coreos-artifactory-monitor serve -g 5m -p 8080
 
 Exit codes:
     0  nothing was due, or all that was due is deployed
@@ -64,13 +68,48 @@ pub struct Cli {
     /// The command; none is `run`.
     #[command(subcommand)]
     pub command: Option<Command>,
+    /// The options of the command line as variables, for a pass that `serve` starts.
+    #[arg(skip)]
+    pub variables: Variables,
+}
+
+/// The command where none is given.
+pub const DEFAULT: Command = Command::Run {
+    pass_id: None,
+    stop_at_eof: false,
+};
+
+/// What to do with tokens.
+#[derive(Clone, Debug, Subcommand)]
+pub enum TokenAction {
+    /// Make a token and print it, once: only its SHA-256 is stored
+    Add {
+        /// Whose it is; several tokens may have one name
+        #[arg(id = "token_name", value_name = "NAME", value_parser = values::token_name)]
+        name: String,
+    },
+    /// Show who has a token and since when; never a token
+    List,
+    /// Make a token invalid
+    Revoke {
+        /// Its number or its name, as `token list` shows them
+        #[arg(value_name = "ID|NAME")]
+        token: String,
+    },
 }
 
 /// What to do.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
     /// Make one pass: deploy what is due (the same as no command)
-    Run,
+    Run {
+        /// The id of the pass, a UUID: `serve` names a pass before it runs
+        #[arg(long, hide = true, value_name = "ID", value_parser = values::pass_id)]
+        pass_id: Option<String>,
+        /// Take the end of standard input for SIGTERM: a pass ends when its server is gone
+        #[arg(long, hide = true)]
+        stop_at_eof: bool,
+    },
     /// Show what Artifactory offers and what a pass would do, and why; change nothing
     Scan {
         /// Exit with 3 when changes are pending
@@ -100,6 +139,16 @@ pub enum Command {
         /// Leave out the hold that keeps passes from undoing the deploy of an older version
         #[arg(long, env = "CAM_NO_HOLD", alias = "no_hold", value_parser = BoolishValueParser::new())]
         no_hold: bool,
+    },
+    /// Serve the HTTP API, and make a pass at every interval and when asked to
+    Serve,
+    /// Ask the server on this host whether it is alive: exit 0 or 69
+    Health,
+    /// Bearer tokens of the HTTP API
+    Token {
+        /// What to do.
+        #[command(subcommand)]
+        action: TokenAction,
     },
     /// Show the ledger: what is deployed, open attempts, holds, failures
     Status {
@@ -171,6 +220,7 @@ impl Cli {
             sub.args(&lists)
                 .mut_args(|arg| arg.hide_env_values(true))
                 .max_term_width(80)
+                .mut_subcommands(|nested| nested.max_term_width(80))
         });
         command
     }
@@ -192,6 +242,7 @@ impl Cli {
             merge(&mut rules.app, "app", &matches, sub);
             merge(&mut rules.exclude_app, "exclude_app", &matches, sub);
         }
+        cli.variables = Variables::of(&Self::command_line(), &matches, &cli.global.rules);
         Ok(cli)
     }
 }

@@ -41,9 +41,9 @@ pub struct GlobalArgs {
     /// How results are shown.
     #[command(flatten)]
     pub output: OutputArgs,
-    /// Options of the original daemon that matter only to a server.
+    /// What only `serve` and `health` look at.
     #[command(flatten)]
-    pub compatibility: CompatibilityArgs,
+    pub server: ServerArgs,
 }
 
 /// What a pass works on.
@@ -310,46 +310,43 @@ pub struct OutputArgs {
     pub color: ColorMode,
 }
 
-/// Options of the original daemon that matter only to a server.
+/// What only `serve` and `health` look at.
 #[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Accepted for compatibility")]
-pub struct CompatibilityArgs {
-    /// Name of the server
+#[command(next_help_heading = "Server")]
+pub struct ServerArgs {
+    /// Name of the server, in the Server header of its replies; the program's name otherwise
     #[arg(
         short = 'N',
         long,
         env = "CAM_NAME",
         global = true,
-        value_name = "NAME",
-        hide_short_help = true
+        value_name = "NAME"
     )]
     pub name: Option<String>,
-    /// Address that the server listens on
+    /// Name or address to listen on; every address of a name
     #[arg(
         short = 'H',
         long,
         env = "CAM_HOSTNAME",
         global = true,
         value_name = "HOSTNAME",
-        default_value = "localhost",
-        hide_short_help = true
+        default_value = "localhost"
     )]
     pub hostname: String,
-    /// How often the server makes a pass, in seconds or as a duration
-    #[arg(short = 'g', long, env = "CAM_ART_POLLING", alias = "art_polling", global = true, value_name = "INTERVAL", default_value = "300", value_parser = values::seconds_or_duration, hide_short_help = true)]
+    /// Pause between passes, in seconds or as a duration; with 0 only /v1.0/force starts one
+    #[arg(short = 'g', long, env = "CAM_ART_POLLING", alias = "art_polling", global = true, value_name = "INTERVAL", default_value = "300", value_parser = values::seconds_or_duration)]
     pub art_polling: Duration,
-    /// Port that the server listens on
+    /// Port to listen on; 0 takes a free one
     #[arg(
         short = 'p',
         long,
         env = "CAM_PORT",
         global = true,
         value_name = "PORT",
-        default_value_t = 8080,
-        hide_short_help = true
+        default_value_t = 8080
     )]
     pub port: u16,
-    /// Port of the original's profiler; has no effect
+    /// Port of CPU profiles, on loopback only; 0 or less is none
     #[arg(
         short = 'L',
         long,
@@ -357,19 +354,17 @@ pub struct CompatibilityArgs {
         alias = "profiler_port",
         global = true,
         value_name = "PORT",
-        allow_negative_numbers = true,
-        hide_short_help = true
+        allow_negative_numbers = true
     )]
     pub profiler_port: Option<i32>,
-    /// Processor cores of the original; has no effect
+    /// Worker threads, up to 64; 0 or less is the number of cores, 2 to 4
     #[arg(
         short = 'X',
         long,
         env = "CAM_PROCS",
         global = true,
         value_name = "MAX",
-        allow_negative_numbers = true,
-        hide_short_help = true
+        allow_negative_numbers = true
     )]
     pub procs: Option<i32>,
 }

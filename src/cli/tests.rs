@@ -16,10 +16,11 @@ fn every_argument() -> Vec<Arg> {
         .collect()
 }
 
+/// The options that a person is told of.
 fn options() -> impl Iterator<Item = Arg> {
     every_argument()
         .into_iter()
-        .filter(|a| a.get_long().is_some())
+        .filter(|a| a.get_long().is_some() && !a.is_hide_set())
 }
 
 /// Secrets and their files: their variables are `config`'s to read.
@@ -118,11 +119,8 @@ fn the_original_s_command_line_is_understood() {
     .unwrap();
     assert!(cli.command.is_none());
     assert_eq!(cli.global.scope.domain.as_deref(), Some("example.com"));
-    assert_eq!(
-        cli.global.compatibility.art_polling,
-        Duration::from_secs(600)
-    );
-    assert_eq!(cli.global.compatibility.profiler_port, Some(-1));
+    assert_eq!(cli.global.server.art_polling, Duration::from_secs(600));
+    assert_eq!(cli.global.server.profiler_port, Some(-1));
     assert!(cli.global.output.debug);
     assert_eq!(
         cli.global.artifactory.art_password.unwrap().expose(),
@@ -175,8 +173,8 @@ fn options_stand_on_either_side_of_the_command() {
 fn defaults_are_the_documented_ones() {
     let args = parse(&[]).unwrap().global;
     assert_eq!(args.scope.environment, "development");
-    assert_eq!(args.compatibility.hostname, "localhost");
-    assert_eq!(args.compatibility.port, 8080);
+    assert_eq!(args.server.hostname, "localhost");
+    assert_eq!(args.server.port, 8080);
     assert_eq!(args.rules.max_deploys, 25);
     assert_eq!(args.rules.max_attempts, 5);
     assert_eq!(args.rules.retry_after, Duration::from_secs(300));
@@ -193,7 +191,13 @@ fn defaults_are_the_documented_ones() {
 #[test]
 fn commands_and_their_arguments() {
     let command = |line: &[&str]| parse(line).unwrap().command.unwrap();
-    assert!(matches!(command(&["run"]), Command::Run));
+    assert!(matches!(command(&["run"]), Command::Run { .. }));
+    assert!(matches!(command(&["serve", "-p", "1"]), Command::Serve));
+    assert!(matches!(command(&["token", "revoke", "7"]),
+        Command::Token { action: TokenAction::Revoke { token } } if token == "7"));
+    let id = "0A3C5B64-1D7C-4E0B-9F7E-2D1C0B9A8F7E";
+    assert!(matches!(command(&["run", "--pass-id", id]),
+        Command::Run { pass_id: Some(given), stop_at_eof: false } if given == id.to_lowercase()));
     assert!(matches!(
         command(&["dry-run", "--show-values"]),
         Command::DryRun {
@@ -237,6 +241,11 @@ fn wrong_command_lines_are_exit_2() {
         &["--order", "date"],
         &["--domain", "a", "--domain", "b"],
         &["hold", "a", "--newer-than", "/"],
+        &["token"],
+        &["token", "add", ""],
+        &["token", "add", "a\nb"],
+        &["run", "--pass-id", "x"],
+        &["--pass-id", "0a3c5b64-1d7c-4e0b-9f7e-2d1c0b9a8f7e"],
     ] {
         let error = parse(line).unwrap_err();
         assert_eq!(error.exit_code(), 2, "{line:?}");

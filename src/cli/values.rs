@@ -141,6 +141,25 @@ pub(super) fn version(text: &str) -> Result<String, String> {
     }
 }
 
+/// The name of a token: one printable line, as a person would write it.
+pub(super) fn token_name(text: &str) -> Result<String, String> {
+    let good = !text.trim().is_empty()
+        && text.chars().count() <= name::NAME_LIMIT
+        && crate::text::escaped(text) == text;
+    if good {
+        Ok(text.to_string())
+    } else {
+        Err("a name is one line of up to 128 printable characters".to_string())
+    }
+}
+
+/// The id of a pass: a UUID.
+pub(super) fn pass_id(text: &str) -> Result<String, String> {
+    uuid::Uuid::parse_str(text)
+        .map(|id| id.to_string())
+        .map_err(|_| "not a UUID".to_string())
+}
+
 /// `APP` or `APP=VERSION`.
 pub(super) fn app_and_version(text: &str) -> Result<String, String> {
     match text.split_once('=') {

@@ -18,7 +18,7 @@ pub fn run(config: &Config, output: &Output, named: &[String]) -> Result<Exit> {
     let scope = config.scope()?;
     let interrupt = Interrupt::install()?;
     let world = world(config, output, &interrupt)?;
-    let mut ledger = ledger::open(&config.dsn, Access::Write)?;
+    let mut ledger = ledger::open(config.dsn()?, Access::Write)?;
     let lease = pass::take_lease(ledger.as_mut(), scope, config.rules.lock_wait)?;
     ledger.take_over(scope, lease.token())?;
     let wanted = parse(named);

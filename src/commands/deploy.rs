@@ -1,6 +1,6 @@
 //! `deploy APP VERSION`: this version now, whatever is newest.
 
-use super::under_lease;
+use super::{Invocation, under_lease};
 use crate::artifactory::Artifactory;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -26,7 +26,7 @@ pub(super) fn run(config: &Config, output: &Output, order: &Order<'_>) -> Result
     under_lease(
         config,
         output,
-        order.command,
+        &Invocation::of(order.command),
         &mut |world, artifactory, desk, tally| {
             let snapshot = settle(world, desk, tally, order.force.then_some(order.app))?;
             carry_out(world, artifactory, desk, tally, &snapshot, order)

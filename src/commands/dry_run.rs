@@ -31,7 +31,7 @@ pub fn run(config: &Config, output: &Output, show_values: bool, exit_code: bool)
     let artifactory = Artifactory::new(config.artifactory()?, &config.http)?;
     let interrupt = Interrupt::none();
     let world = world(config, output, &interrupt)?;
-    let mut ledger = ledger::open(&config.dsn, Access::ReadOnly)?;
+    let mut ledger = ledger::open(config.dsn()?, Access::ReadOnly)?;
     let snapshot = ledger.snapshot(scope)?;
     let survey = pass::survey(&world, &artifactory, ledger.as_mut(), &snapshot, false)?;
     let mut tally = Tally::new("dry-run");

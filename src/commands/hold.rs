@@ -29,7 +29,7 @@ pub(super) fn hold(config: &Config, output: &Output, wanted: &Wanted<'_>) -> Res
         placed_by: "hold".to_owned(),
         placed_at: now,
     };
-    ledger::open(&config.dsn, Access::Write)?.hold(config.scope()?, app, &hold)?;
+    ledger::open(config.dsn()?, Access::Write)?.hold(config.scope()?, app, &hold)?;
     if output.is_json() {
         output.json(&serde_json::json!({"app": app, "held": true, "reason": hold.reason, "until": hold.until, "newerThan": hold.newer_than}));
     } else {
@@ -40,7 +40,7 @@ pub(super) fn hold(config: &Config, output: &Output, wanted: &Wanted<'_>) -> Res
 
 /// Lifts a hold.
 pub fn release(config: &Config, output: &Output, app: &str) -> Result<Exit> {
-    let lifted = ledger::open(&config.dsn, Access::Write)?.release(config.scope()?, app)?;
+    let lifted = ledger::open(config.dsn()?, Access::Write)?.release(config.scope()?, app)?;
     if output.is_json() {
         output.json(&serde_json::json!({"app": app, "held": false, "lifted": lifted}));
     } else if lifted {

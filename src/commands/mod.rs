@@ -3,17 +3,20 @@
 mod baseline;
 mod deploy;
 mod dry_run;
+mod health;
 mod history;
 mod hold;
 mod rollback;
 mod run;
 mod scan;
+mod serve;
 mod status;
+mod token;
 
 use std::time::Instant;
 
 use crate::artifactory::Artifactory;
-use crate::cli::{Cli, Command};
+use crate::cli::{self, Cli, Command};
 use crate::config::{Config, OutputConfig};
 use crate::coreos_deploy::CoreosDeploy;
 use crate::error::{Error, Result};
@@ -37,14 +40,33 @@ pub fn dispatch(cli: &Cli, config: &Config) -> Exit {
     if config.output.verbose > 1 {
         output.log_libraries();
     }
-    let command = cli.command.as_ref().unwrap_or(&Command::Run);
-    let result = match command {
-        Command::Run => run::run(config, &output),
-        Command::Scan { exit_code } => scan::run(config, &output, *exit_code),
+    let command = cli.command.as_ref().unwrap_or(&cli::DEFAULT);
+    let result = carry_out(cli, config, &output, command);
+    result.unwrap_or_else(|error| fail(&output, command, config.scope.as_ref(), &error))
+}
+
+/// Runs one command.
+fn carry_out(cli: &Cli, config: &Config, output: &Output, command: &Command) -> Result<Exit> {
+    match command {
+        Command::Run {
+            pass_id,
+            stop_at_eof,
+        } => {
+            let invocation = Invocation {
+                command: "run",
+                pass: pass_id.as_deref(),
+                stop_at_eof: *stop_at_eof,
+            };
+            run::run(config, output, &invocation)
+        }
+        Command::Serve => serve::run(cli, config, output),
+        Command::Health => health::run(config, output),
+        Command::Token { action } => token::run(config, output, action),
+        Command::Scan { exit_code } => scan::run(config, output, *exit_code),
         Command::DryRun {
             exit_code,
             show_values,
-        } => dry_run::run(config, &output, *show_values, *exit_code),
+        } => dry_run::run(config, output, *show_values, *exit_code),
         Command::Deploy {
             app,
             version,
@@ -58,10 +80,10 @@ pub fn dispatch(cli: &Cli, config: &Config) -> Exit {
                 force: *force,
                 no_hold: *no_hold,
             };
-            deploy::run(config, &output, &order)
+            deploy::run(config, output, &order)
         }
-        Command::Status { app } => status::run(config, &output, app.as_deref()),
-        Command::History { app, limit } => history::run(config, &output, app.as_deref(), *limit),
+        Command::Status { app } => status::run(config, output, app.as_deref()),
+        Command::History { app, limit } => history::run(config, output, app.as_deref(), *limit),
         Command::Hold {
             app,
             for_,
@@ -74,13 +96,12 @@ pub fn dispatch(cli: &Cli, config: &Config) -> Exit {
                 newer_than: newer_than.as_deref(),
                 reason: reason.as_deref(),
             };
-            hold::hold(config, &output, &wanted)
+            hold::hold(config, output, &wanted)
         }
-        Command::Release { app } => hold::release(config, &output, app),
-        Command::Rollback { app } => rollback::run(config, &output, app),
-        Command::Baseline { apps } => baseline::run(config, &output, apps),
-    };
-    result.unwrap_or_else(|error| fail(&output, command, config.scope.as_ref(), &error))
+        Command::Release { app } => hold::release(config, output, app),
+        Command::Rollback { app } => rollback::run(config, output, app),
+        Command::Baseline { apps } => baseline::run(config, output, apps),
+    }
 }
 
 /// Says why a command was not begun.
@@ -88,7 +109,7 @@ pub fn refuse(cli: &Cli, error: &Error) -> Exit {
     let env = |name: &str| std::env::var_os(name);
     let config = OutputConfig::from_cli(cli);
     let output = Output::new(config, Terminal::detect(config.color, &env));
-    let command = cli.command.as_ref().unwrap_or(&Command::Run);
+    let command = cli.command.as_ref().unwrap_or(&cli::DEFAULT);
     fail(&output, command, None, error)
 }
 
@@ -100,7 +121,12 @@ fn fail(output: &Output, command: &Command, scope: Option<&Scope>, error: &Error
             environment: String::new(),
         };
         let scope = scope.unwrap_or(&nowhere);
-        let (report, _) = Tally::new(name(command)).report(scope, Some(error));
+        let pass = match command {
+            Command::Run { pass_id, .. } => pass_id.as_deref(),
+            _ => None,
+        };
+        let tally = Tally::new(name(command)).with_id(pass);
+        let (report, _) = tally.report(scope, Some(error));
         output.json(&report);
     }
     output.error(error);
@@ -110,7 +136,10 @@ fn fail(output: &Output, command: &Command, scope: Option<&Scope>, error: &Error
 /// The command as it is typed.
 const fn name(command: &Command) -> &'static str {
     match command {
-        Command::Run => "run",
+        Command::Run { .. } => "run",
+        Command::Serve => "serve",
+        Command::Health => "health",
+        Command::Token { .. } => "token",
         Command::Scan { .. } => "scan",
         Command::DryRun { .. } => "dry-run",
         Command::Deploy { .. } => "deploy",
@@ -120,6 +149,27 @@ const fn name(command: &Command) -> &'static str {
         Command::Release { .. } => "release",
         Command::Rollback { .. } => "rollback",
         Command::Baseline { .. } => "baseline",
+    }
+}
+
+/// Which command takes the lease, and who started it.
+struct Invocation<'a> {
+    /// The command.
+    command: &'static str,
+    /// The id that the pass was announced under, if it was.
+    pass: Option<&'a str>,
+    /// Whether the end of standard input ends the pass.
+    stop_at_eof: bool,
+}
+
+impl Invocation<'_> {
+    /// A command that a person started.
+    const fn of(command: &'static str) -> Self {
+        Self {
+            command,
+            pass: None,
+            stop_at_eof: false,
+        }
     }
 }
 
@@ -148,15 +198,18 @@ type Work<'a> = dyn FnMut(&World<'_>, &Artifactory, &mut Desk<'_>, &mut Tally) -
 fn under_lease(
     config: &Config,
     output: &Output,
-    command: &'static str,
+    invocation: &Invocation<'_>,
     work: &mut Work<'_>,
 ) -> Result<Exit> {
     let scope = config.scope()?;
     let tools = Tools::new(config)?;
-    let mut ledger = ledger::open(&config.dsn, Access::Write)?;
+    if invocation.stop_at_eof {
+        tools.interrupt.stop_at_eof();
+    }
+    let mut ledger = ledger::open(config.dsn()?, Access::Write)?;
     let lease = pass::take_lease(ledger.as_mut(), scope, config.rules.lock_wait)?;
     let previous = ledger.snapshot(scope)?.last_run;
-    let mut tally = Tally::new(command);
+    let mut tally = Tally::new(invocation.command).with_id(invocation.pass);
     let result = {
         let world = world(config, output, &tools.interrupt)?;
         let mut desk = Desk {

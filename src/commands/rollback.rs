@@ -1,7 +1,7 @@
 //! `rollback APP`: the last good version before the one last tried.
 
 use super::deploy::{Order, carry_out, hold_for, settle};
-use super::under_lease;
+use super::{Invocation, under_lease};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
@@ -16,7 +16,7 @@ pub fn run(config: &Config, output: &Output, app: &str) -> Result<Exit> {
     under_lease(
         config,
         output,
-        "rollback",
+        &Invocation::of("rollback"),
         &mut |world, artifactory, desk, tally| {
             let snapshot = settle(world, desk, tally, None)?;
             let history = desk.ledger.history(world.scope, Some(app), HISTORY)?;

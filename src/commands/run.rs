@@ -1,6 +1,6 @@
 //! `run`: one pass.
 
-use super::under_lease;
+use super::{Invocation, under_lease};
 use crate::config::Config;
 use crate::error::Result;
 use crate::exit::Exit;
@@ -8,6 +8,6 @@ use crate::output::Output;
 use crate::pass;
 
 /// Runs one pass.
-pub fn run(config: &Config, output: &Output) -> Result<Exit> {
-    under_lease(config, output, "run", &mut pass::run)
+pub(super) fn run(config: &Config, output: &Output, invocation: &Invocation<'_>) -> Result<Exit> {
+    under_lease(config, output, invocation, &mut pass::run)
 }

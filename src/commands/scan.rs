@@ -30,7 +30,7 @@ pub fn run(config: &Config, output: &Output, exit_code: bool) -> Result<Exit> {
     let artifactory = Artifactory::new(config.artifactory()?, &config.http)?;
     let interrupt = Interrupt::none();
     let world = world(config, output, &interrupt)?;
-    let mut ledger = ledger::open(&config.dsn, Access::ReadOnly)?;
+    let mut ledger = ledger::open(config.dsn()?, Access::ReadOnly)?;
     let snapshot = ledger.snapshot(scope)?;
     let detail = output.verbose() > 0 && !config.rules.filter.include.is_empty();
     let survey = pass::survey(&world, &artifactory, ledger.as_mut(), &snapshot, detail)?;

@@ -1,11 +1,9 @@
 //! `status [APP]`: what the ledger holds.
 
-use serde_json::{Value, json};
-
 use crate::config::Config;
 use crate::error::Result;
 use crate::exit::Exit;
-use crate::ledger::{self, Access, LeaseInfo, Snapshot};
+use crate::ledger::{self, Access, Snapshot, documents};
 use crate::model::time;
 use crate::output::Output;
 use crate::pass::now_ms;
@@ -13,7 +11,7 @@ use crate::pass::now_ms;
 /// Shows what is deployed, open, held and failing, and who holds the lease.
 pub fn run(config: &Config, output: &Output, app: Option<&str>) -> Result<Exit> {
     let scope = config.scope()?;
-    let mut ledger = ledger::open(&config.dsn, Access::ReadOnly)?;
+    let mut ledger = ledger::open(config.dsn()?, Access::ReadOnly)?;
     let mut snapshot = ledger.snapshot(scope)?;
     let lease = ledger.lease_info(scope)?;
     if let Some(app) = app {
@@ -23,7 +21,7 @@ pub fn run(config: &Config, output: &Output, app: Option<&str>) -> Result<Exit> 
         snapshot.open.retain(|a| a.app == app);
     }
     if output.is_json() {
-        output.json(&document(&snapshot, lease.as_ref()));
+        output.json(&documents::status(&snapshot, lease.as_ref()));
         return Ok(Exit::Success);
     }
     let names: std::collections::BTreeSet<&String> = snapshot
@@ -88,32 +86,4 @@ fn row(snapshot: &Snapshot, app: &str) -> Vec<String> {
         when,
         note,
     ]
-}
-
-fn document(snapshot: &Snapshot, lease: Option<&LeaseInfo>) -> Value {
-    let apps: Vec<Value> = snapshot
-        .latest
-        .iter()
-        .map(|(app, latest)| {
-            json!({
-                "app": app,
-                "deployed": snapshot.records.get(app).and_then(|r| r.deployed.clone()),
-                "latest": super::history::attempt(latest),
-            })
-        })
-        .collect();
-    let holds: Vec<Value> = snapshot
-        .holds
-        .iter()
-        .map(|(app, h)| {
-            json!({"app": app, "reason": h.reason, "until": h.until.map(time::rfc3339), "newerThan": h.newer_than,
-                "placedBy": h.placed_by, "placedAt": time::rfc3339(h.placed_at)})
-        })
-        .collect();
-    json!({
-        "apps": apps,
-        "open": snapshot.open.iter().map(super::history::attempt).collect::<Vec<_>>(),
-        "holds": holds,
-        "lease": lease.map(|l| json!({"held": l.held, "holder": l.holder, "since": time::rfc3339(l.since), "token": l.token})),
-    })
 }

@@ -6,14 +6,15 @@ use super::ledger::ledger;
 use super::secrets::{Env, Found, Source};
 use super::{
     ArtifactoryConfig, Config, Credentials, DeployConfig, Dsn, HttpConfig, OutputConfig, Rules,
+    needs, server,
 };
-use crate::cli::{Cli, Command, OutputFormat, variable};
+use crate::cli::{Cli, OutputFormat, variable};
 use crate::error::{Error, Result};
 use crate::model::listing::AppFilter;
 use crate::model::name::{NAME_LIMIT, Scope, is_app_name};
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Config {
     /// Checks and completes what was typed. `env` gives the variables that clap does not read:
@@ -23,16 +24,20 @@ impl Config {
     pub fn from_cli(cli: &Cli, env: Env) -> Result<Config> {
         let mut warnings = Vec::new();
         let args = &cli.global;
-        let dsn = ledger(cli, env, &mut warnings)?;
+        let dsn = if needs::uses_ledger(cli) {
+            Some(ledger(cli, env, &mut warnings)?)
+        } else {
+            None
+        };
         Ok(Config {
             scope: scope(cli)?,
             // Secrets that a command does not use need not be there, nor be readable.
-            artifactory: if reads_artifactory(cli) {
+            artifactory: if needs::reads_artifactory(cli) {
                 artifactory(cli, env, &mut warnings)?
             } else {
                 None
             },
-            deploy: if deploys(cli) {
+            deploy: if needs::deploys(cli) {
                 deploy(cli, env, &mut warnings)?
             } else {
                 None
@@ -47,8 +52,9 @@ impl Config {
                 ca_file: args.artifactory.ca_file.clone(),
             },
             rules: rules(cli)?,
+            serve: server::from_cli(cli)?,
             output: OutputConfig::from_cli(cli),
-            exposed: exposed(cli, &dsn),
+            exposed: exposed(cli, dsn.as_ref()),
             dsn,
             warnings,
         })
@@ -69,9 +75,9 @@ impl OutputConfig {
 }
 
 /// A warning for each secret that stands on the command line.
-fn exposed(cli: &Cli, dsn: &Dsn) -> Vec<String> {
+fn exposed(cli: &Cli, dsn: Option<&Dsn>) -> Vec<String> {
     let artifactory = &cli.global.artifactory;
-    let has_password = matches!(dsn, Dsn::Mysql(config) if config.password.is_some());
+    let has_password = matches!(dsn, Some(Dsn::Mysql(config)) if config.password.is_some());
     [
         ("art-password", artifactory.art_password.is_some()),
         ("art-token", artifactory.art_token.is_some()),
@@ -201,38 +207,6 @@ fn artifactory(
         max_duration: cli.global.rules.max_duration,
         jobs: args.jobs,
     }))
-}
-
-/// Whether the command can't do without Artifactory.
-fn reads_artifactory(cli: &Cli) -> bool {
-    match &cli.command {
-        None
-        | Some(
-            Command::Run
-            | Command::Scan { .. }
-            | Command::DryRun { .. }
-            | Command::Deploy { .. }
-            | Command::Rollback { .. },
-        ) => true,
-        // Apps that are named with their versions need no marker.
-        Some(Command::Baseline { apps }) => {
-            apps.is_empty() || apps.iter().any(|app| !app.contains('='))
-        }
-        Some(
-            Command::Status { .. }
-            | Command::History { .. }
-            | Command::Hold { .. }
-            | Command::Release { .. },
-        ) => false,
-    }
-}
-
-/// Whether the command speaks to coreos-deploy.
-const fn deploys(cli: &Cli) -> bool {
-    matches!(
-        &cli.command,
-        None | Some(Command::Run | Command::Deploy { .. } | Command::Rollback { .. })
-    )
 }
 
 fn credentials(cli: &Cli, env: Env, warnings: &mut Vec<String>) -> Result<Credentials> {

@@ -3,7 +3,9 @@
 mod dsn;
 mod from_cli;
 mod ledger;
+mod needs;
 mod secrets;
+mod server;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -166,6 +168,23 @@ pub struct Rules {
     pub lock_wait: Duration,
 }
 
+/// What `serve` and `health` are told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServeConfig {
+    /// `--name`: the value of the `Server` header.
+    pub name: String,
+    /// `--hostname`: a name or an address, without brackets.
+    pub hostname: String,
+    /// `--port`; 0 takes a free one.
+    pub port: u16,
+    /// `--art-polling`: from the end of a pass to the start of the next; `None` is no polling.
+    pub polling: Option<Duration>,
+    /// `--profiler-port`, where profiles are wanted.
+    pub profiler_port: Option<u16>,
+    /// `--procs`: worker threads.
+    pub procs: usize,
+}
+
 /// How results are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutputConfig {
@@ -203,10 +222,12 @@ pub struct Config {
     pub deploy: Option<DeployConfig>,
     /// Shared by both clients.
     pub http: HttpConfig,
-    /// The ledger.
-    pub dsn: Dsn,
+    /// The ledger, for a command that uses it.
+    pub dsn: Option<Dsn>,
     /// The rules.
     pub rules: Rules,
+    /// For the commands `serve` and `health`.
+    pub serve: Option<ServeConfig>,
     /// How to show it.
     pub output: OutputConfig,
     /// Secrets on the command line: to be warned of whoever reads, since `ps` shows them.
@@ -216,6 +237,12 @@ pub struct Config {
 }
 
 impl Config {
+    /// Where the ledger is, for a command that uses it.
+    pub fn dsn(&self) -> Result<&Dsn> {
+        let missing = "this command needs --dsn (CAM_DSN)";
+        self.dsn.as_ref().ok_or_else(|| Error::usage(missing))
+    }
+
     /// The scope, for a command that needs one.
     pub fn scope(&self) -> Result<&Scope> {
         let missing = "this command needs --domain (CAM_DOMAIN)";
@@ -235,6 +262,12 @@ impl Config {
     pub fn deploy(&self) -> Result<&DeployConfig> {
         let missing = "this command needs --deploy-url (CAM_DEPLOY_URL or COREOS_DEPLOY_URL)";
         self.deploy.as_ref().ok_or_else(|| Error::usage(missing))
+    }
+
+    /// What the server is told, for `serve` and `health`.
+    pub fn serve(&self) -> Result<&ServeConfig> {
+        let missing = "this command is no server";
+        self.serve.as_ref().ok_or_else(|| Error::usage(missing))
     }
 }
 

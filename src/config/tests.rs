@@ -200,7 +200,7 @@ fn no_debug_shows_a_secret() {
 
 #[test]
 fn dsns() {
-    let path = |dsn: &str| config(&format!("--dsn {dsn}"), &[]).unwrap().dsn;
+    let path = |dsn: &str| config(&format!("--dsn {dsn}"), &[]).unwrap().dsn.unwrap();
     for (dsn, expected) in [
         ("sqlite:/var/l.db", "/var/l.db"),
         ("sqlite:l.db", "l.db"),
@@ -239,7 +239,7 @@ fn dsns() {
 
 #[test]
 fn the_options_of_a_ledger_on_mysql() {
-    let mysql = |line: &str| match config(line, &[]).map(|c| c.dsn) {
+    let mysql = |line: &str| match config(line, &[]).map(|c| c.dsn.unwrap()) {
         Ok(Dsn::Mysql(config)) => *config,
         other => panic!("{other:?}"),
     };
@@ -294,7 +294,7 @@ fn an_open_way_to_mysql_is_warned_of() {
 
 #[test]
 fn the_ledger_s_place_without_a_dsn() {
-    let place = |variables: &[(&str, &str)]| config("", variables).unwrap().dsn;
+    let place = |variables: &[(&str, &str)]| config("", variables).unwrap().dsn.unwrap();
     let below = |path: &str| Dsn::Sqlite(path.into());
     let home = below("/home/u/.local/state/coreos-artifactory-monitor/ledger.sqlite");
     let xdg = ("XDG_STATE_HOME", "/xdg");

@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod contract;
+pub mod documents;
 mod holder;
 pub mod mysql;
 pub mod sqlite;

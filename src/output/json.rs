@@ -14,10 +14,20 @@ use crate::text::printable;
 pub fn document<T: Serialize>(value: &T) -> serde_json::Result<String> {
     let mut text = serde_json::to_string_pretty(value)?;
     text.push('\n');
+    Ok(safe(text))
+}
+
+/// Renders one document on one line, without a newline.
+pub fn compact<T: Serialize>(value: &T) -> serde_json::Result<String> {
+    serde_json::to_string(value).map(safe)
+}
+
+fn safe(text: String) -> String {
     if text.chars().any(must_escape) {
-        text = escaped(&text);
+        escaped(&text)
+    } else {
+        text
     }
-    Ok(text)
 }
 
 /// The serializer has escaped all below U+0020 inside of strings: the newlines that are left are

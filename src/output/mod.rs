@@ -5,7 +5,7 @@
 //! (a closed pipe) is no error: the work is done and recorded, whoever looks.
 
 mod human;
-mod json;
+pub mod json;
 mod layout;
 mod progress;
 mod table;
@@ -69,6 +69,24 @@ impl Output {
             .with_max_level(tracing::Level::DEBUG)
             .finish();
         // Fails when one is set already, which is as good.
+        let _ = tracing::subscriber::set_global_default(subscriber);
+    }
+
+    /// Lets a server say on stderr what happens, a line each with its time; with `-q` only what
+    /// went wrong.
+    pub fn log_events(&self) {
+        let level = if self.config.quiet {
+            tracing::Level::WARN
+        } else {
+            tracing::Level::INFO
+        };
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(std::io::stderr)
+            .with_ansi(self.terminal.color_stderr)
+            .with_target(false)
+            .with_max_level(level)
+            .finish();
+        // Fails when `-d` has set one already, which shows more.
         let _ = tracing::subscriber::set_global_default(subscriber);
     }
 

@@ -1,5 +1,6 @@
 //! SIGINT and SIGTERM.
 
+use std::io::{ErrorKind, Read};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -52,6 +53,19 @@ impl Interrupt {
         Ok(this)
     }
 
+    /// Takes the end of standard input for SIGTERM: whoever holds its other end is gone, or wants
+    /// the pass to stop. It does not count as a first signal, after which a second one would end
+    /// the process at once: a service manager may send SIGTERM to both as well.
+    pub fn stop_at_eof(&self) {
+        let signal = Arc::clone(&self.signal);
+        std::thread::spawn(move || {
+            wait_for_end(std::io::stdin());
+            let number = usize::try_from(SIGTERM).unwrap_or_default();
+            // A signal that came before keeps its exit code.
+            let _ = signal.compare_exchange(0, number, Ordering::Relaxed, Ordering::Relaxed);
+        });
+    }
+
     /// The exit code of the signal that came, if one came.
     pub fn requested(&self) -> Option<Exit> {
         match i32::try_from(self.signal.load(Ordering::Relaxed)) {
@@ -93,5 +107,17 @@ impl Interrupt {
         std::thread::sleep(GRACE);
         let _safe = self.critical();
         std::process::exit(i32::from(exit.code()));
+    }
+}
+
+/// Reads and forgets until there is no more.
+fn wait_for_end(mut input: impl Read) {
+    let mut bytes = [0; 64];
+    loop {
+        match input.read(&mut bytes) {
+            Ok(0) => return,
+            Err(e) if e.kind() != ErrorKind::Interrupted => return,
+            _ => {}
+        }
     }
 }

@@ -78,6 +78,7 @@ impl AppResult {
 
 /// Collects what a pass finds out.
 pub struct Tally {
+    pass: String,
     command: &'static str,
     started_at: i64,
     apps: BTreeMap<String, AppResult>,
@@ -95,6 +96,7 @@ impl Tally {
     /// Nothing is known yet.
     pub fn new(command: &'static str) -> Self {
         Self {
+            pass: uuid::Uuid::new_v4().to_string(),
             command,
             started_at: now_ms(),
             apps: BTreeMap::new(),
@@ -105,6 +107,15 @@ impl Tally {
             busy_since: None,
             busy: None,
         }
+    }
+
+    /// Gives the pass the id that it was announced under.
+    #[must_use]
+    pub fn with_id(mut self, pass: Option<&str>) -> Self {
+        if let Some(pass) = pass {
+            pass.clone_into(&mut self.pass);
+        }
+        self
     }
 
     /// Takes over what the last pass knew.
@@ -271,7 +282,7 @@ impl Tally {
                 && (!app.is_due() || app.report.outcome.is_some());
         }
         let report = Report {
-            pass: uuid::Uuid::new_v4().to_string(),
+            pass: self.pass.clone(),
             command: self.command.to_owned(),
             domain: scope.domain.clone(),
             environment: scope.environment.clone(),

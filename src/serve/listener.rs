@@ -1,0 +1,199 @@
+//! The accept loop, and what a client may cost.
+//!
+//! `axum::serve` gives hyper no timer, so that a header that never ends is waited for without an
+//! end; hence a loop of our own.
+
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::stalls::Stalls;
+
+/// The most connections that are served at a time; one more gets 503 and is closed.
+pub(super) const CONNECTIONS: usize = 512;
+/// The most of those that are too many whose end is waited for, so that the 503 arrives.
+const TURNED_AWAY: usize = 64;
+/// The longest wait for a whole header, and so for the next request of a connection.
+const HEADER_WAIT: Duration = Duration::from_secs(10);
+/// The longest wait for the client to take a byte.
+const WRITE_WAIT: Duration = Duration::from_secs(15);
+/// The most bytes of a header; more is 431.
+const HEADER_BYTES: usize = 32 * 1024;
+/// The most fields of a header; more is 431.
+const HEADER_FIELDS: usize = 64;
+/// The longest wait, at the end, for requests that are being answered.
+const GRACE: Duration = Duration::from_secs(10);
+/// The longest wait for the client to close, so that it gets the answer before a reset.
+const LINGER: Duration = Duration::from_secs(1);
+/// The most bytes that are thrown away during that wait.
+const LINGER_BYTES: usize = 1024 * 1024;
+/// The answer to a connection too many.
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
+    Content-Type: application/json;charset=utf-8\r\nContent-Length: 32\r\n\
+    Connection: close\r\n\r\n{\"error\":\"Too many connections\"}";
+
+/// The address of a client, as an extension of its requests.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub(super) SocketAddr);
+
+/// Serves `app` until `shutdown` holds true, or its sender is gone. Then nothing is accepted any
+/// more, requests that are being answered get 10 s, and the rest is cut.
+///
+/// Limits: 512 connections (one more gets 503 at once), a header of 32 KiB and 64 fields in 10 s,
+/// 10 s between two requests, 15 s for the client to take a byte. Bodies are bounded by the
+/// routes.
+pub async fn listen(listener: TcpListener, app: Router, shutdown: watch::Receiver<bool>) {
+    serve(listener, app, shutdown, true).await;
+}
+
+/// [`listen`]; `half_closed`: whether a client that has closed its side still gets an answer.
+/// Where not, an answer that takes long ends when the client goes away.
+pub(super) async fn serve(
+    listener: TcpListener,
+    app: Router,
+    shutdown: watch::Receiver<bool>,
+    half_closed: bool,
+) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let turned_away = Arc::new(Semaphore::new(TURNED_AWAY));
+    let mut connections = JoinSet::new();
+    let mut stop = shutdown.clone();
+    let mut full = false;
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => break,
+            Some(_) = connections.join_next() => continue,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Mostly a lack of file descriptors, which time alone can mend.
+                tracing::warn!(target: "serve", %error, "no connection can be accepted");
+                sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        if let Ok(place) = places.clone().try_acquire_owned() {
+            full = false;
+            let (app, stop) = (app.clone(), shutdown.clone());
+            connections.spawn(async move {
+                let _place = place;
+                connection(stream, peer, app, stop, half_closed).await;
+            });
+            continue;
+        }
+        if !full {
+            full = true;
+            tracing::warn!(target: "serve", "{CONNECTIONS} connections are open: more get 503");
+        }
+        if let Ok(place) = turned_away.clone().try_acquire_owned() {
+            connections.spawn(async move {
+                let _place = place;
+                turn_away(stream).await;
+            });
+        }
+    }
+    drop(listener);
+    let finished = async { while connections.join_next().await.is_some() {} };
+    if timeout(GRACE, finished).await.is_err() {
+        tracing::warn!(target: "serve", "requests that took too long to finish are cut");
+    }
+}
+
+/// Serves one connection to its end.
+async fn connection(
+    stream: TcpStream,
+    peer: SocketAddr,
+    app: Router,
+    mut stop: watch::Receiver<bool>,
+    half_closed: bool,
+) {
+    // Without it answers wait for the acknowledgement of what went before; nothing breaks.
+    let _ = stream.set_nodelay(true);
+    let app = TowerToHyperService::new(app);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
+        Box::pin(app.call(request))
+    });
+    let io = TokioIo::new(Stalls::new(stream, WRITE_WAIT));
+    let mut connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_WAIT)
+        .max_buf_size(HEADER_BYTES)
+        .max_headers(HEADER_FIELDS)
+        .title_case_headers(true)
+        .half_close(half_closed)
+        .serve_connection(io, service);
+    let mut stopping = false;
+    let ended = loop {
+        tokio::select! {
+            ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => break ended,
+            _ = stop.wait_for(|stop| *stop), if !stopping => {
+                stopping = true;
+                std::pin::Pin::new(&mut connection).graceful_shutdown();
+            }
+        }
+    };
+    match ended {
+        Ok(()) => linger(connection.into_parts().io.into_inner().into_inner()).await,
+        Err(error) if error.is_parse() => {
+            linger(connection.into_parts().io.into_inner().into_inner()).await;
+        }
+        // A client that went away, or was cut.
+        Err(_) => {}
+    }
+}
+
+async fn turn_away(mut stream: TcpStream) {
+    let answered = timeout(LINGER, stream.write_all(FULL)).await;
+    if matches!(answered, Ok(Ok(()))) {
+        linger(stream).await;
+    }
+}
+
+/// Closes our side and throws away what the client still sends: closing with bytes unread resets
+/// the connection, which can take the answer away from the client.
+async fn linger(mut stream: TcpStream) {
+    let thrown_away = async {
+        if stream.shutdown().await.is_err() {
+            return;
+        }
+        let mut buffer = [0; 4096];
+        let mut left = LINGER_BYTES;
+        while let Ok(read) = stream.read(&mut buffer).await {
+            if read == 0 || read > left {
+                return;
+            }
+            left -= read;
+        }
+    };
+    let _ = timeout(LINGER, thrown_away).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_to_a_connection_too_many_is_whole() {
+        let text = std::str::from_utf8(FULL).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())));
+    }
+}

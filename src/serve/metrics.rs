@@ -1,0 +1,360 @@
+//! Metrics for Prometheus.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use super::passes::PassFigures;
+use super::process::ProcessFigures;
+use super::route::{Route, method_name};
+use super::store::LedgerState;
+use crate::model::report::{Action, Outcome, Report};
+
+/// What the names of all but the process's metrics begin with.
+const PREFIX: &str = "coreos_artifactory_monitor";
+/// The most apps that have a label of their own; the deploys of all others are counted under
+/// [`OTHER_APPS`], which no app can be called.
+const APPS: usize = 1000;
+const OTHER_APPS: &str = "(other)";
+/// The upper ends of the histogram of pass durations, in seconds; a pass takes up to an hour.
+const DURATIONS: [f64; 10] = [0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 1800.0, 3600.0];
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct PassLabels {
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct DeployLabels {
+    app: String,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RequestLabels {
+    route: &'static str,
+    method: &'static str,
+    code: u16,
+}
+
+/// What is counted while the server runs.
+pub struct Metrics {
+    registry: Registry,
+    passes: Family<PassLabels, Counter>,
+    durations: Histogram,
+    deploys: Family<DeployLabels, Counter>,
+    apps: Mutex<BTreeSet<String>>,
+    requests: Family<RequestLabels, Counter>,
+    started: SystemTime,
+}
+
+/// What is looked at when metrics are asked for.
+pub(super) struct Scrape<'a> {
+    pub(super) passes: &'a PassFigures,
+    pub(super) ledger: LedgerState,
+    pub(super) process: ProcessFigures,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Nothing counted yet. The time of this call is shown as the start of the process.
+    pub fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix(PREFIX),
+            passes: Family::default(),
+            durations: Histogram::new(DURATIONS),
+            deploys: Family::default(),
+            apps: Mutex::default(),
+            requests: Family::default(),
+            started: SystemTime::now(),
+        };
+        let registry = &mut metrics.registry;
+        let passes = metrics.passes.clone();
+        registry.register("passes", "Finished passes by result", passes);
+        registry.register_with_unit(
+            "pass_duration",
+            "Durations of finished passes",
+            Unit::Seconds,
+            metrics.durations.clone(),
+        );
+        let deploys = metrics.deploys.clone();
+        registry.register("deploys", "Deploys that were tried, by app", deploys);
+        registry.register(
+            "http_requests",
+            "HTTP requests by route, method and status code",
+            metrics.requests.clone(),
+        );
+        metrics
+    }
+
+    /// Counts a finished pass: `result` is a word of a closed set; `report` is there where the
+    /// pass wrote one.
+    pub fn observe_pass(&self, result: &'static str, duration: Duration, report: Option<&Report>) {
+        self.passes.get_or_create(&PassLabels { result }).inc();
+        self.durations.observe(duration.as_secs_f64());
+        for app in report.iter().flat_map(|report| &report.apps) {
+            if let Some(outcome) = app.outcome {
+                let labels = DeployLabels {
+                    app: self.app_label(&app.app),
+                    outcome: outcome_word(outcome),
+                };
+                self.deploys.get_or_create(&labels).inc();
+            }
+        }
+    }
+
+    /// Counts a request that was answered.
+    pub(super) fn observe_request(&self, route: Route, method: &axum::http::Method, code: u16) {
+        let labels = RequestLabels {
+            route: route.template(),
+            method: method_name(method),
+            code,
+        };
+        self.requests.get_or_create(&labels).inc();
+    }
+
+    /// All metrics as `OpenMetrics` text.
+    pub(super) fn render(&self, scrape: &Scrape<'_>) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        encode_registry(&mut text, &self.registry)?;
+        encode_registry(&mut text, &momentary(scrape))?;
+        encode_registry(&mut text, &process(scrape.process, self.started))?;
+        encode_eof(&mut text)?;
+        Ok(text)
+    }
+
+    fn app_label(&self, app: &str) -> String {
+        let mut apps = self.apps.lock().unwrap_or_else(PoisonError::into_inner);
+        if apps.len() < APPS && !apps.contains(app) {
+            apps.insert(app.to_owned());
+        }
+        let label = if apps.contains(app) { app } else { OTHER_APPS };
+        label.to_owned()
+    }
+}
+
+/// What is true at this moment. What is not known has no sample.
+fn momentary(scrape: &Scrape<'_>) -> Registry {
+    let mut registry = Registry::with_prefix(PREFIX);
+    let passes = scrape.passes;
+    let mut show = |name: &str, help: &str, value: Option<i64>| {
+        if let Some(value) = value {
+            registry.register(name, help, gauge(value));
+        }
+    };
+    let report = passes.last_report.as_ref();
+    let pending = "Apps of the last pass with a release that is not deployed yet";
+    show("pending_apps", pending, report.map(pending_apps));
+    let failing = "Apps of the last pass that failed, were refused or cannot be read";
+    let failed = report.map(|report| i64::try_from(report.summary.failed).unwrap_or(i64::MAX));
+    show("failing_apps", failing, failed);
+    let running = i64::from(passes.running.is_some());
+    show("pass_running", "Whether a pass runs", Some(running));
+    let queued = i64::from(passes.queued.is_some());
+    show("pass_queued", "Whether a pass waits", Some(queued));
+    let held = scrape.ledger.lease_held.map(i64::from);
+    let seen = "Whether a pass, of whatever host, held the lease of the scope when last seen";
+    show("lease_held", seen, held);
+    let readable = Some(i64::from(scrape.ledger.readable));
+    show(
+        "ledger_up",
+        "Whether the ledger could be read when last tried",
+        readable,
+    );
+    if let Some(at) = passes.last_success_at {
+        let ended = seconds(Duration::from_millis(u64::try_from(at).unwrap_or(0)));
+        registry.register_with_unit(
+            "last_success_timestamp",
+            "When the last successful pass ended, since 1970 UTC",
+            Unit::Seconds,
+            ended,
+        );
+    }
+    registry
+}
+
+/// The process, under the names that all Prometheus clients give.
+fn process(figures: ProcessFigures, started: SystemTime) -> Registry {
+    let mut registry = Registry::with_prefix("process");
+    let cpu = Counter::<f64, AtomicU64>::default();
+    cpu.inc_by(figures.cpu_seconds);
+    let help = "Time on processors, user and system";
+    registry.register_with_unit("cpu", help, Unit::Seconds, cpu);
+    let whole = |value: u64| gauge(i64::try_from(value).unwrap_or(i64::MAX));
+    let bytes = |name: &str, help: &str, value, registry: &mut Registry| {
+        registry.register_with_unit(name, help, Unit::Bytes, whole(value));
+    };
+    let resident = figures.resident_bytes;
+    bytes("resident_memory", "Memory in RAM", resident, &mut registry);
+    let space = figures.virtual_bytes;
+    bytes("virtual_memory", "Address space", space, &mut registry);
+    let open = whole(figures.open_files);
+    registry.register("open_fds", "Open file descriptors", open);
+    if figures.max_open_files > 0 {
+        let help = "The most file descriptors that may be open";
+        registry.register("max_fds", help, whole(figures.max_open_files));
+    }
+    registry.register("threads", "Threads", whole(figures.threads));
+    let started = seconds(started.duration_since(UNIX_EPOCH).unwrap_or_default());
+    let help = "When the process started, since 1970 UTC";
+    registry.register_with_unit("start_time", help, Unit::Seconds, started);
+    registry
+}
+
+fn gauge(value: i64) -> Gauge {
+    let gauge = Gauge::default();
+    gauge.set(value);
+    gauge
+}
+
+fn seconds(value: Duration) -> Gauge<f64, AtomicU64> {
+    let gauge = Gauge::default();
+    gauge.set(value.as_secs_f64());
+    gauge
+}
+
+fn pending_apps(report: &Report) -> i64 {
+    let pending = report.apps.iter().filter(|app| {
+        let due = matches!(
+            app.action,
+            Action::New | Action::Upgrade | Action::Retry | Action::Resume | Action::Waiting
+        );
+        let open = matches!(
+            app.outcome,
+            None | Some(Outcome::Unknown | Outcome::Submitted | Outcome::Error)
+        );
+        due && open
+    });
+    i64::try_from(pending.count()).unwrap_or(i64::MAX)
+}
+
+const fn outcome_word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Succeeded => "succeeded",
+        Outcome::Failed => "failed",
+        Outcome::Refused => "refused",
+        Outcome::Observed => "observed",
+        Outcome::Unknown => "unknown",
+        Outcome::Submitted => "submitted",
+        Outcome::Error => "error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::report::{AppReport, Summary};
+
+    fn report(apps: &[(&str, Action, Option<Outcome>)]) -> Report {
+        let app = |(app, action, outcome): &(&str, Action, Option<Outcome>)| AppReport {
+            app: (*app).to_owned(),
+            deployed: None,
+            newest: None,
+            action: *action,
+            reason: String::new(),
+            outcome: *outcome,
+            attempt: None,
+            deploy_id: None,
+            duration_ms: None,
+            error: None,
+        };
+        Report {
+            pass: "p".into(),
+            command: "run".into(),
+            domain: "example.com".into(),
+            environment: "qa".into(),
+            started_at: String::new(),
+            finished_at: String::new(),
+            complete: true,
+            apps: apps.iter().map(app).collect(),
+            summary: Summary {
+                failed: 1,
+                ..Summary::default()
+            },
+            exit_code: 1,
+            error: None,
+        }
+    }
+
+    fn shown(metrics: &Metrics, passes: &PassFigures) -> String {
+        let scrape = Scrape {
+            passes,
+            ledger: LedgerState {
+                readable: true,
+                lease_held: Some(false),
+            },
+            process: ProcessFigures::default(),
+        };
+        metrics.render(&scrape).unwrap()
+    }
+
+    #[test]
+    fn a_pass_is_counted() {
+        let metrics = Metrics::new();
+        let report = report(&[
+            ("web", Action::New, Some(Outcome::Succeeded)),
+            ("db", Action::Retry, Some(Outcome::Failed)),
+            ("mq", Action::Waiting, None),
+            ("ok", Action::UpToDate, None),
+        ]);
+        metrics.observe_pass("failed", Duration::from_millis(700), Some(&report));
+        metrics.observe_request(Route::Other, &axum::http::Method::GET, 404);
+        let figures = PassFigures {
+            last_report: Some(report),
+            last_success_at: Some(1_795_342_287_500),
+            ..PassFigures::default()
+        };
+        let text = shown(&metrics, &figures);
+        for line in [
+            "passes_total{result=\"failed\"} 1",
+            "pass_duration_seconds_bucket{le=\"1.0\"} 1",
+            "deploys_total{app=\"web\",outcome=\"succeeded\"} 1",
+            "deploys_total{app=\"db\",outcome=\"failed\"} 1",
+            "http_requests_total{route=\"other\",method=\"GET\",code=\"404\"} 1",
+            "pending_apps 1",
+            "failing_apps 1",
+            "lease_held 0",
+            "ledger_up 1",
+            "last_success_timestamp_seconds 1795342287.5",
+        ] {
+            let line = format!("\n{PREFIX}_{line}\n");
+            assert!(text.contains(&line), "{line}{text}");
+        }
+        assert!(!text.contains("app=\"ok\""), "{text}");
+        assert!(text.contains("\nprocess_cpu_seconds_total 0.0\n"), "{text}");
+        assert!(text.ends_with("# EOF\n"), "{text}");
+    }
+
+    #[test]
+    fn what_is_not_known_has_no_sample() {
+        let text = shown(&Metrics::new(), &PassFigures::default());
+        for name in ["last_success", "pending_apps", "failing_apps"] {
+            assert!(!text.contains(name), "{name}: {text}");
+        }
+    }
+
+    #[test]
+    fn apps_without_end_share_a_label() {
+        let metrics = Metrics::new();
+        for i in 0..APPS + 5 {
+            metrics.app_label(&format!("app{i}"));
+        }
+        assert_eq!(metrics.app_label("app0"), "app0");
+        assert_eq!(metrics.app_label("another"), OTHER_APPS);
+    }
+}

@@ -1,0 +1,264 @@
+//! The server: listens, starts passes, and ends in good order.
+//!
+//! It knows a pass only as a subprocess ([`passes`]), so that whatever befalls a pass leaves the
+//! server alone, and the other way round.
+
+mod access;
+mod auth;
+mod child;
+mod exposition;
+mod gate;
+mod lines;
+mod listener;
+mod metrics;
+mod notify;
+mod options;
+pub mod passes;
+mod ports;
+mod process;
+mod profile;
+mod queue;
+mod replies;
+mod route;
+mod routes;
+mod stalls;
+mod stats;
+mod store;
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
+use tracing::{error, info};
+
+pub use child::Launch;
+pub use listener::listen;
+pub use metrics::Metrics;
+pub use options::{OptionsView, ServerConfig};
+pub use profile::profiler;
+pub use routes::router;
+pub use store::Store;
+
+use self::notify::Notify;
+use self::passes::{Passes, Runner};
+use crate::config::ServeConfig;
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+
+/// How long after SIGTERM all must be over: requests take at most 10 s, a pass at most 18 s.
+const END: Duration = Duration::from_millis(19_500);
+
+/// A server that has its ports, and serves nobody yet.
+pub struct Server {
+    runtime: Runtime,
+    api: Vec<TcpListener>,
+    profiler: Option<TcpListener>,
+    polling: Option<Duration>,
+}
+
+impl Server {
+    /// Takes the ports.
+    ///
+    /// Errors: 69 where one is taken or the name of the host is not known.
+    pub fn bind(config: &ServeConfig) -> Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(config.procs)
+            .thread_name("serve")
+            .enable_all()
+            .build()
+            .map_err(|e| Error::unavailable("the threads cannot be started").because_of(&e))?;
+        let guard = runtime.enter();
+        let api = ports::of_host(&config.hostname, config.port)?;
+        let profiler = config.profiler_port.map(ports::of_loopback).transpose()?;
+        drop(guard);
+        Ok(Self {
+            runtime,
+            api,
+            profiler,
+            polling: config.polling,
+        })
+    }
+
+    /// Serves until SIGTERM or SIGINT, which is a success: it is how a server ends. A second one
+    /// ends the process at once.
+    ///
+    /// Errors: 69 where a part of the server ends by itself, which is a defect.
+    pub fn run(self, config: ServerConfig, launch: Launch) -> Result<Exit> {
+        let Self {
+            runtime,
+            api,
+            profiler,
+            polling,
+        } = self;
+        let (stop, _) = watch::channel(false);
+        let result = runtime.block_on(async {
+            let signals = Signals::listen()?;
+            let notify = Notify::from_env(&|name| std::env::var_os(name));
+            let status = announce(&api, profiler.as_ref());
+            let parts = Parts::start(config, launch, polling, api, profiler, &stop).await;
+            notify.ready(&status);
+            parts.attend(signals, &notify, &stop).await
+        });
+        // What is blocked in the database is not waited for.
+        runtime.shutdown_timeout(Duration::from_millis(100));
+        result
+    }
+}
+
+/// Logs where the server listens; the result is one line of it.
+fn announce(api: &[TcpListener], profiler: Option<&TcpListener>) -> String {
+    let url = |listener: &TcpListener| {
+        let address = listener.local_addr();
+        address.map_or_else(|e| e.to_string(), |address| format!("http://{address}"))
+    };
+    for listener in api {
+        info!("listening on {}", url(listener));
+    }
+    if let Some(listener) = profiler {
+        info!("CPU profiles on {}/debug/pprof/profile", url(listener));
+    }
+    let urls: Vec<String> = api.iter().map(url).collect();
+    format!("listening on {}", urls.join(" and "))
+}
+
+/// What runs until the server ends.
+struct Parts {
+    runner: JoinHandle<()>,
+    listeners: JoinSet<()>,
+    passes: Passes,
+}
+
+impl Parts {
+    async fn start(
+        config: ServerConfig,
+        launch: Launch,
+        polling: Option<Duration>,
+        api: Vec<TcpListener>,
+        profiler: Option<TcpListener>,
+        stop: &watch::Sender<bool>,
+    ) -> Self {
+        let metrics = Arc::new(Metrics::new());
+        let passes = Passes::default();
+        let store = Store::new(&config);
+        store.start(stop.subscribe()).await;
+        let app = router(
+            Arc::new(config),
+            passes.clone(),
+            Arc::clone(&metrics),
+            store,
+        );
+        let mut listeners = JoinSet::new();
+        for listener in api {
+            listeners.spawn(listen(listener, app.clone(), stop.subscribe()));
+        }
+        if let Some(listener) = profiler {
+            listeners.spawn(self::profiler(listener, stop.subscribe()));
+        }
+        let runner = Runner {
+            passes: passes.clone(),
+            launch,
+            polling,
+            metrics,
+        };
+        let runner = tokio::spawn(runner.run(stop.subscribe()));
+        Self {
+            runner,
+            listeners,
+            passes,
+        }
+    }
+
+    /// Waits for a signal, then for the end of all parts. The watchdog hears from us while all of
+    /// them are there and the queue of passes answers.
+    async fn attend(
+        mut self,
+        mut signals: Signals,
+        notify: &Notify,
+        stop: &watch::Sender<bool>,
+    ) -> Result<Exit> {
+        let mut watchdog = notify.watchdog().map(every);
+        let lost = loop {
+            tokio::select! {
+                (name, _) = signals.next() => {
+                    info!("{name}: ending what runs");
+                    break None;
+                }
+                _ = &mut self.runner => break Some("what starts passes"),
+                _ = self.listeners.join_next() => break Some("a listener"),
+                () = tick(&mut watchdog) => {
+                    let _ = self.passes.figures();
+                    notify.alive();
+                }
+            }
+        };
+        notify.stopping();
+        stop.send_replace(true);
+        tokio::spawn(async move {
+            let (name, exit) = signals.next().await;
+            error!("{name} again: ending at once");
+            std::process::exit(i32::from(exit.code()));
+        });
+        let all = async {
+            if !self.runner.is_finished() {
+                let _ = (&mut self.runner).await;
+            }
+            while self.listeners.join_next().await.is_some() {}
+        };
+        if timeout(END, all).await.is_err() {
+            error!("not everything ended in time: ending without it");
+        }
+        match lost {
+            None => Ok(Exit::Success),
+            Some(part) => Err(Error::unavailable(format!("{part} ended by itself"))
+                .hint("this is a defect: please report")),
+        }
+    }
+}
+
+fn every(period: Duration) -> Interval {
+    let mut interval = interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
+async fn tick(interval: &mut Option<Interval>) {
+    match interval {
+        Some(interval) => {
+            interval.tick().await;
+        }
+        None => pending().await,
+    }
+}
+
+/// The signals that end a server.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self> {
+        let listen = |kind| {
+            signal(kind)
+                .map_err(|e| Error::unavailable("signals cannot be listened to").because_of(&e))
+        };
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+        })
+    }
+
+    /// The next one, and the exit code of a process that it ends at once.
+    async fn next(&mut self) -> (&'static str, Exit) {
+        tokio::select! {
+            _ = self.interrupt.recv() => ("SIGINT", Exit::Interrupted),
+            _ = self.terminate.recv() => ("SIGTERM", Exit::Terminated),
+        }
+    }
+}

@@ -1,0 +1,370 @@
+//! The passes of a server: asked for by clients and by the clock, run one at a time.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::{Notify, watch};
+use tracing::{info, warn};
+
+use super::Metrics;
+use super::child::{self, Finished, Launch, RESULTS};
+use super::queue::Queue;
+use crate::model::report::Report;
+
+/// What became of a wish for a pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForcedState {
+    /// It starts now.
+    Started,
+    /// It follows the one that runs.
+    Queued,
+}
+
+/// The answer to a wish for a pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forced {
+    /// The id of the pass, which its report will have.
+    pub pass: String,
+    /// Whether it starts or waits.
+    pub state: ForcedState,
+}
+
+/// What a server knows of its passes since it started.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PassFigures {
+    /// The id of the pass that runs.
+    pub running: Option<String>,
+    /// The id of the pass that follows it.
+    pub queued: Option<String>,
+    /// The report of the last pass that printed one.
+    pub last_report: Option<Report>,
+    /// When a pass last ended with exit code 0, in milliseconds since 1970 UTC.
+    pub last_success_at: Option<i64>,
+    /// How many passes ended, by result: every word of `RESULTS` is there.
+    pub results: BTreeMap<&'static str, u64>,
+}
+
+/// A handle on the passes of a server; clones share them.
+#[derive(Clone)]
+pub struct Passes(Arc<Shared>);
+
+struct Shared {
+    state: Mutex<State>,
+    wake: Notify,
+}
+
+struct State {
+    queue: Queue,
+    /// All but `running` and `queued`, which the queue knows.
+    figures: PassFigures,
+}
+
+impl Default for Passes {
+    /// No pass runs, and none will before a server starts them.
+    fn default() -> Self {
+        let figures = PassFigures {
+            results: RESULTS.into_iter().map(|word| (word, 0)).collect(),
+            ..PassFigures::default()
+        };
+        Self(Arc::new(Shared {
+            state: Mutex::new(State {
+                queue: Queue::default(),
+                figures,
+            }),
+            wake: Notify::new(),
+        }))
+    }
+}
+
+impl Passes {
+    /// Asks for a pass and says which one it will be. Never blocks. Where the server is asked to
+    /// stop before a pass has started, the wish is lost with it.
+    pub fn force(&self) -> Forced {
+        let forced = self.state().queue.force(new_id);
+        self.0.wake.notify_one();
+        forced
+    }
+
+    /// What is known of the passes now.
+    pub fn figures(&self) -> PassFigures {
+        let state = self.state();
+        PassFigures {
+            running: state.queue.running().map(str::to_owned),
+            queued: state.queue.queued().map(str::to_owned),
+            ..state.figures.clone()
+        }
+    }
+
+    fn poll(&self) {
+        self.state().queue.poll(new_id);
+    }
+
+    fn begin(&self) -> Option<String> {
+        self.state().queue.begin()
+    }
+
+    fn ended(&self, finished: &Finished) {
+        let mut state = self.state();
+        state.queue.ended();
+        let figures = &mut state.figures;
+        *figures.results.entry(finished.result).or_default() += 1;
+        if finished.code == Some(0) {
+            figures.last_success_at = Some(now_ms());
+        }
+        if finished.report.is_some() {
+            figures.last_report.clone_from(&finished.report);
+        }
+    }
+
+    /// A thread that panicked cannot have left the state half changed: every change is one step.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Milliseconds since 1970 UTC by this host's clock.
+fn now_ms() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn new_id() -> String {
+    uuid::Uuid::new_v4().to_string()
+}
+
+/// What starts the passes of a server.
+pub(super) struct Runner {
+    pub(super) passes: Passes,
+    pub(super) launch: Launch,
+    /// From the end of a pass to the start of the next; `None`: only when asked to.
+    pub(super) polling: Option<Duration>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+impl Runner {
+    /// Runs one pass after the other until told to stop; one that runs then is ended first. With
+    /// polling the first pass starts at once.
+    pub(super) async fn run(self, mut stop: watch::Receiver<bool>) {
+        if self.polling.is_some() {
+            self.passes.poll();
+        }
+        while !*stop.borrow_and_update() {
+            if let Some(pass) = self.passes.begin() {
+                self.run_one(&pass, &stop).await;
+                continue;
+            }
+            // A new pause whenever a pass ended: a forced one restarts the interval.
+            tokio::select! {
+                () = self.passes.0.wake.notified() => {}
+                () = pause(self.polling) => self.passes.poll(),
+                changed = stop.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    async fn run_one(&self, pass: &str, stop: &watch::Receiver<bool>) {
+        info!("pass {pass} starts");
+        let finished = child::run(&self.launch, pass, stop.clone()).await;
+        let line = described(pass, &finished);
+        match finished.result {
+            "success" | "try_later" | "interrupted" => info!("{line}"),
+            _ => warn!("{line}"),
+        }
+        let report = finished.report.as_ref();
+        self.metrics
+            .observe_pass(finished.result, finished.duration, report);
+        self.passes.ended(&finished);
+    }
+}
+
+async fn pause(time: Option<Duration>) {
+    match time {
+        Some(time) => tokio::time::sleep(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// How a pass ended, on one line. What stopped it, it has said itself.
+fn described(pass: &str, finished: &Finished) -> String {
+    let code = finished.code.map_or_else(
+        || "no exit code".to_owned(),
+        |code| format!("exit code {code}"),
+    );
+    let time = finished.duration.as_secs_f64();
+    let mut line = format!(
+        "pass {pass} ended: {}, {code}, {time:.1} s",
+        finished.result
+    );
+    if let Some(report) = &finished.report {
+        let s = report.summary;
+        // Writing to a String cannot fail.
+        let _ = write!(
+            line,
+            "; {} apps, {} due, {} deployed, {} failed, {} unknown",
+            s.apps, s.due, s.deployed, s.failed, s.unknown
+        );
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// A server's passes, each of them this shell script with the pass's id as `$1`.
+    fn start(
+        script: &str,
+        polling: Option<Duration>,
+    ) -> (
+        Passes,
+        Arc<Metrics>,
+        watch::Sender<bool>,
+        tokio::task::JoinHandle<()>,
+    ) {
+        let passes = Passes::default();
+        let metrics = Arc::new(Metrics::new());
+        let (stop, stopped) = watch::channel(false);
+        let runner = Runner {
+            passes: passes.clone(),
+            launch: Launch::script(script),
+            polling,
+            metrics: Arc::clone(&metrics),
+        };
+        let task = tokio::spawn(runner.run(stopped));
+        (passes, metrics, stop, task)
+    }
+
+    async fn until(what: &str, is_so: impl Fn() -> bool) {
+        for _ in 0..1500 {
+            if is_so() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("waited too long: {what}");
+    }
+
+    fn lines(path: &Path) -> Vec<String> {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn two_hundred_at_once_are_one_that_runs_and_one_that_follows() {
+        let dir = tempfile::tempdir().unwrap();
+        let (log, go) = (dir.path().join("log"), dir.path().join("go"));
+        let script = format!(
+            "echo begin $1 >> {log}; while [ ! -e {go} ]; do sleep 0.02; done; echo end $1 >> {log}",
+            log = log.display(),
+            go = go.display()
+        );
+        let (passes, _, stop, task) = start(&script, None);
+        let asked: Vec<_> = (0..200)
+            .map(|_| {
+                let passes = passes.clone();
+                tokio::spawn(async move { passes.force() })
+            })
+            .collect();
+        let mut forced = Vec::new();
+        for asked in asked {
+            forced.push(asked.await.unwrap());
+        }
+        let started: Vec<_> = forced
+            .iter()
+            .filter(|f| f.state == ForcedState::Started)
+            .collect();
+        let queued: Vec<_> = forced
+            .iter()
+            .filter(|f| f.state == ForcedState::Queued)
+            .collect();
+        assert_eq!((started.len(), queued.len()), (1, 199));
+        assert!(queued.iter().all(|f| f.pass == queued[0].pass));
+        let figures = passes.figures();
+        assert_eq!(figures.running.as_deref(), Some(started[0].pass.as_str()));
+        assert_eq!(figures.queued.as_deref(), Some(queued[0].pass.as_str()));
+        std::fs::write(&go, "").unwrap();
+        until("both", || passes.figures().results["success"] == 2).await;
+        let (a, b) = (&started[0].pass, &queued[0].pass);
+        let expected = [
+            format!("begin {a}"),
+            format!("end {a}"),
+            format!("begin {b}"),
+            format!("end {b}"),
+        ];
+        assert_eq!(lines(&log), expected);
+        assert_eq!(passes.figures().running, None);
+        assert!(passes.figures().last_success_at.is_some());
+        stop.send(true).unwrap();
+        task.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_clock_starts_passes_and_the_first_one_comes_at_once() {
+        let (passes, _, stop, task) = start("exit 75", Some(Duration::from_millis(50)));
+        until("three passes", || {
+            passes.figures().results["try_later"] >= 3
+        })
+        .await;
+        stop.send(true).unwrap();
+        task.await.unwrap();
+        let (passes, _, stop, task) = start("exit 0", Some(Duration::from_secs(3600)));
+        until("the first pass", || {
+            passes.figures().results["success"] == 1
+        })
+        .await;
+        stop.send(true).unwrap();
+        task.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn without_polling_nothing_starts_by_itself() {
+        let (passes, _, stop, task) = start("exit 0", None);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        assert_eq!(passes.figures().results.values().sum::<u64>(), 0);
+        let forced = passes.force();
+        assert_eq!(forced.state, ForcedState::Started);
+        until("the pass", || passes.figures().results["success"] == 1).await;
+        stop.send(true).unwrap();
+        task.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_stop_ends_the_pass_that_runs_and_starts_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("log");
+        // `read` waits for the end of standard input, as a pass does.
+        let script = format!("echo $1 >> {}; read line; exit 143", log.display());
+        let (passes, _, stop, task) = start(&script, Some(Duration::from_secs(1)));
+        until("the pass", || lines(&log).len() == 1).await;
+        passes.force();
+        stop.send(true).unwrap();
+        task.await.unwrap();
+        assert_eq!(lines(&log).len(), 1);
+        assert_eq!(passes.figures().results["interrupted"], 1);
+    }
+
+    #[tokio::test]
+    async fn a_program_that_cannot_be_started_is_a_result_and_no_end() {
+        let passes = Passes::default();
+        let (stop, stopped) = watch::channel(false);
+        let runner = Runner {
+            passes: passes.clone(),
+            launch: Launch::script("").of(Path::new("/nonexistent")),
+            polling: None,
+            metrics: Arc::new(Metrics::new()),
+        };
+        let task = tokio::spawn(runner.run(stopped));
+        for count in 1..=3 {
+            assert_eq!(passes.force().state, ForcedState::Started);
+            until("the error", || passes.figures().results["error"] == count).await;
+        }
+        stop.send(true).unwrap();
+        task.await.unwrap();
+    }
+}

@@ -1,0 +1,242 @@
+//! The routes of the HTTP API.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::header::ACCEPT;
+use axum::http::{HeaderMap, HeaderValue};
+use axum::middleware::from_fn_with_state;
+use axum::routing::{MethodRouter, any};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::exposition;
+use super::gate::{Gate, admit};
+use super::metrics::{Metrics, Scrape};
+use super::options::{OptionsView, ServerConfig};
+use super::passes::{ForcedState, PassFigures, Passes};
+use super::process::ProcessFigures;
+use super::replies::{self, Refusal, Reply};
+use super::route::Route;
+use super::stats::Stats;
+use super::store::Store;
+use crate::ledger::documents;
+use crate::model::report::Report;
+use crate::model::time::rfc3339;
+use crate::output::json as render;
+
+/// The most passes that are listed: as many as the ledger keeps.
+const PASSES: u32 = 200;
+/// The most attempts of an app that are listed, the newest ones.
+const ATTEMPTS: u32 = 1000;
+
+/// What the routes share.
+pub(super) struct Api {
+    pub(super) server: HeaderValue,
+    pub(super) stats: Stats,
+    pub(super) store: Store,
+    pub(super) metrics: Arc<Metrics>,
+    options: OptionsView,
+    passes: Passes,
+}
+
+type Shared = State<Arc<Api>>;
+
+/// The HTTP API. Every route has its gate, the one for unknown paths too, so that headers, counts
+/// and log are the same for all.
+pub fn router(
+    config: Arc<ServerConfig>,
+    passes: Passes,
+    metrics: Arc<Metrics>,
+    store: Store,
+) -> Router {
+    let config = Arc::unwrap_or_clone(config);
+    let plain = HeaderValue::from_static(env!("CARGO_PKG_NAME"));
+    let api = Arc::new(Api {
+        server: HeaderValue::from_str(&config.name).unwrap_or(plain),
+        stats: Stats::new(),
+        store,
+        metrics,
+        options: config.options,
+        passes,
+    });
+    let gated = |route: Route, answers: MethodRouter<Arc<Api>>| -> MethodRouter<Arc<Api>> {
+        let api = api.clone();
+        answers.layer(from_fn_with_state(Gate { api, route }, admit))
+    };
+    let unknown = gated(Route::Other, any(unknown)).with_state(api.clone());
+    let mut router = Router::new();
+    for (route, answers) in [
+        (Route::Health, any(health)),
+        (Route::Info, any(info)),
+        (Route::Metrics, any(metrics_document)),
+        (Route::Force, any(force)),
+        (Route::Passes, any(passes_list)),
+        (Route::Pass, any(pass)),
+        (Route::Deploys, any(deploys)),
+        (Route::Deploy, any(deploy)),
+        (Route::Prometheus, any(prometheus)),
+    ] {
+        router = router.route(route.template(), gated(route, answers));
+    }
+    router.fallback_service(unknown).with_state(api)
+}
+
+async fn health() -> Reply {
+    replies::empty()
+}
+
+async fn unknown() -> Reply {
+    Refusal::NotFound.reply()
+}
+
+async fn info(State(api): Shared) -> Reply {
+    replies::document(&json_options(&api.options))
+}
+
+/// `{"options": …}`; the order of the keys is the Go program's.
+fn json_options(options: &OptionsView) -> impl Serialize {
+    #[derive(Serialize)]
+    struct Info<'a> {
+        options: &'a OptionsView,
+    }
+    Info { options }
+}
+
+async fn metrics_document(State(api): Shared) -> Reply {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Document<'a> {
+        options: &'a OptionsView,
+        stats: Value,
+        mem_stats: ProcessFigures,
+        passes: Value,
+    }
+    let figures = api.passes.figures();
+    replies::document(&Document {
+        options: &api.options,
+        stats: api.stats.document(),
+        mem_stats: ProcessFigures::read(),
+        passes: json!({
+            "running": figures.running,
+            "queued": figures.queued,
+            "lastSuccessAt": figures.last_success_at.map(rfc3339),
+            "results": figures.results,
+        }),
+    })
+}
+
+async fn force(State(api): Shared) -> Reply {
+    let forced = api.passes.force();
+    let state = match forced.state {
+        ForcedState::Started => "started",
+        ForcedState::Queued => "queued",
+    };
+    replies::document(&json!({ "passID": forced.pass, "state": state }))
+}
+
+async fn passes_list(State(api): Shared) -> Reply {
+    let figures = api.passes.figures();
+    let read = api.store.read(|ledger, scope| ledger.passes(scope, PASSES));
+    let rows = match read.await {
+        Ok(rows) => rows,
+        Err(error) => return replies::ledger_failed(&error),
+    };
+    let rows: Vec<Value> = rows.iter().map(documents::pass).collect();
+    replies::document(&json!({
+        "running": figures.running, "queued": figures.queued, "passes": rows,
+    }))
+}
+
+async fn pass(State(api): Shared, id: Result<Path<String>, PathRejection>) -> Reply {
+    let Ok(Path(id)) = id else {
+        return Refusal::NoPass.reply();
+    };
+    let figures = api.passes.figures();
+    if let Some(state) = state_of(&figures, &id) {
+        return replies::document(&json!({ "pass": id, "state": state }));
+    }
+    let wanted = id.clone();
+    let read = api
+        .store
+        .read(move |ledger, scope| ledger.pass_report(scope, &wanted));
+    // A pass that did not hold the lease is not in the ledger.
+    let last = figures.last_report.filter(|report| report.pass == id);
+    match (read.await, last) {
+        (Ok(Some(text)), _) => stored_report(text),
+        (_, Some(report)) => shown_report(&report),
+        (Ok(None), None) => Refusal::NoPass.reply(),
+        (Err(error), None) => replies::ledger_failed(&error),
+    }
+}
+
+fn state_of(figures: &PassFigures, id: &str) -> Option<&'static str> {
+    if figures.running.as_deref() == Some(id) {
+        Some("running")
+    } else if figures.queued.as_deref() == Some(id) {
+        Some("queued")
+    } else {
+        None
+    }
+}
+
+/// A report as `run --output json` prints it; one that another version of the program wrote, and
+/// that this one can't read, as it is.
+fn stored_report(text: String) -> Reply {
+    match serde_json::from_str::<Report>(&text) {
+        Ok(report) => shown_report(&report),
+        Err(_) => replies::json_text(text),
+    }
+}
+
+fn shown_report(report: &Report) -> Reply {
+    match render::document(report) {
+        Ok(text) => replies::json_text(text),
+        Err(_) => Refusal::Defect.reply(),
+    }
+}
+
+async fn deploys(State(api): Shared) -> Reply {
+    let read = api.store.read(|ledger, scope| {
+        let snapshot = ledger.snapshot(scope)?;
+        let lease = ledger.lease_info(scope)?;
+        Ok(documents::status(&snapshot, lease.as_ref()))
+    });
+    match read.await {
+        Ok(status) => replies::document(&status),
+        Err(error) => replies::ledger_failed(&error),
+    }
+}
+
+async fn deploy(State(api): Shared, app: Result<Path<String>, PathRejection>) -> Reply {
+    let Ok(Path(app)) = app else {
+        return Refusal::NoApp.reply();
+    };
+    let read = api
+        .store
+        .read(move |ledger, scope| ledger.history(scope, Some(&app), ATTEMPTS));
+    match read.await {
+        Ok(attempts) if attempts.is_empty() => Refusal::NoApp.reply(),
+        Ok(attempts) => replies::document(&documents::history(&attempts)),
+        Err(error) => replies::ledger_failed(&error),
+    }
+}
+
+async fn prometheus(State(api): Shared, headers: HeaderMap) -> Reply {
+    let scrape = Scrape {
+        passes: &api.passes.figures(),
+        ledger: api.store.state(),
+        process: ProcessFigures::read(),
+    };
+    let Ok(text) = api.metrics.render(&scrape) else {
+        return Refusal::Defect.reply();
+    };
+    let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
+    if accept.is_some_and(|accept| accept.contains("application/openmetrics-text")) {
+        replies::text(exposition::OPEN_METRICS, text)
+    } else {
+        replies::text(exposition::TEXT, exposition::to_text(&text))
+    }
+}

@@ -1,0 +1,156 @@
+//! Clients that cost more than they may.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::server::{ACCEPT, AUTHORIZATION, Answer, CONTENT_TYPE, Server, request};
+
+const ALL: [&str; 3] = [ACCEPT, CONTENT_TYPE, AUTHORIZATION];
+
+/// Reads until the server closes or resets.
+fn rest(stream: &mut TcpStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    match stream.read_to_end(&mut bytes) {
+        Ok(_) => {}
+        Err(e) => assert_eq!(e.kind(), std::io::ErrorKind::ConnectionReset, "{e}"),
+    }
+    bytes
+}
+
+fn with(line: &str) -> Vec<&str> {
+    let mut headers = ALL.to_vec();
+    headers.push(line);
+    headers
+}
+
+#[test]
+fn long_bodies_are_refused() {
+    let server = Server::start();
+    let announced = request("POST", "/v1.0/force", &with("Content-Length: 65537"));
+    let answer = server.send(&announced);
+    assert_eq!(
+        (answer.status(), answer.header("Connection")),
+        (413, Some("close"))
+    );
+    let mut chunked = request("POST", "/v1.0/force", &with("Transfer-Encoding: chunked"));
+    for _ in 0..20 {
+        chunked += &["1000\r\n", &"x".repeat(0x1000), "\r\n"].concat();
+    }
+    assert_eq!(server.send(&chunked).status(), 413);
+    let whole = request("POST", "/v1.0/force", &with("Content-Length: 65536"));
+    assert_eq!(server.send(&(whole + &"x".repeat(65536))).status(), 200);
+    let shown = server.get("/v1.0/metrics").json();
+    assert_eq!(shown["stats"]["requestBytes"], 65536);
+}
+
+#[test]
+fn a_body_that_is_announced_too_long_is_not_asked_for() {
+    let server = Server::start();
+    let mut headers = with("Expect: 100-continue");
+    headers.push("Content-Length: 20000000");
+    let answer = server.send(&request("POST", "/nope", &headers));
+    assert_eq!(answer.status(), 413);
+}
+
+#[test]
+fn large_headers_are_refused() {
+    let server = Server::start();
+    let long = format!("X-Long: {}", "x".repeat(64 * 1024));
+    assert_eq!(server.ask("GET", "/v1.0/health", &[&long]).status(), 431);
+    let many: Vec<String> = (0..100).map(|i| format!("X-{i}: 1")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    assert_eq!(server.ask("GET", "/v1.0/health", &many).status(), 431);
+    assert_eq!(server.ask("GET", "/v1.0/health", &[]).status(), 200);
+}
+
+#[test]
+fn silent_clients_are_cut() {
+    let server = Server::start();
+    let mut nothing = server.connect();
+    let mut half = server.connect();
+    half.write_all(b"GET /v1.0/health HTT").unwrap();
+    let mut body = server.connect();
+    let announced = request("POST", "/v1.0/force", &with("Content-Length: 9"));
+    body.write_all(announced.as_bytes()).unwrap();
+    assert_eq!(server.ask("GET", "/v1.0/health", &[]).status(), 200);
+    assert_eq!(rest(&mut nothing), b"");
+    assert_eq!(rest(&mut half), b"");
+    assert_eq!(Answer::read(&mut body).status(), 408);
+}
+
+#[test]
+fn connections_are_kept_and_requests_may_follow_closely() {
+    let server = Server::start();
+    let mut stream = server.connect();
+    let keep = "GET /v1.0/health HTTP/1.1\r\nHost: x\r\n\r\n";
+    let last = request("GET", "/v1.0/nope", &[]);
+    stream
+        .write_all([keep, keep, &last].concat().as_bytes())
+        .unwrap();
+    let bytes = rest(&mut stream);
+    let text = String::from_utf8(bytes).unwrap();
+    assert_eq!(text.matches("HTTP/1.1 200 OK").count(), 2, "{text}");
+    assert_eq!(text.matches("HTTP/1.1 404 Not Found").count(), 1, "{text}");
+}
+
+#[test]
+fn a_connection_too_many_is_turned_away_at_once() {
+    let now = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: now.maximum,
+        maximum: now.maximum,
+    };
+    setrlimit(Resource::Nofile, raised).unwrap();
+    let server = Server::start();
+    let held: Vec<TcpStream> = (0..512).map(|_| server.connect()).collect();
+    let mut silent = server.connect();
+    let answer = Answer::read(&mut silent);
+    assert_eq!(answer.status(), 503);
+    assert_eq!(answer.json()["error"], "Too many connections");
+    assert_eq!(server.ask("GET", "/v1.0/health", &[]).status(), 503);
+    drop(held);
+    let mut statuses = (0..100).map(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        server.ask("GET", "/v1.0/health", &[]).status()
+    });
+    assert!(statuses.any(|status| status == 200));
+}
+
+#[test]
+fn at_the_end_what_runs_is_finished_and_nothing_new_begins() {
+    let mut server = Server::start();
+    let mut running = server.connect();
+    let begun = request("POST", "/v1.0/force", &with("Content-Length: 2"));
+    running.write_all(begun.as_bytes()).unwrap();
+    let mut idle = server.connect();
+    idle.write_all(b"GET /v1.0/health HTTP/1.1\r\nHost: x\r\n\r\n")
+        .unwrap();
+    let mut first = [0; 1];
+    idle.read_exact(&mut first).unwrap();
+    server.stop();
+    rest(&mut idle);
+    assert!(TcpStream::connect(server.address).is_err());
+    running.write_all(b"{}").unwrap();
+    assert_eq!(Answer::read(&mut running).status(), 200);
+    server.wait();
+}
+
+#[test]
+fn clients_that_do_not_read_are_cut() {
+    let server = Server::start();
+    let mut stream = server.connect();
+    let ask = "GET /v1.0/health HTTP/1.1\r\nHost: x\r\n\r\n".repeat(1000);
+    let failed = loop {
+        if let Err(error) = stream.write_all(ask.as_bytes()) {
+            break error;
+        }
+    };
+    let cut = [
+        std::io::ErrorKind::ConnectionReset,
+        std::io::ErrorKind::BrokenPipe,
+    ];
+    assert!(cut.contains(&failed.kind()), "{failed}");
+    assert_eq!(server.ask("GET", "/v1.0/health", &[]).status(), 200);
+}

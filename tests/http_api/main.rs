@@ -1,0 +1,9 @@
+//! The HTTP API over real connections.
+#![expect(clippy::unwrap_used, reason = "what a test can't do fails it")]
+
+mod limits;
+mod log;
+mod original;
+mod profile;
+mod server;
+mod views;

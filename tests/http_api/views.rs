@@ -1,0 +1,177 @@
+//! What the routes show of the ledger and of the process.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use coreos_artifactory_monitor::ledger::{Attempt, PassRecord};
+use coreos_artifactory_monitor::model::attempt::State;
+use coreos_artifactory_monitor::model::report::{Report, Summary};
+use sha2::{Digest, Sha256};
+
+use crate::server::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, Server, scope};
+
+fn attempt(app: &str) -> Attempt {
+    Attempt {
+        id: "44444444-4444-4444-8444-444444444444".into(),
+        app: app.into(),
+        version: "1.0".into(),
+        service_name: app.into(),
+        num_instances: 2,
+        state: State::Baseline,
+        deploy_id: None,
+        payload_sha256: None,
+        template_sha256: None,
+        suffixes_before: None,
+        counts: false,
+        command: "baseline".into(),
+        token: 1,
+        created_at: 0,
+        updated_at: 0,
+        message: "seen\u{9b}".into(),
+    }
+}
+
+fn report() -> Report {
+    Report {
+        pass: "33333333-3333-4333-8333-333333333333".into(),
+        command: "run".into(),
+        domain: "example.com".into(),
+        environment: "development".into(),
+        started_at: "2026-11-22T10:00:00Z".into(),
+        finished_at: "2026-11-22T10:00:05Z".into(),
+        complete: true,
+        apps: Vec::new(),
+        summary: Summary::default(),
+        exit_code: 0,
+        error: None,
+    }
+}
+
+#[test]
+fn deploys_are_those_of_the_ledger() {
+    let server = Server::start();
+    let empty = server.get("/v1.0/deploys").json();
+    assert_eq!(
+        (&empty["apps"], &empty["lease"]),
+        (&serde_json::json!([]), &().into())
+    );
+    let mut ledger = server.ledger();
+    ledger
+        .record_deployed(&scope(), &attempt("web"), None, 1)
+        .unwrap();
+    let answer = server.get("/v1.0/deploys");
+    assert!(!answer.text().contains('\u{9b}'), "{}", answer.text());
+    let shown = answer.json();
+    assert_eq!(
+        (&shown["apps"][0]["app"], &shown["apps"][0]["deployed"]),
+        (&"web".into(), &"1.0".into())
+    );
+    let history = server.get("/v1.0/deploys/web").json();
+    assert_eq!(history["attempts"][0]["state"], "baseline");
+    for unknown in ["web2", "%ff", "a%20b"] {
+        assert_eq!(
+            server.get(&format!("/v1.0/deploys/{unknown}")).status(),
+            404,
+            "{unknown}"
+        );
+    }
+}
+
+#[test]
+fn passes_are_those_of_the_ledger() {
+    let server = Server::start();
+    let report = report();
+    let record = PassRecord {
+        report: report.clone(),
+        bad_payloads: std::collections::BTreeMap::default(),
+        busy: None,
+    };
+    server.ledger().finish_pass(&scope(), &record).unwrap();
+    let shown = server.get("/v1.0/passes").json();
+    assert_eq!(shown["running"], serde_json::Value::Null);
+    assert_eq!(shown["passes"][0]["pass"], report.pass);
+    assert_eq!(shown["passes"][0]["exitCode"], 0);
+    let one = server.get(&format!("/v1.0/passes/{}", report.pass));
+    assert_eq!(
+        one.header("Content-Type"),
+        Some("application/json;charset=utf-8")
+    );
+    assert_eq!(serde_json::from_str::<Report>(one.text()).unwrap(), report);
+    let unknown = server.get("/v1.0/passes/55555555-5555-4555-8555-555555555555");
+    assert_eq!(unknown.status(), 404);
+    assert_eq!(unknown.json()["error"], "No pass of this id is kept.");
+}
+
+#[test]
+fn prometheus_reads_metrics_in_both_formats() {
+    let server = Server::start();
+    server.ask("GET", "/x/y/z?secret=1", &[]);
+    let report = report();
+    server
+        .metrics
+        .observe_pass("success", Duration::from_secs(3), Some(&report));
+    let answer = server.ask("GET", "/metrics", &[AUTHORIZATION]);
+    assert_eq!(
+        answer.header("Content-Type"),
+        Some("text/plain; version=0.0.4; charset=utf-8")
+    );
+    let prefix = "coreos_artifactory_monitor";
+    for line in [
+        format!("# TYPE {prefix}_passes_total counter"),
+        format!("{prefix}_passes_total{{result=\"success\"}} 1"),
+        format!("{prefix}_http_requests_total{{route=\"other\",method=\"GET\",code=\"404\"}} 1"),
+        format!("{prefix}_ledger_up 1"),
+        format!("{prefix}_lease_held 0"),
+        "# TYPE process_cpu_seconds_total counter".to_owned(),
+        "# TYPE process_resident_memory_bytes gauge".to_owned(),
+    ] {
+        assert!(
+            answer.text().lines().any(|l| l == line),
+            "{line}\n{}",
+            answer.text()
+        );
+    }
+    assert!(!answer.text().contains("secret") && !answer.text().contains("# EOF"));
+    let accept = "Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5";
+    let open = server.ask("GET", "/metrics", &[AUTHORIZATION, accept]);
+    assert!(
+        open.header("Content-Type")
+            .unwrap()
+            .starts_with("application/openmetrics-text")
+    );
+    assert!(open.text().ends_with("# EOF\n"));
+}
+
+#[test]
+fn tokens_are_found_soon_and_forgotten_soon() {
+    let server = Server::start();
+    let hash = Sha256::digest(b"fresh")
+        .iter()
+        .fold("sha256:".to_owned(), |mut hex, byte| {
+            write!(hex, "{byte:02x}").unwrap();
+            hex
+        });
+    let status = || {
+        let headers = [ACCEPT, CONTENT_TYPE, "Authorization: Bearer fresh"];
+        server.ask("GET", "/v1.0/info", &headers).status()
+    };
+    let becomes = |wanted: u16| {
+        for _ in 0..100 {
+            if status() == wanted {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(150));
+        }
+        panic!("never {wanted}");
+    };
+    assert_eq!(status(), 401);
+    let mut ledger = server.ledger();
+    ledger.add_token("fresh", &hash).unwrap();
+    becomes(200);
+    let stored = ["Authorization: Bearer ", &hash].concat();
+    let as_stored = server.ask("GET", "/v1.0/info", &[ACCEPT, CONTENT_TYPE, &stored]);
+    assert_eq!(as_stored.status(), 401);
+    let row = ledger.tokens().unwrap().pop().unwrap();
+    assert!(ledger.revoke_token(row.id).unwrap());
+    becomes(401);
+}
