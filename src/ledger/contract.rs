@@ -44,7 +44,7 @@ pub fn attempt(id: &str, app: &str, version: &str, state: State) -> Attempt {
     }
 }
 
-fn intent(id: &str, app: &str, version: &str) -> Intent {
+pub fn intent(id: &str, app: &str, version: &str) -> Intent {
     Intent {
         attempt: attempt(id, app, version, State::Submitting),
         respect_holds: true,

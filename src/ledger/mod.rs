@@ -8,6 +8,7 @@ mod contract;
 pub mod documents;
 mod holder;
 pub mod mysql;
+mod schema;
 pub mod sqlite;
 mod takeover;
 

@@ -46,9 +46,10 @@ const DRAIN: Duration = Duration::from_secs(2);
 const SLACK: Duration = Duration::from_secs(120);
 /// What a pass finds of the server's environment beside its options: the places of the system, of
 /// certificates, of state and of credentials, and proxies.
-const KEPT: [&str; 17] = [
+const KEPT: [&str; 18] = [
     "PATH",
     "HOME",
+    "HOSTNAME",
     "TZ",
     "LANG",
     "SSL_CERT_FILE",

@@ -4,10 +4,11 @@ use mysql::prelude::Queryable;
 use mysql::{Conn, params};
 
 use super::session::{Fault, Sql};
+use crate::ledger::schema::{Migration, Schema};
 use crate::ledger::takeover;
 
 /// Number, name and text; append only, with the same numbers and names as `SQLite`'s.
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [Migration; 3] = [
     (
         1,
         "0001_original",
@@ -34,19 +35,6 @@ const NO_TABLE: u16 = 1146;
 /// Table, column and key exist already; a second migration of the same time was faster.
 const EXISTS: [u16; 3] = [1050, 1060, 1061];
 
-/// How a schema stands to this program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Schema {
-    /// None of the tables is there.
-    Empty,
-    /// Migrations are missing (all of them, in a database of the original).
-    Older,
-    /// The program's own.
-    Current,
-    /// Made by a newer program: its last migration.
-    Newer(i64),
-}
-
 /// The schema of the database.
 pub fn schema(conn: &mut Conn) -> Sql<Schema> {
     let applied: Result<Option<(i64, i64)>, _> = conn
@@ -66,14 +54,7 @@ pub fn schema(conn: &mut Conn) -> Sql<Schema> {
         }
         other => other?.unwrap_or_default(),
     };
-    let ours = MIGRATIONS.iter().map(|m| m.0).max().unwrap_or(0);
-    Ok(if last > ours {
-        Schema::Newer(last)
-    } else if last == ours && count >= ours {
-        Schema::Current
-    } else {
-        Schema::Older
-    })
+    Ok(Schema::of(&MIGRATIONS, last, count))
 }
 
 /// Applies what is missing. The servers commit each DDL statement by itself, so a migration may

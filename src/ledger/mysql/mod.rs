@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use mysql::Conn;
 
-use self::migrations::Schema;
 use self::session::{Failure, Session, Sql, place};
+use super::schema::Schema;
 use super::{
     Access, Attempt, AttemptEvent, Intended, Intent, Lease, LeaseInfo, Ledger, PassRecord, PassRow,
     Snapshot, TokenRow, sqlite,
@@ -50,21 +50,11 @@ pub fn open(config: &MysqlConfig, access: Access) -> Result<Box<dyn Ledger>> {
         Access::Write => ledger.run(migrations::migrate)?,
         Access::ReadOnly => ledger.schema_at_rest()?,
     };
-    let shown = place(config);
-    match schema {
-        Schema::Current => Ok(Box::new(ledger)),
-        Schema::Empty => Ok(Box::new(sqlite::empty_ledger()?)),
-        Schema::Older => Err(Error::usage(format!(
-            "the ledger {shown} has an older schema than this program"
-        ))
-        .hint(
-            "run any command that writes, such as run, hold or baseline, as a user with the grants \
-             for migrating: it brings it up to date",
-        )),
-        Schema::Newer(number) => Err(Error::usage(format!(
-            "the ledger {shown} was written by a newer program (migration {number})"
-        ))
-        .hint("use that program, or a newer one")),
+    let who = " as a user with the grants for migrating";
+    match schema.refusal(&place(config), who) {
+        Some(refusal) => Err(refusal),
+        None if schema == Schema::Empty => Ok(Box::new(sqlite::empty_ledger()?)),
+        None => Ok(Box::new(ledger)),
     }
 }
 

@@ -2,10 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
+use crate::ledger::schema::{Migration, Schema};
 use crate::ledger::takeover;
 
 /// Number and text; append only.
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [Migration; 3] = [
     (
         1,
         "0001_original",
@@ -25,20 +26,6 @@ const MIGRATIONS: [(i64, &str, &str); 3] = [
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS artifactory_migrations (
     number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at INTEGER NOT NULL) STRICT";
-
-/// How a schema stands to this program.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Schema {
-    /// There is no table at all: a file that was just created, by a process that may be about to
-    /// fill it.
-    Empty,
-    /// Migrations are missing (all of them, in a database of the original).
-    Older,
-    /// The program's own.
-    Current,
-    /// Made by a newer program: its last migration.
-    Newer(i64),
-}
 
 /// The schema of a database.
 pub fn schema(conn: &Connection) -> rusqlite::Result<Schema> {
@@ -63,14 +50,7 @@ pub fn schema(conn: &Connection) -> rusqlite::Result<Schema> {
         [],
         |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
-    let ours = MIGRATIONS.iter().map(|m| m.0).max().unwrap_or(0);
-    Ok(if last > ours {
-        Schema::Newer(last)
-    } else if last == ours && count >= ours {
-        Schema::Current
-    } else {
-        Schema::Older
-    })
+    Ok(Schema::of(&MIGRATIONS, last, count))
 }
 
 /// Applies what is missing, in one transaction: of several processes one does it, the others wait

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use self::migrations::Schema;
+use super::schema::Schema;
 use super::{
     Access, Attempt, AttemptEvent, Intended, Intent, Lease, LeaseInfo, Ledger, PassRecord, PassRow,
     Snapshot, TokenRow, check_move,
@@ -51,20 +51,10 @@ pub fn open(path: &Path, access: Access) -> Result<SqliteLedger> {
     if matches!(schema, Schema::Older | Schema::Empty) && access == Access::Write {
         schema = migrations::migrate(&mut conn).map_err(|e| failure(&path, &e))?;
     }
-    let shown = path.display();
-    match schema {
-        Schema::Current => Ok(SqliteLedger { conn, path, access }),
-        Schema::Empty => empty_ledger(),
-        Schema::Older => Err(Error::usage(format!(
-            "the ledger {shown} has an older schema than this program"
-        ))
-        .hint(
-            "run any command that writes, such as run, hold or baseline: it brings it up to date",
-        )),
-        Schema::Newer(number) => Err(Error::usage(format!(
-            "the ledger {shown} was written by a newer program (migration {number})"
-        ))
-        .hint("use that program, or a newer one")),
+    match schema.refusal(&path.display().to_string(), "") {
+        Some(refusal) => Err(refusal),
+        None if schema == Schema::Empty => empty_ledger(),
+        None => Ok(SqliteLedger { conn, path, access }),
     }
 }
 

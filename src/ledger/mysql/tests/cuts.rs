@@ -54,12 +54,7 @@ impl Cuttable {
 }
 
 fn intent(id: &str) -> Intent {
-    Intent {
-        attempt: contract::attempt(id, "x", "1", State::Submitting),
-        respect_holds: true,
-        order: crate::model::version::Order::Natural,
-        place_hold: None,
-    }
+    contract::intent(id, "x", "1")
 }
 
 fn step(to: State) -> Move {

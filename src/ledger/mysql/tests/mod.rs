@@ -235,12 +235,7 @@ fn of_two_names_that_the_collation_takes_for_one_the_one_with_the_row_goes_on() 
             [("app3".to_owned(), "APP3".to_owned())]
         );
         let lease = ledger.acquire(&s, Duration::ZERO).unwrap().unwrap();
-        let intent = |id: &str, app: &str| Intent {
-            attempt: contract::attempt(id, app, "1.1", State::Submitting),
-            respect_holds: true,
-            order: crate::model::version::Order::Natural,
-            place_hold: None,
-        };
+        let intent = |id: &str, app: &str| contract::intent(id, app, "1.1");
         let taken = Intended::NameTaken("APP3".to_owned());
         assert_eq!(ledger.intend(&s, &intent("a", "app3"), &*lease), Ok(taken));
         let baseline = contract::attempt("b", "app3", "1.1", State::Baseline);

@@ -1,0 +1,80 @@
+//! How the schema of a database stands to this program.
+
+use crate::error::Error;
+
+/// A migration: number, name and text.
+pub type Migration = (i64, &'static str, &'static str);
+
+/// How a schema stands to this program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Schema {
+    /// None of the tables is there: a database that was just created, perhaps by a process that is
+    /// about to fill it.
+    Empty,
+    /// Migrations are missing (all of them, in a database of the original).
+    Older,
+    /// The program's own.
+    Current,
+    /// Made by a newer program: its last migration.
+    Newer(i64),
+}
+
+impl Schema {
+    /// What the table of migrations says: the last number in it, and how many there are.
+    pub fn of(migrations: &[Migration], last: i64, count: i64) -> Self {
+        let ours = migrations.iter().map(|m| m.0).max().unwrap_or(0);
+        if last > ours {
+            Self::Newer(last)
+        } else if last == ours && count >= ours {
+            Self::Current
+        } else {
+            Self::Older
+        }
+    }
+
+    /// Why a ledger of this schema cannot be used as it is (exit 2), where it cannot. `shown` says
+    /// which ledger, `who` may bring it up to date.
+    pub fn refusal(self, shown: &str, who: &str) -> Option<Error> {
+        match self {
+            Self::Empty | Self::Current => None,
+            Self::Older => Some(
+                Error::usage(format!(
+                    "the ledger {shown} has an older schema than this program"
+                ))
+                .hint(format!(
+                    "run any command that writes, such as run, hold or baseline{who}: it brings it up to date"
+                )),
+            ),
+            Self::Newer(number) => Some(
+                Error::usage(format!(
+                    "the ledger {shown} was written by a newer program (migration {number})"
+                ))
+                .hint("use that program, or a newer one"),
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_migration_must_be_there_and_no_other() {
+        let known = [(1, "one", ""), (2, "two", "")];
+        for (last, count, expected) in [
+            (0, 0, Schema::Older),
+            (1, 1, Schema::Older),
+            (2, 1, Schema::Older),
+            (2, 2, Schema::Current),
+            (3, 3, Schema::Newer(3)),
+            (9, 1, Schema::Newer(9)),
+        ] {
+            assert_eq!(Schema::of(&known, last, count), expected, "{last} {count}");
+            assert_eq!(
+                expected.refusal("x", "").is_none(),
+                expected == Schema::Current
+            );
+        }
+    }
+}
