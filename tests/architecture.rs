@@ -148,6 +148,73 @@ fn the_readme_has_every_option_and_command() {
 }
 
 #[test]
+fn the_readme_names_no_variable_that_is_not_read() {
+    let mut known = BTreeSet::from(["COREOS_DEPLOY_URL", "COREOS_DEPLOY_TOKEN"].map(str::to_owned));
+    for long in options().iter().filter_map(clap::Arg::get_long) {
+        known.insert(format!("CAM_{}", long.to_uppercase().replace('-', "_")));
+    }
+    let readme = readme();
+    let words = readme.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let mut told: BTreeSet<&str> = words
+        .filter(|word| word.starts_with("CAM_") || word.starts_with("COREOS_DEPLOY_"))
+        .collect();
+    // The prefix alone tells how variables are named.
+    assert!(told.remove("CAM_"));
+    assert!(told.len() > 5, "{told:?}");
+    for word in told {
+        assert!(known.contains(word), "{word}");
+    }
+}
+
+#[test]
+fn the_readme_has_the_defaults() {
+    let readme = readme();
+    let mut compared = 0;
+    for arg in options() {
+        let default = arg.get_default_values().first();
+        let (Some(long), Some(default)) = (arg.get_long(), default) else {
+            continue;
+        };
+        // Flags have a default of no interest: not given.
+        if !arg.get_action().takes_values() || arg.get_default_values().len() != 1 {
+            continue;
+        }
+        let row = readme.lines().find_map(|line| option_row(line, long));
+        let Some(told) = row else { continue };
+        let default = default.to_string_lossy();
+        let seconds = |text: &str| {
+            let plain = text.parse().map(std::time::Duration::from_secs).ok();
+            plain.or_else(|| humantime::parse_duration(text).ok())
+        };
+        let same = told == default || seconds(told).is_some_and(|t| Some(t) == seconds(&default));
+        assert!(same, "--{long}: the README says {told:?}, not {default:?}");
+        compared += 1;
+    }
+    assert!(compared > 12, "{compared}");
+}
+
+/// The default that a row of a table of the README gives, where the row is of this option alone.
+fn option_row<'a>(line: &'a str, long: &str) -> Option<&'a str> {
+    let mut cells = line.strip_prefix('|')?.split('|');
+    let names = cells.next()?;
+    let default = cells.next()?.trim();
+    let of_it = names
+        .split(['`', ' '])
+        .any(|word| word.strip_prefix("--") == Some(long));
+    (of_it && names.matches("--").count() == 1).then_some(default)
+}
+
+/// Every option of every command.
+fn options() -> Vec<clap::Arg> {
+    let command = Cli::command_line();
+    let commands = command.get_subcommands().chain([&command]);
+    commands
+        .flat_map(clap::Command::get_arguments)
+        .cloned()
+        .collect()
+}
+
+#[test]
 fn what_is_no_product_code_is_left_out() {
     let text = "use crate::text; // use crate::pass;\nlet x = \"//\"; crate::exit::Exit\n";
     let code = without_comments(text);

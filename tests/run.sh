@@ -4,8 +4,8 @@
 # there is no second run then: CAM_TEST_LEDGER=mariadb chooses the ledger.
 #
 # What is missing is installed: the C compiler that SQLite is built with, the CA certificates that
-# the HTTP client asks for, a MariaDB server, of which the tests start their own, and openssl, which
-# makes its certificate.
+# the HTTP client asks for, a MariaDB server, of which the tests start their own, openssl, which
+# makes its certificate, and systemd-analyze, which checks the units.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 PATH=$PATH:/usr/sbin
@@ -16,6 +16,7 @@ command -v cc >/dev/null || missing+=(gcc libc6-dev)
 command -v mariadbd >/dev/null && command -v mariadb-install-db >/dev/null ||
   missing+=(mariadb-server-core mariadb-client-core)
 command -v openssl >/dev/null || missing+=(openssl)
+command -v systemd-analyze >/dev/null || missing+=(systemd)
 if [ ${#missing[@]} -gt 0 ]; then
   apt-get update && apt-get install -y --no-install-recommends "${missing[@]}"
 fi

@@ -10,12 +10,14 @@ mod values;
 mod variables;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap_complete::Shell;
 
 pub use options::{
     ArtifactoryArgs, DeployArgs, GlobalArgs, LedgerArgs, OutputArgs, RuleArgs, ScopeArgs,
@@ -23,6 +25,9 @@ pub use options::{
 };
 pub use values::{OutputFormat, UnknownHold, variable};
 pub use variables::Variables;
+
+/// The name of the program.
+pub const NAME: &str = "coreos-artifactory-monitor";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -198,6 +203,18 @@ pub enum Command {
         /// that the ledger does not know
         #[arg(id = "app_names", value_name = "APP[=VERSION]", value_parser = values::app_and_version)]
         apps: Vec<String>,
+    },
+    /// Print the script that lets a shell complete the command line
+    Completions {
+        /// The shell
+        #[arg(value_name = "SHELL", value_enum)]
+        shell: Shell,
+    },
+    /// Print the manual page, or write the pages of all commands
+    Man {
+        /// Write a page a command into this directory
+        #[arg(long, env = "CAM_DIRECTORY", value_name = "PATH")]
+        directory: Option<PathBuf>,
     },
 }
 

@@ -1,11 +1,13 @@
 //! The commands, one file each.
 
 mod baseline;
+mod completions;
 mod deploy;
 mod dry_run;
 mod health;
 mod history;
 mod hold;
+mod man;
 mod rollback;
 mod run;
 mod scan;
@@ -101,6 +103,8 @@ fn carry_out(cli: &Cli, config: &Config, output: &Output, command: &Command) -> 
         Command::Release { app } => hold::release(config, output, app),
         Command::Rollback { app } => rollback::run(config, output, app),
         Command::Baseline { apps } => baseline::run(config, output, apps),
+        Command::Completions { shell } => Ok(completions::run(output, *shell)),
+        Command::Man { directory } => man::run(output, directory.as_deref()),
     }
 }
 
@@ -149,6 +153,8 @@ const fn name(command: &Command) -> &'static str {
         Command::Release { .. } => "release",
         Command::Rollback { .. } => "rollback",
         Command::Baseline { .. } => "baseline",
+        Command::Completions { .. } => "completions",
+        Command::Man { .. } => "man",
     }
 }
 

@@ -24,7 +24,9 @@ pub(super) fn reads_artifactory(cli: &Cli) -> bool {
             | Command::Hold { .. }
             | Command::Release { .. }
             | Command::Health
-            | Command::Token { .. },
+            | Command::Token { .. }
+            | Command::Completions { .. }
+            | Command::Man { .. },
         ) => false,
     }
 }
@@ -44,5 +46,8 @@ pub(super) const fn deploys(cli: &Cli) -> bool {
 
 /// Whether the command opens the ledger.
 pub(super) const fn uses_ledger(cli: &Cli) -> bool {
-    !matches!(&cli.command, Some(Command::Health))
+    !matches!(
+        &cli.command,
+        Some(Command::Health | Command::Completions { .. } | Command::Man { .. })
+    )
 }

@@ -5,10 +5,11 @@ const HOST_LENGTH: usize = 64;
 
 /// Host, pid, program and version of this process.
 pub fn describe() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .ok()
-        .or_else(|| std::env::var("HOSTNAME").ok())
-        .unwrap_or_else(|| "unknown host".to_owned());
+    // Asked of the kernel: a unit with ProcSubset=pid has no /proc/sys.
+    let host = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
     let host: String = host.trim().chars().take(HOST_LENGTH).collect();
     format!(
         "{host} pid {} {} {}",

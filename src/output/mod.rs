@@ -128,6 +128,11 @@ impl Output {
         self.stdout(&format!("{}\n", escaped(text)));
     }
 
+    /// Prints text that the program made of its own definitions on stdout, as it is.
+    pub fn text(&self, text: &str) {
+        self.stdout(text);
+    }
+
     /// Prints an error, its causes and its hint on stderr. Nothing silences it.
     pub fn error(&self, error: &Error) {
         self.stderr(&human::error(error, &self.terminal));

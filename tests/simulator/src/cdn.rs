@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::http::{Request, Response, Server, Stop};
+use crate::http::{LOOPBACK, Request, Response, Server, Stop};
 use crate::lock;
 
 /// Where downloads are redirected to. It refuses requests that carry credentials, as S3 does, and
@@ -31,7 +31,7 @@ impl Cdn {
             corrupt: Arc::default(),
         };
         let files = store.clone();
-        let server = Server::start(Arc::new(Stop::default()), move |request| {
+        let server = Server::start(LOOPBACK, Arc::new(Stop::default()), move |request| {
             files.answer(request).into()
         });
         *lock(&store.base) = format!("http://127.0.0.1:{}", server.port());

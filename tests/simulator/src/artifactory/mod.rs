@@ -4,12 +4,13 @@ mod aql;
 mod routes;
 mod store;
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use crate::cdn::{Cdn, Store};
 use crate::fault::{Fault, Faults};
-use crate::http::{Request, Server, Stop};
+use crate::http::{LOOPBACK, Request, Server, Stop};
 use crate::lock;
 use store::Repo;
 
@@ -82,8 +83,13 @@ pub struct Artifactory {
 }
 
 impl Artifactory {
-    /// Starts it.
+    /// Starts it on a free port.
     pub fn start() -> Self {
+        Self::start_at(LOOPBACK)
+    }
+
+    /// Starts it on this address.
+    pub fn start_at(address: SocketAddr) -> Self {
         let stop = Arc::new(Stop::default());
         let mut inner = Inner::default();
         inner.repo(DEPLOYS);
@@ -94,8 +100,8 @@ impl Artifactory {
             inner: Mutex::new(inner),
         });
         let answering = Arc::clone(&state);
-        let server = Server::start(stop, move |request| answering.answer(request));
-        lock(&state.inner).base = format!("http://127.0.0.1:{}/artifactory", server.port());
+        let server = Server::start(address, stop, move |request| answering.answer(request));
+        lock(&state.inner).base = format!("http://{}:{}/artifactory", address.ip(), server.port());
         Self { server, state }
     }
 

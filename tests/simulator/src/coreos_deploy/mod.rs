@@ -4,13 +4,14 @@ mod cluster;
 mod routes;
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use serde_json::Value;
 
 use crate::fault::{Fault, Faults};
-use crate::http::{Request, Server, Stop};
+use crate::http::{LOOPBACK, Request, Server, Stop};
 use crate::lock;
 use cluster::Cluster;
 
@@ -155,6 +156,11 @@ impl CoreosDeploy {
     /// Starts it for `example.com`, `development` and the token `D3Pl0YT0Ken`. A deploy takes 20 ms
     /// and succeeds.
     pub fn start() -> Self {
+        Self::start_at(LOOPBACK)
+    }
+
+    /// Starts it on this address.
+    pub fn start_at(address: SocketAddr) -> Self {
         let stop = Arc::new(Stop::default());
         let state = Arc::new(State {
             stop: Arc::clone(&stop),
@@ -175,7 +181,7 @@ impl CoreosDeploy {
             }),
         });
         let answering = Arc::clone(&state);
-        let server = Server::start(stop, move |request| answering.answer(request));
+        let server = Server::start(address, stop, move |request| answering.answer(request));
         lock(&state.inner).port = server.port();
         Self { server, state }
     }

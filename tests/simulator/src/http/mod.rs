@@ -6,7 +6,7 @@ mod request;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
@@ -60,6 +60,9 @@ impl Response {
         self
     }
 }
+
+/// Any free port of the loopback interface.
+pub(crate) const LOOPBACK: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
 /// What becomes of a request.
 #[derive(Debug)]
@@ -120,23 +123,23 @@ struct Shared {
 
 /// A listening server; stops when dropped.
 pub(crate) struct Server {
-    port: u16,
+    address: SocketAddr,
     shared: Arc<Shared>,
     listening: Mutex<Option<(Arc<AtomicBool>, JoinHandle<()>)>>,
 }
 
 impl Server {
-    /// Listens on a free port of the loopback interface.
+    /// Listens on an address; port 0 is any free one.
     pub(crate) fn start(
+        address: SocketAddr,
         stop: Arc<Stop>,
         handler: impl Fn(&Request) -> Reply + Send + Sync + 'static,
     ) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .expect("a free port on the loopback interface");
-        let port = listener
+        let listener =
+            TcpListener::bind(address).unwrap_or_else(|error| panic!("{address}: {error}"));
+        let address = listener
             .local_addr()
-            .expect("the address of a bound socket")
-            .port();
+            .expect("the address of a bound socket");
         let shared = Arc::new(Shared {
             handler: Box::new(handler),
             stop,
@@ -145,7 +148,7 @@ impl Server {
             next: AtomicU64::new(0),
         });
         let server = Self {
-            port,
+            address,
             shared,
             listening: Mutex::new(None),
         };
@@ -154,7 +157,7 @@ impl Server {
     }
 
     pub(crate) fn port(&self) -> u16 {
-        self.port
+        self.address.port()
     }
 
     pub(crate) fn requests(&self) -> Vec<Request> {
@@ -188,7 +191,7 @@ impl Server {
         };
         end.store(true, Ordering::SeqCst);
         // `accept` has no time limit: a connection wakes it.
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port));
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port()));
         let _ = TcpStream::connect_timeout(&address, Duration::from_secs(1));
         let _ = thread.join();
         for stream in lock(&self.shared.streams).values() {
@@ -203,9 +206,9 @@ impl Server {
         }
         let until = Instant::now() + Duration::from_secs(5);
         loop {
-            match TcpListener::bind((Ipv4Addr::LOCALHOST, self.port)) {
+            match TcpListener::bind(self.address) {
                 Ok(listener) => return self.listen(listener),
-                Err(error) => assert!(Instant::now() < until, "port {}: {error}", self.port),
+                Err(error) => assert!(Instant::now() < until, "{}: {error}", self.address),
             }
             thread::sleep(Duration::from_millis(20));
         }

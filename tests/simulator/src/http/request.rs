@@ -125,10 +125,10 @@ mod tests {
     use std::net::TcpStream;
     use std::sync::Arc;
 
-    use crate::http::{Response, Server, Stop};
+    use crate::http::{LOOPBACK, Response, Server, Stop};
 
     fn echo() -> Server {
-        Server::start(Arc::new(Stop::default()), |request| {
+        Server::start(LOOPBACK, Arc::new(Stop::default()), |request| {
             let query = request.query("q").unwrap_or_default();
             let body = String::from_utf8_lossy(&request.body);
             Response::new(
