@@ -17,9 +17,22 @@ const HOSTILE: [&str; 6] = [
     "c1\u{9b}31mred",
     "hidden\u{200b}\u{feff}\u{7f}",
 ];
-const COMMANDS: [&str; 10] = [
-    "run", "scan", "dry-run", "deploy", "status", "history", "hold", "release", "rollback",
+const COMMANDS: [&str; 15] = [
+    "run",
+    "scan",
+    "dry-run",
+    "deploy",
+    "status",
+    "history",
+    "hold",
+    "release",
+    "rollback",
     "baseline",
+    "serve",
+    "health",
+    "token",
+    "completions",
+    "man",
 ];
 
 /// Whether a character must not reach a terminal; lines end with a newline.
@@ -376,4 +389,22 @@ fn a_pass_that_finds_nothing_to_do_is_silent() {
         assert_eq!((ran.code, &*ran.stdout, &*ran.stderr), (Some(0), "", ""));
     }
     assert!(rig.run(&["-v"]).stdout.contains("video"));
+}
+
+#[test]
+fn a_result_that_cannot_be_written_is_no_success() {
+    let rig = Rig::new();
+    for command in [&["status"][..], &["status", "--output", "json"], &["man"]] {
+        let full = std::fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
+        let mut run = rig.std_command(command);
+        let ran = Ran::of(&run.stdout(full).output().unwrap());
+        assert_eq!(ran.code, Some(69), "{ran:#?}");
+        assert!(
+            ran.stderr.contains("the result cannot be written"),
+            "{ran:#?}"
+        );
+    }
 }

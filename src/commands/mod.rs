@@ -44,7 +44,11 @@ pub fn dispatch(cli: &Cli, config: &Config) -> Exit {
     }
     let command = cli.command.as_ref().unwrap_or(&cli::DEFAULT);
     let result = carry_out(cli, config, &output, command);
-    result.unwrap_or_else(|error| fail(&output, command, config.scope.as_ref(), &error))
+    let exit = result.unwrap_or_else(|error| fail(&output, command, config.scope.as_ref(), &error));
+    if output.is_incomplete() {
+        return exit.and(Exit::Unavailable);
+    }
+    exit
 }
 
 /// Runs one command.

@@ -12,6 +12,7 @@ mod table;
 mod terminal;
 
 use std::io::{ErrorKind, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use serde::Serialize;
@@ -29,6 +30,7 @@ pub struct Output {
     config: OutputConfig,
     terminal: Terminal,
     bars: MultiProgress,
+    unwritten: AtomicBool,
 }
 
 impl Output {
@@ -43,7 +45,13 @@ impl Output {
             config,
             terminal,
             bars: MultiProgress::with_draw_target(target),
+            unwritten: AtomicBool::new(false),
         }
+    }
+
+    /// Says whether a result could not be written, to a disk that is full for one.
+    pub fn is_incomplete(&self) -> bool {
+        self.unwritten.load(Ordering::Relaxed)
     }
 
     /// Says whether `--output json` was given.
@@ -178,6 +186,7 @@ impl Output {
         if let Err(cause) = written
             && cause.kind() != ErrorKind::BrokenPipe
         {
+            self.unwritten.store(true, Ordering::Relaxed);
             self.error(&Error::unavailable("the result cannot be written").because_of(&cause));
         }
     }
