@@ -107,6 +107,8 @@ pub fn carry_out(
     tally: &mut Tally,
 ) -> Result<Ended> {
     let ready = errand.ready;
+    // A takeover: what the former holder sent last must have arrived before we look and send.
+    world.interrupt.sleep(desk.lease.send_delay());
     look(world, desk, tally)?;
     let units = desk
         .service
@@ -252,8 +254,6 @@ fn send(
     errand: &Errand<'_>,
     attempt: &mut Attempt,
 ) -> Result<Sent> {
-    // A takeover: what the former holder sent last must have arrived before we look and send.
-    world.interrupt.sleep(desk.lease.send_delay());
     let critical = world.interrupt.critical();
     if let Some(stop) = world.stopped() {
         return Err(stop);
