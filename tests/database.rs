@@ -91,7 +91,10 @@ fn a_server_that_stays_away_leaves_what_the_next_pass_carries_on_from() {
     let (server, _) = rig.ledger.server();
     rig.deploy.deploy_takes(Duration::from_secs(2));
     let pass = rig.spawn(&["run"]);
-    until("it deploys", || !rig.deploy.posts().is_empty());
+    let submitted = "SELECT 1 FROM artifactory_attempts WHERE state = 'submitted'";
+    until("its id is recorded", || {
+        rig.ledger.sql(submitted).is_ok_and(|rows| !rows.is_empty())
+    });
     server.kill();
     let ran = Ran::wait(pass);
     assert_eq!(ran.code, Some(4), "{ran:#?}");

@@ -35,6 +35,8 @@ pub(super) fn server(directory: &Path, socket: &Path) -> Vec<OsString> {
         program("mariadbd").into(),
         "--no-defaults".into(),
         path("--datadir=", directory.join("data")),
+        // A server that starts clears the temporary tables of all servers out of a shared one.
+        path("--tmpdir=", directory.to_owned()),
         path("--socket=", socket.to_owned()),
         path("--pid-file=", directory.join("pid")),
         path("--ssl-ca=", directory.join("ca.pem")),
@@ -62,6 +64,8 @@ fn as_root(directory: &Path) -> Option<OsString> {
 pub(super) fn install(directory: &Path) {
     let mut data = OsString::from("--datadir=");
     data.push(directory.join("data"));
+    let mut temporary = OsString::from("--tmpdir=");
+    temporary.push(directory);
     run(Command::new(program("mariadb-install-db"))
         // As a package does it: without a hand on the plugins of the machine.
         .args(["--no-defaults", "--skip-test-db", "--rpm"])
@@ -70,6 +74,7 @@ pub(super) fn install(directory: &Path) {
             "--innodb-log-file-size=8M",
         ])
         .arg(data)
+        .arg(temporary)
         .args(as_root(directory)));
 }
 
