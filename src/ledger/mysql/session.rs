@@ -18,6 +18,10 @@ const MAX_PACKET: usize = 64 << 20;
 const TCP_USER_TIMEOUT_MS: u32 = 15_000;
 /// How long a statement waits for a row that another one has locked, in seconds.
 const LOCK_WAIT_SECONDS: u32 = 5;
+/// How long a statement waits for a table that another one has locked (a backup, an `ALTER TABLE`), in
+/// seconds. By then we have given up waiting for its answer: it keeps statements that nobody waits
+/// for from piling up until the server takes no connection any more.
+const TABLE_WAIT_SECONDS: u32 = 60;
 
 /// What went wrong inside a call.
 #[derive(Debug)]
@@ -163,17 +167,28 @@ fn set_up(conn: &mut Conn, config: &MysqlConfig) -> Result<(), mysql::Error> {
     for (name, value) in &config.session {
         conn.query_drop(format!("SET SESSION {name} = {value}"))?;
     }
-    // A value that doesn't fit is an error, never cut.
-    conn.query_drop(
-        "SET SESSION sql_mode = CONCAT(@@SESSION.sql_mode, ',STRICT_ALL_TABLES'),
-             time_zone = '+00:00', autocommit = 1",
-    )?;
     let is_given = |name: &str| config.session.iter().any(|(n, _)| n == name);
-    if !is_given("innodb_lock_wait_timeout") {
-        conn.query_drop(format!(
-            "SET SESSION innodb_lock_wait_timeout = {LOCK_WAIT_SECONDS}"
-        ))?;
+    // A value that doesn't fit is an error, never cut. The server's own modes are left out: some
+    // change what a statement means (MariaDB's EMPTY_STRING_IS_NULL).
+    let modes = if is_given("sql_mode") {
+        "CONCAT(@@SESSION.sql_mode, ',STRICT_ALL_TABLES')"
+    } else {
+        "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'"
+    };
+    let mut session = vec![
+        format!("sql_mode = {modes}"),
+        "time_zone = '+00:00'".to_owned(),
+        "autocommit = 1".to_owned(),
+    ];
+    for (name, seconds) in [
+        ("innodb_lock_wait_timeout", LOCK_WAIT_SECONDS),
+        ("lock_wait_timeout", TABLE_WAIT_SECONDS),
+    ] {
+        if !is_given(name) {
+            session.push(format!("{name} = {seconds}"));
+        }
     }
+    conn.query_drop(format!("SET SESSION {}", session.join(", ")))?;
     // Galera: what another node has committed is seen here. Other servers don't know the variable.
     match conn.query_drop("SET SESSION wsrep_sync_wait = 15") {
         Err(mysql::Error::MySqlError(error)) if error.code == 1193 => Ok(()),
@@ -225,14 +240,15 @@ fn failure(config: &MysqlConfig, fault: &Fault) -> Failure {
 }
 
 /// Numbers of the servers' manuals; 1180 and 1047 are what a Galera node without quorum answers
-/// (measured).
+/// (measured). 3101 is how Group Replication tells of a conflict with another node, 4031 how
+/// `MySQL` (8.0.24 and newer) tells of a connection that was idle for longer than `wait_timeout`.
 fn of_server(code: u16, error: Error) -> Failure {
     let credentials = |error: Error| Error {
         exit: Exit::Credentials,
         ..error
     };
     match code {
-        1020 | 1205 | 1213 => Failure::Conflict(error),
+        1020 | 1205 | 1213 | 3101 => Failure::Conflict(error),
         1044 | 1045 | 1698 => {
             Failure::Refused(credentials(error).hint("check user and password of --dsn"))
         }
@@ -249,7 +265,21 @@ fn of_server(code: u16, error: Error) -> Failure {
         1290 | 1792 | 1836 => {
             Failure::Refused(error.hint("the server is read-only: name the primary with --dsn"))
         }
-        1047 | 1053 | 1080 | 1152 | 1158..=1161 | 1180 | 1184 | 1317 | 1927 => Failure::Lost(error),
+        // No connection is free (1040, 1203): there may be one in a moment.
+        1040
+        | 1047
+        | 1053
+        | 1080
+        | 1152
+        | 1158..=1161
+        | 1180
+        | 1184
+        | 1203
+        | 1317
+        | 1927
+        | 3168
+        | 3169
+        | 4031 => Failure::Lost(error),
         _ => Failure::Refused(error),
     }
 }
@@ -286,4 +316,25 @@ fn is_tls(error: &mysql::Error) -> bool {
     let inner = io_error(error).and_then(io::Error::get_ref);
     matches!(error, mysql::Error::TlsError(_))
         || inner.is_some_and(<dyn StdError + Send + Sync>::is::<rustls::Error>)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_is_told_from_what_stays() {
+        let of = |code| of_server(code, Error::unavailable("it fails"));
+        for code in [1020, 1205, 1213, 3101] {
+            assert!(matches!(of(code), Failure::Conflict(_)), "{code}");
+        }
+        // Too many connections, of all and of this user; shut down; killed, on either server; idle
+        // for too long.
+        for code in [1040, 1203, 1053, 1317, 1927, 3169, 4031] {
+            assert!(matches!(of(code), Failure::Lost(_)), "{code}");
+        }
+        for code in [1045, 1142, 1146, 1290] {
+            assert!(matches!(of(code), Failure::Refused(_)), "{code}");
+        }
+    }
 }

@@ -1,5 +1,6 @@
 mod cuts;
 mod hostile;
+mod session;
 
 use std::path::PathBuf;
 
