@@ -233,13 +233,15 @@ fn passes(conn: &mut impl Queryable, scope: &Scope, to: &mut Snapshot) -> Sql<()
     to.busy_since = since.last().map(|look| look.1);
     // A document that another release wrote and this one can't read is as good as none: both are
     // conveniences, nothing is decided by them. A pass that never got to its plan has nothing
-    // that the next one could be compared with.
-    for report in conn.exec_iter(
-        "SELECT report FROM artifactory_passes
-         WHERE domain = :d AND environment = :e AND command = 'run' ORDER BY seq DESC LIMIT 20",
-        of.clone(),
-    )? {
-        let text: Vec<u8> = Columns::of(report?).get()?;
+    // that the next one could be compared with. Asked for one by one: the first one will nearly
+    // always do, and the server would send all of them.
+    for skipped in 0..20 {
+        let text: Option<Vec<u8>> = conn.exec_first(
+            "SELECT report FROM artifactory_passes WHERE domain = :d AND environment = :e
+             AND command = 'run' ORDER BY seq DESC LIMIT 1 OFFSET :skipped",
+            params! { "d" => &scope.domain, "e" => &scope.environment, skipped },
+        )?;
+        let Some(text) = text else { break };
         let report: Option<Report> = serde_json::from_slice(&text).ok();
         if let Some(report) = report.filter(|r| r.error.is_none() || !r.apps.is_empty()) {
             to.last_run = Some(report);
