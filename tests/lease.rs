@@ -93,6 +93,34 @@ fn a_holder_that_stands_still_before_its_intent_does_nothing_afterwards() {
     );
 }
 
+#[test]
+fn a_holder_that_stands_still_before_it_records_units_that_run_records_nothing_afterwards() {
+    let rig = Rig::on(Ledger::mariadb());
+    rig.publish("video", "1.0.0");
+    rig.deploy
+        .add_units("example-video", "1.0.0", "x7a2k9qw", 'A', 2, true);
+    rig.deploy.fault("/v1.0/cluster_map", slow(), Some(1));
+    let short = ["run", "--lease-ttl", "2s"];
+    let asked = || {
+        let requests = rig.deploy.requests();
+        requests.iter().any(|r| r.path.contains("cluster_map"))
+    };
+    let stopped = rig.spawn(&short);
+    until("the units are asked for", asked);
+    signal(&stopped, "-STOP");
+    rig.deploy.clear_faults();
+    rig.publish("video", "2.0.0");
+    let ran = rig.run(&[&short[..], &["--lock-wait", "30s"]].concat());
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    let attempts = rig.attempts();
+    signal(&stopped, "-CONT");
+    let ran = Ran::wait(stopped);
+    assert_eq!(ran.code, Some(75), "{ran:#?}");
+    assert_eq!(rig.attempts(), attempts, "it changed nothing");
+    assert_eq!(rig.run(&short).code, Some(0));
+    assert_eq!(rig.posted(), ["2.0.0"], "nothing is deployed twice");
+}
+
 /// Long enough for the signal to come first.
 fn slow() -> Fault {
     Fault::Delay(Duration::from_secs(2))

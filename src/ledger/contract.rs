@@ -156,8 +156,10 @@ pub fn raw_attempt(id: &str, state: State) -> String {
 
 fn history_is_fixed(fixture: &dyn Fixture) {
     let (mut ledger, s) = (fixture.open(), scope());
+    let lease = ledger.acquire(&s, Duration::ZERO).unwrap().unwrap();
+    let baseline = attempt("a", "x", "1", State::Baseline);
     ledger
-        .record_deployed(&s, &attempt("a", "x", "1", State::Baseline), None, 1)
+        .record_deployed(&s, &baseline, None, lease.token())
         .unwrap();
     for sql in [
         "DELETE FROM artifactory_attempts",
@@ -213,6 +215,10 @@ fn takeover(fixture: &dyn Fixture) {
     assert_eq!(before.records["lost"].floor.as_deref(), Some("1"));
     assert_eq!(before.open.len(), 2);
     assert!(!before.records.contains_key("none"));
+    let _lease = ledger.acquire(&s, Duration::ZERO).unwrap().unwrap();
+    fixture
+        .sql("UPDATE artifactory_lease SET token = 0")
+        .unwrap();
     ledger.take_over(&s, 0).unwrap();
     ledger.take_over(&s, 0).unwrap();
     assert_eq!(ledger.snapshot(&s).unwrap(), before);
@@ -378,6 +384,10 @@ fn baselines(fixture: &dyn Fixture) {
         placed_by: "deploy".to_owned(),
         placed_at: 5,
     };
+    let _lease = ledger.acquire(&s, Duration::ZERO).unwrap().unwrap();
+    fixture
+        .sql("UPDATE artifactory_lease SET token = 4")
+        .unwrap();
     let older = attempt("a", "x", "1", State::Observed);
     assert_eq!(ledger.record_deployed(&s, &older, Some(&hold), 4), Ok(None));
     let seen = ledger.snapshot(&s).unwrap();

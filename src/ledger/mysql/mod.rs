@@ -139,7 +139,7 @@ impl Ledger for MysqlLedger {
     }
 
     fn lease_info(&mut self, scope: &Scope) -> Result<Option<LeaseInfo>> {
-        lease::info(&mut self.session, scope)
+        self.run(|conn| lease::info(conn, scope))
     }
 
     fn snapshot(&mut self, scope: &Scope) -> Result<Snapshot> {

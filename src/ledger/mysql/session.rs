@@ -30,6 +30,8 @@ pub enum Fault {
     Driver(mysql::Error),
     /// The database holds what the program never writes.
     Data(String),
+    /// The lease is another holder's by now: nothing was written.
+    LeaseLost,
 }
 
 impl Fault {
@@ -216,6 +218,10 @@ fn failure(config: &MysqlConfig, fault: &Fault) -> Failure {
     let error = unusable(config);
     let driver = match fault {
         Fault::Data(what) => return Failure::Refused(error.because(what)),
+        Fault::LeaseLost => {
+            let lost = Error::new(Exit::TryLater, "the lease was lost; nothing was recorded");
+            return Failure::Refused(lost);
+        }
         Fault::Driver(driver) => driver,
     };
     let error = error.because(describe(driver, config.read_timeout));

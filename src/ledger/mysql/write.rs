@@ -23,15 +23,41 @@ fn json(value: &impl serde::Serialize) -> Sql<String> {
     serde_json::to_string(value).map_err(|e| Fault::Data(e.to_string()))
 }
 
+/// Goes on only under the lease of this token. Its row stays locked until the transaction ends, so
+/// that nobody takes the lease over meanwhile; written, not read, for Galera's sake. A process
+/// that stood still may get here long after it asked whether the lease is held.
+fn fence(tx: &mut Transaction<'_>, scope: &Scope, token: i64) -> Sql<()> {
+    tx.exec_drop(
+        "UPDATE artifactory_lease SET beat = beat + 1
+         WHERE domain = :d AND environment = :e AND token = :token AND holder_id IS NOT NULL",
+        params! { "d" => &scope.domain, "e" => &scope.environment, token },
+    )?;
+    if tx.affected_rows() == 1 {
+        Ok(())
+    } else {
+        Err(Fault::LeaseLost)
+    }
+}
+
+/// What the original's rows say that no attempt accounts for.
+fn untold(conn: &mut impl Queryable, scope: &Scope) -> Sql<Vec<Attempt>> {
+    let mut known = Snapshot::default();
+    read::latest_and_open(conn, scope, &mut known)?;
+    let rows = original::rows(conn, scope)?;
+    Ok(rows
+        .iter()
+        .filter_map(|row| row.attempt(scope, known.latest.get(&row.app)))
+        .collect())
+}
+
 /// Makes attempts of the original's rows that no attempt accounts for.
 pub fn take_over(conn: &mut Conn, scope: &Scope, token: i64) -> Sql<()> {
+    if untold(conn, scope)?.is_empty() {
+        return Ok(());
+    }
     let mut tx = begin(conn)?;
-    let mut known = Snapshot::default();
-    read::latest_and_open(&mut tx, scope, &mut known)?;
-    for row in original::rows(&mut tx, scope)? {
-        let Some(mut attempt) = row.attempt(scope, known.latest.get(&row.app)) else {
-            continue;
-        };
+    fence(&mut tx, scope, token)?;
+    for mut attempt in untold(&mut tx, scope)? {
         attempt.token = token;
         insert(&mut tx, scope, &attempt)?;
         add_event(&mut tx, &attempt, now())?;
@@ -47,7 +73,8 @@ pub fn take_over(conn: &mut Conn, scope: &Scope, token: i64) -> Sql<()> {
 
 /// Commits an intent under the lease with this token, or says why not. The slot of the lease's
 /// row and the attempt are taken in one conditional write: on Galera only rows that are written
-/// exclude another node.
+/// exclude another node. A slot whose attempt is not open, as one leaves it who ends an attempt by
+/// hand, is taken for an empty one.
 pub fn intend(conn: &mut Conn, scope: &Scope, intent: &Intent, token: i64) -> Sql<Intended> {
     let mut tx = begin(conn)?;
     let mut attempt = intent.attempt.clone();
@@ -57,7 +84,9 @@ pub fn intend(conn: &mut Conn, scope: &Scope, intent: &Intent, token: i64) -> Sq
         "UPDATE artifactory_lease SET open_attempt = :id, beat = beat + 1,
              expires_at = UTC_TIMESTAMP(6) + INTERVAL ttl_ms * 1000 MICROSECOND
          WHERE domain = :d AND environment = :e AND token = :token AND holder_id IS NOT NULL
-           AND open_attempt IS NULL",
+           AND (open_attempt IS NULL OR NOT EXISTS
+               (SELECT 1 FROM artifactory_attempts a WHERE a.id = artifactory_lease.open_attempt
+                AND a.state IN ('submitting', 'submitted', 'unknown')))",
         of,
     )?;
     if tx.affected_rows() != 1 {
@@ -117,6 +146,7 @@ pub fn record_deployed(
     if read::attempt_of(&mut tx, &attempt.id)?.is_some() {
         return Ok(None);
     }
+    fence(&mut tx, scope, token)?;
     let mut attempt = attempt.clone();
     attempt.token = token;
     attempt.created_at = now();
@@ -132,7 +162,8 @@ pub fn record_deployed(
 }
 
 /// Moves an attempt out of `from`; false where it isn't there. With `again`, a move that an
-/// earlier run has made counts as made.
+/// earlier run has made counts as made. What became of an attempt of its own a holder may record
+/// when its lease is gone too; of another one's only a holder that is one still may judge.
 pub fn advance(
     conn: &mut Conn,
     id: &str,
@@ -164,6 +195,9 @@ pub fn advance(
         return Err(Fault::Data(format!("attempt {id} is gone")));
     };
     let (scope, is_latest) = whereabouts(&mut tx, &attempt)?;
+    if attempt.token != token {
+        fence(&mut tx, &scope, token)?;
+    }
     let told: Option<String> = tx.exec_first(
         "SELECT version FROM artifactory_deploys
          WHERE domain = :d AND environment = :e AND service_name = :app",

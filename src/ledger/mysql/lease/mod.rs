@@ -13,7 +13,9 @@ mod tests;
 
 use std::time::Duration;
 
-use super::session::{Failure, Session};
+use mysql::Conn;
+
+use super::session::{Failure, Session, Sql};
 use crate::config::MysqlConfig;
 use crate::error::{Error, Result};
 use crate::ledger::{Lease, LeaseInfo};
@@ -72,8 +74,8 @@ pub fn acquire(
 }
 
 /// Who holds the lease of a scope, or held it last.
-pub fn info(session: &mut Session, scope: &Scope) -> Result<Option<LeaseInfo>> {
-    Ok(session.call(|conn| row::info(conn, scope))?)
+pub fn info(conn: &mut Conn, scope: &Scope) -> Sql<Option<LeaseInfo>> {
+    row::info(conn, scope)
 }
 
 /// A claim that went through.

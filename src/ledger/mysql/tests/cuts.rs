@@ -267,3 +267,23 @@ fn a_server_that_is_started_again_is_waited_for_and_a_replica_is_not() {
         "reading goes on"
     );
 }
+
+#[test]
+fn an_attempt_that_was_ended_by_hand_is_not_in_the_way_of_the_next_one() {
+    let mut it = Cuttable::new();
+    assert_eq!(it.intend("a"), Ok(Intended::Committed));
+    assert_eq!(it.intend("b"), Ok(Intended::OpenAttempt("a".to_owned())));
+    it.database
+        .sql("UPDATE artifactory_attempts SET state = 'failed' WHERE id = 'a'");
+    assert_eq!(it.intend("b"), Ok(Intended::Committed));
+    assert_eq!(it.intend("c"), Ok(Intended::OpenAttempt("b".to_owned())));
+}
+
+#[test]
+fn who_holds_the_lease_is_asked_again_when_the_connection_is_gone() {
+    let mut it = Cuttable::new();
+    it.cut.lose(Lost::Reply, "SELECT holder");
+    let info = it.ledger.lease_info(&contract::scope()).unwrap().unwrap();
+    assert_eq!(it.cut.sprung(), 1);
+    assert!(info.held);
+}

@@ -1,4 +1,5 @@
 mod cuts;
+mod fence;
 mod hostile;
 mod session;
 
@@ -287,7 +288,8 @@ fn any_sql_mode_will_do() {
         config.session = vec![("sql_mode".to_owned(), mode.to_owned())];
         let mut ledger = open(&config, Access::Write).unwrap();
         let s = contract::scope();
-        ledger.take_over(&s, 1).unwrap();
+        let lease = ledger.acquire(&s, Duration::ZERO).unwrap().unwrap();
+        ledger.take_over(&s, lease.token()).unwrap();
         assert_eq!(
             ledger.snapshot(&s).unwrap().records["zero"]
                 .floor
@@ -296,7 +298,9 @@ fn any_sql_mode_will_do() {
         );
         let long = contract::attempt("a", &"x".repeat(256), "1", State::Baseline);
         assert!(
-            ledger.record_deployed(&s, &long, None, 1).is_err(),
+            ledger
+                .record_deployed(&s, &long, None, lease.token())
+                .is_err_and(|e| e.exit == Exit::Unavailable),
             "a name is never cut"
         );
         assert_eq!(ledger.history(&s, None, 9).unwrap().len(), 1);

@@ -96,7 +96,7 @@ impl Fixture {
 
     fn info(&self) -> Option<LeaseInfo> {
         let mut session = Session::open(&self.config(TTL)).unwrap();
-        info(&mut session, &self.scope).unwrap()
+        session.call(|conn| info(conn, &self.scope)).unwrap()
     }
 
     /// Kills every connection of the program.

@@ -1,0 +1,66 @@
+//! A process that stood still while another one took its lease over.
+
+use super::*;
+
+/// The ledger of a former holder, its lease, and the token of the present one. Attempt `own` was
+/// made under the former token, `theirs` under an earlier one.
+fn overtaken(database: &Database) -> (Box<dyn Ledger>, Box<dyn Lease>, i64) {
+    let s = contract::scope();
+    let mut ledger = Fixture::open(database);
+    let lease = ledger.acquire(&s, Duration::ZERO).unwrap().unwrap();
+    for (id, token) in [("theirs", lease.token() - 1), ("own", lease.token())] {
+        database.sql(&format!(
+            "INSERT INTO artifactory_attempts (id, domain, environment, app, version, service_name,
+                 num_instances, state, counts, command, token, created_at, updated_at, message)
+             VALUES ('{id}', 'example.com', 'qa', '{id}', '1', 'x', 1, 'unknown', 1, 'run', {token},
+                 0, 0, '')"
+        ));
+    }
+    database.sql("UPDATE artifactory_lease SET token = token + 1, holder_id = 'their-id'");
+    let theirs = lease.token() + 1;
+    (ledger, lease, theirs)
+}
+
+fn to(state: State) -> Move {
+    Move {
+        to: state,
+        deploy_id: None,
+        message: "said".to_owned(),
+    }
+}
+
+#[test]
+fn it_judges_no_attempt_but_its_own() {
+    let database = Database::new().ready();
+    let (mut ledger, lease, theirs) = overtaken(&database);
+    let mut judge =
+        |id: &str, token| ledger.advance(id, State::Unknown, &to(State::Abandoned), true, token);
+    let error = judge("theirs", lease.token()).unwrap_err();
+    assert!(error.exit == Exit::TryLater, "{error:?}");
+    assert!(error.message.contains("lease was lost"), "{error:?}");
+    assert_eq!(judge("theirs", theirs), Ok(true));
+    assert_eq!(judge("own", lease.token()), Ok(true));
+}
+
+#[test]
+fn it_records_nothing_as_deployed_and_takes_nothing_over() {
+    let s = contract::scope();
+    let database = Database::new().ready();
+    let (mut ledger, lease, theirs) = overtaken(&database);
+    database.row("before", "1.0", 2);
+    let observed = contract::attempt("a", "video", "1", State::Observed);
+    for token in [lease.token(), theirs + 1] {
+        let error = ledger.record_deployed(&s, &observed, None, token);
+        assert_eq!(error.unwrap_err().exit, Exit::TryLater);
+        let error = ledger.take_over(&s, token).unwrap_err();
+        assert_eq!(error.exit, Exit::TryLater);
+    }
+    assert_eq!(ledger.history(&s, None, 9).unwrap().len(), 2);
+    ledger.take_over(&s, theirs).unwrap();
+    assert_eq!(
+        ledger.record_deployed(&s, &observed, None, theirs),
+        Ok(None)
+    );
+    assert_eq!(ledger.history(&s, None, 9).unwrap().len(), 4);
+    ledger.take_over(&s, lease.token()).unwrap();
+}
