@@ -70,11 +70,14 @@ impl Output {
     }
 
     /// Lets the libraries say what they do (`-d`), on stderr. They log no header value and no body.
+    /// A line that nobody can read any more is lost, here and in [`Output::log_events`]: to report
+    /// that on stderr as well would be a panic.
     pub fn log_libraries(&self) {
         let subscriber = tracing_subscriber::fmt()
             .with_writer(std::io::stderr)
             .with_ansi(self.terminal.color_stderr)
             .with_max_level(tracing::Level::DEBUG)
+            .log_internal_errors(false)
             .finish();
         // Fails when one is set already, which is as good.
         let _ = tracing::subscriber::set_global_default(subscriber);
@@ -93,6 +96,7 @@ impl Output {
             .with_ansi(self.terminal.color_stderr)
             .with_target(false)
             .with_max_level(level)
+            .log_internal_errors(false)
             .finish();
         // Fails when `-d` has set one already, which shows more.
         let _ = tracing::subscriber::set_global_default(subscriber);

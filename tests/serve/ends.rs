@@ -22,6 +22,21 @@ fn a_signal_is_how_a_server_ends() {
 }
 
 #[test]
+fn a_log_that_nobody_reads_any_more_ends_nothing() {
+    let rig = Rig::new();
+    let mut server = Server::unheard(&rig, &["-g", "0", "-d"]);
+    for _ in 0..3 {
+        assert_eq!(server.request("GET", "/v1.0/nope").unwrap().0, 404);
+        assert_eq!(server.request("GET", "/v1.0/info").unwrap().0, 200);
+    }
+    rig.publish("video", "1.0");
+    server.force();
+    until("the deploy", || rig.states() == ["video 1.0 succeeded"]);
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+}
+
+#[test]
 fn a_pass_that_runs_ends_in_good_order() {
     let rig = Rig::new();
     rig.publish("video", "1.0");

@@ -64,6 +64,26 @@ impl Server {
         server
     }
 
+    /// Starts one whose log is read up to the port, and then by nobody.
+    pub fn unheard(rig: &Rig, options: &[&str]) -> Self {
+        let line = [&["serve", "-H", "127.0.0.1", "-p", "0"], options].concat();
+        let token = rig.run(&["token", "add", "test"]).stdout.trim().to_owned();
+        let mut command = rig.std_command(&line);
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the program starts");
+        let lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
+        let said = "listening on http://127.0.0.1:";
+        let mut ports = lines.map_while(Result::ok);
+        let port = ports.find_map(|line| line.split(said).nth(1)?.trim().parse().ok());
+        drop(ports);
+        Self {
+            child,
+            port: port.expect("a port"),
+            token,
+            log: Arc::default(),
+        }
+    }
+
     /// What it has logged so far.
     pub fn log(&self) -> Vec<String> {
         self.log
