@@ -157,10 +157,11 @@ fn momentary(scrape: &Scrape<'_>) -> Registry {
             registry.register(name, help, gauge(value));
         }
     };
-    let report = passes.last_report.as_ref();
-    let pending = "Apps of the last pass with a release that is not deployed yet";
+    let report = passes.last_survey.as_ref();
+    let pending = "Apps, by the last pass that saw them, with a release that is not deployed yet";
     show("pending_apps", pending, report.map(pending_apps));
-    let failing = "Apps of the last pass that failed, were refused or cannot be read";
+    let failing =
+        "Apps, by the last pass that saw them, that failed, were refused or cannot be read";
     let failed = report.map(|report| i64::try_from(report.summary.failed).unwrap_or(i64::MAX));
     show("failing_apps", failing, failed);
     let running = i64::from(passes.running.is_some());
@@ -315,7 +316,7 @@ mod tests {
         metrics.observe_pass("failed", Duration::from_millis(700), Some(&report));
         metrics.observe_request(Route::Other, &axum::http::Method::GET, 404);
         let figures = PassFigures {
-            last_report: Some(report),
+            last_survey: Some(report),
             last_success_at: Some(1_795_342_287_500),
             ..PassFigures::default()
         };

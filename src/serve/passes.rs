@@ -40,6 +40,9 @@ pub struct PassFigures {
     pub queued: Option<String>,
     /// The report of the last pass that printed one.
     pub last_report: Option<Report>,
+    /// The report of the last pass that saw the apps: one that was stopped before (no lease, no
+    /// Artifactory) tells nothing of them.
+    pub last_survey: Option<Report>,
     /// When a pass last ended with exit code 0, in milliseconds since 1970 UTC.
     pub last_success_at: Option<i64>,
     /// How many passes ended, by result: every word of `RESULTS` is there.
@@ -113,8 +116,11 @@ impl Passes {
         if finished.code == Some(0) {
             figures.last_success_at = Some(now_ms());
         }
-        if finished.report.is_some() {
-            figures.last_report.clone_from(&finished.report);
+        if let Some(report) = &finished.report {
+            figures.last_report = Some(report.clone());
+            if report.error.is_none() || !report.apps.is_empty() {
+                figures.last_survey = Some(report.clone());
+            }
         }
     }
 
@@ -347,6 +353,31 @@ mod tests {
         task.await.unwrap();
         assert_eq!(lines(&log).len(), 1);
         assert_eq!(passes.figures().results["interrupted"], 1);
+    }
+
+    #[test]
+    fn a_pass_that_saw_no_app_hides_none() {
+        let passes = Passes::default();
+        let scope = crate::model::name::Scope {
+            domain: "example.com".into(),
+            environment: "qa".into(),
+        };
+        let end = |stopped: Option<&crate::error::Error>| {
+            let (report, _) = crate::pass::Tally::new("run").report(&scope, stopped);
+            let pass = report.pass.clone();
+            passes.ended(&Finished {
+                result: "success",
+                code: None,
+                report: Some(report),
+                duration: Duration::ZERO,
+            });
+            pass
+        };
+        let saw = end(None);
+        let refused = end(Some(&crate::error::Error::unavailable("no Artifactory")));
+        let figures = passes.figures();
+        assert_eq!(figures.last_survey.unwrap().pass, saw);
+        assert_eq!(figures.last_report.unwrap().pass, refused);
     }
 
     #[tokio::test]
