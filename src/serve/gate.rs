@@ -108,8 +108,7 @@ async fn throw_away(mut body: Body) -> Result<u64, Refusal> {
     }
     let mut length = 0;
     while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-        // A body that breaks off has nobody left to answer.
-        let frame = frame.map_err(|_| Refusal::TooSlow)?;
+        let frame = frame.map_err(|_| Refusal::Malformed)?;
         let bytes = frame.data_ref().map_or(0, Bytes::len);
         length += u64::try_from(bytes).unwrap_or(u64::MAX);
         if length > BODY_BYTES {

@@ -39,6 +39,8 @@ pub(super) enum Refusal {
     TooLarge,
     /// The body came too slowly.
     TooSlow,
+    /// The body is none (chunks that are no chunks), or broke off.
+    Malformed,
     /// The answer took too long.
     Overdue,
     /// The answer could not be written.
@@ -62,6 +64,7 @@ impl Refusal {
             Refusal::NoApp => (StatusCode::NOT_FOUND, "No attempt of this app is recorded."),
             Refusal::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "The body is too long."),
             Refusal::TooSlow => (StatusCode::REQUEST_TIMEOUT, "The body came too slowly."),
+            Refusal::Malformed => (StatusCode::BAD_REQUEST, "The body cannot be read."),
             Refusal::Overdue => (StatusCode::SERVICE_UNAVAILABLE, "The answer took too long."),
             Refusal::Defect => (
                 StatusCode::INTERNAL_SERVER_ERROR,
@@ -74,7 +77,10 @@ impl Refusal {
     pub(super) fn reply(self) -> Reply {
         let (status, text) = self.parts();
         let mut reply = error(status, text);
-        if matches!(self, Refusal::TooLarge | Refusal::TooSlow) {
+        if matches!(
+            self,
+            Refusal::TooLarge | Refusal::TooSlow | Refusal::Malformed
+        ) {
             // The rest of the body is not waited for.
             let close = HeaderValue::from_static("close");
             reply.headers_mut().insert(CONNECTION, close);
@@ -154,6 +160,14 @@ pub(super) fn sign(reply: &mut Reply, server: &HeaderValue, request_id: &str, no
     if let Ok(id) = HeaderValue::try_from(request_id) {
         headers.insert(REQUEST_ID, id);
     }
+    // Go writes them in the order of their names.
+    let mut sorted: Vec<_> = std::mem::take(headers).into_iter().collect();
+    sorted.sort_by(|(a, _), (b, _)| {
+        a.as_ref()
+            .map(HeaderName::as_str)
+            .cmp(&b.as_ref().map(HeaderName::as_str))
+    });
+    headers.extend(sorted);
 }
 
 /// A time as the Go program writes it: RFC 1123 with a numeric zone, which is always UTC.

@@ -24,6 +24,12 @@ fn has_the_headers(answer: &Answer) {
     let id = uuid::Uuid::parse_str(header("X-Request-Id")).unwrap();
     assert_eq!(id.get_version_num(), 4);
     assert_eq!(header("X-Request-Id"), id.to_string().to_uppercase());
+    // In the order of the Go program: that of their names, and the length last.
+    let names = answer.headers.iter().map(|(name, _)| name.as_str());
+    let names: Vec<&str> = names.filter(|name| *name != "Connection").collect();
+    let (last, others) = names.split_last().unwrap();
+    assert_eq!(*last, "Content-Length");
+    assert!(others.is_sorted(), "{names:?}");
     assert!(answer.header("Allow").is_none() && answer.header("Www-Authenticate").is_none());
 }
 
