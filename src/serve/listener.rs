@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::Request;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -21,14 +21,14 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
+use super::places::{Place, Places};
 use super::stalls::Stalls;
 
-/// The most connections that are served at a time; one more gets 503 and is closed.
-pub(super) const CONNECTIONS: usize = 512;
 /// The most of those that are too many whose end is waited for, so that the 503 arrives.
 const TURNED_AWAY: usize = 64;
-/// The longest wait for a whole header, and so for the next request of a connection.
-const HEADER_WAIT: Duration = Duration::from_secs(10);
+/// The longest wait for a whole header, and so for the next request of a connection: 10 s are
+/// promised, the cutting included.
+const HEADER_WAIT: Duration = Duration::from_millis(9_500);
 /// The longest wait for the client to take a byte.
 const WRITE_WAIT: Duration = Duration::from_secs(15);
 /// The most bytes of a header; more is 431.
@@ -53,11 +53,17 @@ pub(super) struct Peer(pub(super) SocketAddr);
 /// Serves `app` until `shutdown` holds true, or its sender is gone. Then nothing is accepted any
 /// more, requests that are being answered get 10 s, and the rest is cut.
 ///
-/// Limits: 512 connections (one more gets 503 at once), a header of 32 KiB and 64 fields in 10 s,
-/// 10 s between two requests, 15 s for the client to take a byte. Bodies are bounded by the
-/// routes.
-pub async fn listen(listener: TcpListener, app: Router, shutdown: watch::Receiver<bool>) {
-    serve(listener, app, shutdown, true).await;
+/// Limits: a header of 32 KiB and 64 fields in 10 s, 10 s between two requests, 15 s for the client
+/// to take a byte, and as many connections as there are places. For one more, the one is cut that
+/// has waited longest for its client; while all are being answered, it gets 503 at once. Bodies are
+/// bounded by the routes.
+pub async fn listen(
+    listener: TcpListener,
+    app: Router,
+    places: Arc<Places>,
+    shutdown: watch::Receiver<bool>,
+) {
+    serve(listener, app, places, shutdown, true).await;
 }
 
 /// [`listen`]; `half_closed`: whether a client that has closed its side still gets an answer.
@@ -65,10 +71,10 @@ pub async fn listen(listener: TcpListener, app: Router, shutdown: watch::Receive
 pub(super) async fn serve(
     listener: TcpListener,
     app: Router,
+    places: Arc<Places>,
     shutdown: watch::Receiver<bool>,
     half_closed: bool,
 ) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
     let turned_away = Arc::new(Semaphore::new(TURNED_AWAY));
     let mut connections = JoinSet::new();
     let mut stop = shutdown.clone();
@@ -89,18 +95,21 @@ pub(super) async fn serve(
                 continue;
             }
         };
-        if let Ok(place) = places.clone().try_acquire_owned() {
+        if let Some(place) = places.take() {
             full = false;
-            let (app, stop) = (app.clone(), shutdown.clone());
+            let (app, stop, place) = (app.clone(), shutdown.clone(), Arc::new(place));
             connections.spawn(async move {
-                let _place = place;
-                connection(stream, peer, app, stop, half_closed).await;
+                tokio::select! {
+                    () = place.lost() => {}
+                    () = connection(stream, peer, app, &place, stop, half_closed) => {}
+                }
             });
             continue;
         }
         if !full {
             full = true;
-            tracing::warn!(target: "serve", "{CONNECTIONS} connections are open: more get 503");
+            let most = places.most();
+            tracing::warn!(target: "serve", "{most} connections are being answered: more get 503");
         }
         if let Ok(place) = turned_away.clone().try_acquire_owned() {
             connections.spawn(async move {
@@ -121,6 +130,7 @@ async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     app: Router,
+    place: &Arc<Place>,
     mut stop: watch::Receiver<bool>,
     half_closed: bool,
 ) {
@@ -129,7 +139,14 @@ async fn connection(
     let app = TowerToHyperService::new(app);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
-        Box::pin(app.call(request))
+        // One with a body may still wait for its client.
+        let answering = request.body().is_end_stream().then(|| place.answering());
+        let answer = app.call(request);
+        Box::pin(async move {
+            let answer = answer.await;
+            drop(answering);
+            answer
+        })
     });
     let io = TokioIo::new(Stalls::new(stream, WRITE_WAIT));
     let mut connection = http1::Builder::new()
@@ -188,7 +205,49 @@ async fn linger(mut stream: TcpStream) {
 
 #[cfg(test)]
 mod tests {
+    use axum::routing::get;
+    use tokio::sync::Notify;
+
     use super::*;
+
+    const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+
+    async fn ask(address: SocketAddr) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(GET).await.unwrap();
+        let mut text = String::new();
+        let _ = stream.read_to_string(&mut text).await;
+        text
+    }
+
+    #[tokio::test]
+    async fn while_all_are_being_answered_one_more_is_turned_away_at_once() {
+        let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let app = {
+            let (begun, go) = (begun.clone(), go.clone());
+            let answer = async move || {
+                begun.notify_one();
+                go.notified().await;
+            };
+            Router::new().route("/", get(answer))
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (_keep, stop) = watch::channel(false);
+        tokio::spawn(listen(listener, app, Places::new(2), stop));
+        let first = tokio::spawn(ask(address));
+        begun.notified().await;
+        let second = tokio::spawn(ask(address));
+        begun.notified().await;
+        let third = ask(address).await;
+        assert!(third.starts_with("HTTP/1.1 503 "), "{third}");
+        assert!(third.ends_with("{\"error\":\"Too many connections\"}"));
+        go.notify_waiters();
+        for answered in [first, second] {
+            let text = answered.await.unwrap();
+            assert!(text.starts_with("HTTP/1.1 200 "), "{text}");
+        }
+    }
 
     #[test]
     fn the_answer_to_a_connection_too_many_is_whole() {

@@ -14,6 +14,7 @@ mod metrics;
 mod notify;
 mod options;
 pub mod passes;
+mod places;
 mod ports;
 mod process;
 mod profile;
@@ -41,6 +42,7 @@ pub use child::Launch;
 pub use listener::listen;
 pub use metrics::Metrics;
 pub use options::{OptionsView, ServerConfig};
+pub use places::Places;
 pub use profile::profiler;
 pub use routes::router;
 pub use store::Store;
@@ -51,6 +53,8 @@ use crate::config::ServeConfig;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 
+/// The most connections that are served at a time.
+const CONNECTIONS: usize = 512;
 /// How long after SIGTERM all must be over: requests take at most 10 s, a pass at most 18 s.
 const END: Duration = Duration::from_millis(19_500);
 
@@ -99,7 +103,7 @@ impl Server {
         let (stop, _) = watch::channel(false);
         let result = runtime.block_on(async {
             let signals = Signals::listen()?;
-            let notify = Notify::from_env(&|name| std::env::var_os(name));
+            let notify = Arc::new(Notify::from_env(&|name| std::env::var_os(name)));
             let status = announce(&api, profiler.as_ref());
             let parts = Parts::start(config, launch, polling, api, profiler, &stop).await;
             notify.ready(&status);
@@ -154,8 +158,10 @@ impl Parts {
             store,
         );
         let mut listeners = JoinSet::new();
+        let places = Places::new(CONNECTIONS);
         for listener in api {
-            listeners.spawn(listen(listener, app.clone(), stop.subscribe()));
+            let (app, places) = (app.clone(), Arc::clone(&places));
+            listeners.spawn(listen(listener, app, places, stop.subscribe()));
         }
         if let Some(listener) = profiler {
             listeners.spawn(self::profiler(listener, stop.subscribe()));
@@ -175,11 +181,11 @@ impl Parts {
     }
 
     /// Waits for a signal, then for the end of all parts. The watchdog hears from us while all of
-    /// them are there and the queue of passes answers.
+    /// them are there, a thread is free and the queue of passes answers.
     async fn attend(
         mut self,
         mut signals: Signals,
-        notify: &Notify,
+        notify: &Arc<Notify>,
         stop: &watch::Sender<bool>,
     ) -> Result<Exit> {
         let mut watchdog = notify.watchdog().map(every);
@@ -191,10 +197,7 @@ impl Parts {
                 }
                 _ = &mut self.runner => break Some("what starts passes"),
                 _ = self.listeners.join_next() => break Some("a listener"),
-                () = tick(&mut watchdog) => {
-                    let _ = self.passes.figures();
-                    notify.alive();
-                }
+                () = tick(&mut watchdog) => beat(&self.passes, notify),
             }
         };
         notify.stopping();
@@ -219,6 +222,16 @@ impl Parts {
                 .hint("this is a defect: please report")),
         }
     }
+}
+
+/// Tells the watchdog that the server is alive, from a thread that serves requests: where all of
+/// them are stuck, it is not told.
+fn beat(passes: &Passes, notify: &Arc<Notify>) {
+    let (passes, notify) = (passes.clone(), Arc::clone(notify));
+    tokio::spawn(async move {
+        let _ = passes.figures();
+        notify.alive();
+    });
 }
 
 fn every(period: Duration) -> Interval {

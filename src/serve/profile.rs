@@ -18,6 +18,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::sleep;
 
 use super::listener::serve;
+use super::places::Places;
 use super::replies::{Reply, error, text};
 
 /// Samples a second; no divisor of what else happens at round intervals.
@@ -26,6 +27,8 @@ const FREQUENCY: i32 = 99;
 const DEFAULT_SECONDS: u32 = 30;
 /// The longest profile, in seconds.
 const MOST_SECONDS: u32 = 300;
+/// The most connections at a time.
+const CONNECTIONS: usize = 16;
 const INDEX: &str = "profile?seconds=N: CPU profile of this process, N from 1 to 300 (30)\n\
     Passes are processes of their own and are not in it.\n";
 
@@ -56,7 +59,7 @@ pub async fn profiler(listener: TcpListener, shutdown: watch::Receiver<bool>) {
         .route("/debug/pprof/", get(index))
         .route("/debug/pprof/profile", get(profile))
         .with_state(desk);
-    serve(listener, app, shutdown, false).await;
+    serve(listener, app, Places::new(CONNECTIONS), shutdown, false).await;
 }
 
 async fn index() -> Reply {

@@ -10,7 +10,7 @@ use coreos_artifactory_monitor::ledger::{self, Access, Ledger};
 use coreos_artifactory_monitor::model::name::Scope;
 use coreos_artifactory_monitor::serve::passes::Passes;
 use coreos_artifactory_monitor::serve::{
-    Metrics, OptionsView, ServerConfig, Store, listen, profiler, router,
+    Metrics, OptionsView, Places, ServerConfig, Store, listen, profiler, router,
 };
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -18,6 +18,8 @@ use tokio::sync::watch;
 
 /// The token that a server of these tests knows.
 pub const TOKEN: &str = "S0M3B3EARERTOK3N";
+/// The most connections of a server of these tests.
+pub const CONNECTIONS: usize = 512;
 /// Longest wait of the client for a byte.
 const PATIENCE: Duration = Duration::from_secs(40);
 
@@ -57,9 +59,14 @@ impl Server {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let profiles = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
+            let places = Places::new(CONNECTIONS);
             let at = profiles.local_addr().unwrap();
             tokio::spawn(profiler(profiles, stopped.clone()));
-            (address, at, tokio::spawn(listen(listener, app, stopped)))
+            (
+                address,
+                at,
+                tokio::spawn(listen(listener, app, places, stopped)),
+            )
         });
         Self {
             address,
