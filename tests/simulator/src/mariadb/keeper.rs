@@ -17,6 +17,10 @@ while read -r order port; do
   case $order in
     START) "$@" "--port=$port" </dev/null >>"$dir/log" 2>&1 & pid=$! ;;
     KILL) kill -KILL "$pid"; wait "$pid" ;;
+    # Its threads stop one by one: until the last of them has, it may still answer.
+    STOP)
+      kill -STOP "$pid"
+      while grep -h '^State:' "/proc/$pid/task/"*/status | grep -qv stopped; do sleep 0.01; done ;;
     *) kill -s "$order" "$pid" ;;
   esac
   echo done
