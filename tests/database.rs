@@ -180,6 +180,13 @@ fn the_originals_database_is_taken_over_and_its_reader_understands_what_is_writt
         .sql(database, &script.concat())
         .expect("the original's table");
     let columns = rig.sql("SHOW CREATE TABLE artifactory_deploys");
+    // What the README's guide does first: it deploys nothing, and shows what would be deployed.
+    let made = rig.run(&["release", "none"]);
+    assert_eq!(made.code, Some(0), "{made:#?}");
+    let scan = rig.json(&["scan"], 1);
+    assert_eq!(app(&scan, "APP3")["deployed"], "1.0.0");
+    assert_eq!(app(&scan, "idle")["action"], "up-to-date");
+    assert_eq!(rig.posted().len(), 0);
     let report = rig.json(&["run"], 1);
     assert_eq!(app(&report, "video")["action"], "new");
     assert_eq!(app(&report, "APP3")["action"], "upgrade");

@@ -42,7 +42,7 @@ impl Schema {
                     "the ledger {shown} has an older schema than this program"
                 ))
                 .hint(format!(
-                    "run any command that writes, such as run, hold or baseline{who}: it brings it up to date"
+                    "any command that writes brings it up to date{who}; `release none` changes nothing else"
                 )),
             ),
             Self::Newer(number) => Some(
