@@ -16,4 +16,5 @@ for shell in bash zsh fish; do
   "$release/$name" completions "$shell" > "$made/completions/$shell"
 done
 cron/licences.sh > "$made/copyright"
-cargo deb --no-build --locked
+# The function names stay, for CPU profiles.
+cargo deb --no-build --no-strip --locked

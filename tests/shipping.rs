@@ -289,6 +289,9 @@ fn what_the_package_takes_is_there() {
     for unit in UNITS {
         assert!(assets.contains(&unit), "{unit}");
     }
+    // The names of functions that the release profile keeps are kept here too.
+    assert!(manifest.contains("strip = \"debuginfo\""));
+    assert!(read("cron/deb.sh").contains("--no-strip"));
 }
 
 /// Runs the program as a package's build would: with no environment at all.
