@@ -75,7 +75,7 @@ pub struct ScopeArgs {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Artifactory")]
 pub struct ArtifactoryArgs {
-    /// Base URL of Artifactory's API, ending in /api
+    /// Base URL of Artifactory's API, with or without /api
     #[arg(
         short = 'a',
         long,
