@@ -13,20 +13,22 @@ cargo tree --locked --edges normal,no-proc-macro --prefix none --no-dedupe --for
   sort -u |
   while IFS='|' read -r package licence; do
     name="${package%% *}"
+    [ "$name" != coreos-artifactory-monitor ] || continue
     version="${package#* v}"
     version="${version%% *}"
-    for folder in "$sources"/*/"$name-$version"; do
-      [ -d "$folder" ] || continue
-      echo "$name $version: ${licence:-see its text below}"
-      for text in "$folder"/[Ll][Ii][Cc][Ee][Nn][CcSs][Ee]* "$folder"/COPYING* "$folder"/NOTICE*; do
-        [ -f "$text" ] || continue
-        # Many libraries share a text but for its blanks.
-        sum="$(tr -d '[:space:]' < "$text" | sha256sum | cut -d ' ' -f 1)"
-        sed 's/[[:space:]]*$//' "$text" > "$texts/$sum.text"
-        echo "$name $version" >> "$texts/$sum.names"
-      done
-      break
+    set -- "$sources"/*/"$name-$version"
+    [ -d "$1" ] || { echo "the source of $name $version is not below $sources" >&2; exit 1; }
+    count=0
+    for text in "$1"/[Ll][Ii][Cc][Ee][Nn][CcSs][Ee]* "$1"/COPYING* "$1"/NOTICE*; do
+      [ -f "$text" ] || continue
+      count=$((count + 1))
+      # Many libraries share a text but for its blanks.
+      sum="$(tr -d '[:space:]' < "$text" | sha256sum | cut -d ' ' -f 1)"
+      sed 's/[[:space:]]*$//' "$text" > "$texts/$sum.text"
+      echo "$name $version" >> "$texts/$sum.names"
     done
+    [ "$count" -gt 0 ] || licence="$licence (its package has no text of it)"
+    echo "$name $version: ${licence:-see its text below}"
   done
 
 for names in "$texts"/*.names; do
