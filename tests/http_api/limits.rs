@@ -153,8 +153,14 @@ fn nobody_is_kept_out_by_clients_that_hold_connections() {
 fn at_the_end_what_runs_is_finished_and_nothing_new_begins() {
     let mut server = Server::start();
     let mut running = server.connect();
-    let begun = request("POST", "/v1.0/force", &with("Content-Length: 2"));
+    let mut headers = with("Content-Length: 2");
+    headers.push("Expect: 100-continue");
+    let begun = request("POST", "/v1.0/force", &headers);
     running.write_all(begun.as_bytes()).unwrap();
+    // The server says so when it has begun with the request.
+    let mut asked_for_more = [0; 25];
+    running.read_exact(&mut asked_for_more).unwrap();
+    assert_eq!(&asked_for_more, b"HTTP/1.1 100 Continue\r\n\r\n");
     let mut idle = server.connect();
     idle.write_all(b"GET /v1.0/health HTTP/1.1\r\nHost: x\r\n\r\n")
         .unwrap();
