@@ -9,13 +9,11 @@ use crate::cli::TokenAction;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::ledger::{self, Access, TokenRow};
+use crate::ledger::{self, Access, HASHED_TOKEN, TokenRow};
 use crate::output::Output;
 
 /// What a token that is found somewhere is recognised by.
 const PREFIX: &str = "cam_";
-/// What a row begins with whose token is not stored itself.
-const HASHED: &str = "sha256:";
 
 /// Carries out one of the three.
 pub fn run(config: &Config, output: &Output, action: &TokenAction) -> Result<Exit> {
@@ -116,7 +114,7 @@ fn missing(wanted: &str) -> Error {
 
 /// Rows of the original hold the token itself.
 fn kind(token: &TokenRow) -> &'static str {
-    if token.stored.expose().starts_with(HASHED) {
+    if token.stored.expose().starts_with(HASHED_TOKEN) {
         "hashed"
     } else {
         "plain"
@@ -134,7 +132,7 @@ fn new_token() -> String {
 
 /// What the column holds for a token.
 fn stored(token: &str) -> String {
-    format!("{HASHED}{}", hex(&Sha256::digest(token)))
+    format!("{HASHED_TOKEN}{}", hex(&Sha256::digest(token)))
 }
 
 fn hex(bytes: &[u8]) -> String {

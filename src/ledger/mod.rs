@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::config::Dsn;
-pub use takeover::COMMAND as TAKEOVER;
+pub use takeover::{COMMAND as TAKEOVER, now as now_ms};
 
 use crate::error::{Error, Result};
 use crate::model::attempt::{Move, State};
@@ -213,6 +213,9 @@ pub trait Lease: Send {
     /// may still be on its way.
     fn send_delay(&self) -> Duration;
 }
+
+/// What the column `token` begins with where a token is stored as its SHA-256, in lower-case hex.
+pub const HASHED_TOKEN: &str = "sha256:";
 
 /// A bearer token of the HTTP API, as the table holds it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -130,7 +130,7 @@ pub fn add(snapshot: &mut Snapshot, attempt: Attempt) {
     snapshot.latest.insert(attempt.app.clone(), attempt);
 }
 
-/// The time that it is, in milliseconds since 1970 UTC.
+/// The time that it is by this host's clock, in milliseconds since 1970 UTC.
 pub fn now() -> i64 {
     since_epoch(SystemTime::now())
 }

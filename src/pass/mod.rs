@@ -10,12 +10,14 @@ mod resume;
 mod submit;
 mod tally;
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 pub use interrupt::Interrupt;
 pub use prepare::{Prepared, Ready, prepare, prepare_one};
 pub use submit::{Ended, Errand};
 pub use tally::{AppResult, Tally};
+
+pub use crate::ledger::now_ms;
 
 use crate::artifactory::Artifactory;
 use crate::config::{Config, DeployConfig};
@@ -31,14 +33,6 @@ use crate::output::Output;
 
 /// How long coreos-deploy may be busy at every pass before that is an error of its own.
 const BUSY_LIMIT_MS: i64 = 3_600_000;
-
-/// Milliseconds since 1970 UTC by this host's clock.
-pub fn now_ms() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
 
 /// What every step of a pass is given.
 pub struct World<'a> {

@@ -5,10 +5,7 @@ use axum::http::header::AUTHORIZATION;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
-use crate::ledger::TokenRow;
-
-/// The mark of a stored token that is hashed.
-const HASHED: &str = "sha256:";
+use crate::ledger::{HASHED_TOKEN, TokenRow};
 
 /// The SHA-256 of a token; the only form in which tokens are kept in memory.
 #[derive(Clone, Copy)]
@@ -23,7 +20,7 @@ impl TokenDigest {
     /// Of a row of the ledger. `None`: a damaged row, which is nobody's token.
     fn of_row(row: &TokenRow) -> Option<Self> {
         let stored = row.stored.expose();
-        match stored.strip_prefix(HASHED) {
+        match stored.strip_prefix(HASHED_TOKEN) {
             Some(hex) => unhex(hex).map(Self),
             None if stored.is_empty() => None,
             None => Some(Self::of(stored.as_bytes())),
@@ -165,7 +162,7 @@ mod tests {
     proptest! {
         #[test]
         fn only_the_same_bytes_are_the_same_token(known in ".{1,20}", other in ".{0,20}") {
-            prop_assume!(!known.starts_with(HASHED));
+            prop_assume!(!known.starts_with(HASHED_TOKEN));
             let set = tokens(&[&known]);
             prop_assert!(set.has(TokenDigest::of(known.as_bytes())));
             prop_assert_eq!(set.has(TokenDigest::of(other.as_bytes())), known == other);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tracing::{info, warn};
@@ -11,6 +11,7 @@ use tracing::{info, warn};
 use super::Metrics;
 use super::child::{self, Finished, Launch, RESULTS};
 use super::queue::Queue;
+use crate::ledger::now_ms;
 use crate::model::report::Report;
 
 /// What became of a wish for a pass.
@@ -128,14 +129,6 @@ impl Passes {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Milliseconds since 1970 UTC by this host's clock.
-fn now_ms() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn new_id() -> String {
