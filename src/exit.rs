@@ -13,7 +13,7 @@ pub enum Exit {
     Pending,
     /// The outcome of a submitted deploy is not known (yet).
     Unknown,
-    /// A guard stopped the pass (`--max-deploys`).
+    /// A guard stopped it: `--max-deploys`, or another command that changed the app first.
     Guard,
     /// Artifactory, the ledger or coreos-deploy cannot be used.
     Unavailable,

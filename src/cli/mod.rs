@@ -23,7 +23,7 @@ pub use options::{
     ArtifactoryArgs, DeployArgs, GlobalArgs, LedgerArgs, OutputArgs, RuleArgs, ScopeArgs,
     ServerArgs,
 };
-pub use values::{OutputFormat, UnknownHold, variable};
+pub use values::{OutputFormat, SettleAs, UnknownHold, variable};
 pub use variables::Variables;
 
 /// The name of the program.
@@ -49,7 +49,7 @@ Exit codes:
     2  usage or configuration
     3  changes are pending (scan, dry-run with --exit-code)
     4  the outcome of a submitted deploy is not known (yet)
-    5  a guard stopped the pass (--max-deploys)
+    5  a guard stopped it (--max-deploys, a command that was faster)
    69  Artifactory, the ledger or coreos-deploy cannot be used
    75  another pass is running, or coreos-deploy is busy: try later
    77  credentials refused
@@ -191,11 +191,31 @@ pub enum Command {
         #[arg(id = "app_name", value_name = "APP", value_parser = values::app_name)]
         app: String,
     },
-    /// Deploy the last good version before the one last tried
+    /// Deploy the last good version before the one last tried, and hold it
     Rollback {
         /// The app
         #[arg(id = "app_name", value_name = "APP", value_parser = values::app_name)]
         app: String,
+    },
+    /// Say what became of an open attempt that cannot be found out
+    Settle {
+        /// The app
+        #[arg(id = "app_name", value_name = "APP", value_parser = values::app_name)]
+        app: String,
+        /// What became of it
+        #[arg(
+            long = "as",
+            value_name = "END",
+            value_enum,
+            required_unless_present = "retry"
+        )]
+        as_: Option<SettleAs>,
+        /// Let passes try the version again that was not deployed
+        #[arg(long)]
+        retry: bool,
+        /// Why; shown by `history`
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
     },
     /// Record as deployed without deploying, to take over a running cluster
     Baseline {

@@ -20,6 +20,15 @@ pub enum OutputFormat {
     Json,
 }
 
+/// `settle --as`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SettleAs {
+    /// It was deployed: the version counts as deployed
+    Deployed,
+    /// It was not: passes leave that version alone
+    NotDeployed,
+}
+
 /// `--unknown-hold`: how long an attempt of unknown outcome is left open; `None` is `never`
 /// (closed by an operator only).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,16 +1,17 @@
 //! `baseline [APP[=VERSION]…]`: records as deployed without deploying.
 
-use super::deploy::give_up_unknown;
+use super::changed::Watch;
+use super::settle::close;
 use super::world;
 use crate::artifactory::Artifactory;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::ledger::{self, Access, Attempt};
-use crate::model::attempt::State;
+use crate::ledger::{self, Access, Attempt, operator};
+use crate::model::attempt::{State, Word};
 use crate::model::plan;
 use crate::output::Output;
-use crate::pass::{self, Interrupt, now_ms};
+use crate::pass::{self, Interrupt};
 
 /// Records versions as deployed: the newest markers of apps that the ledger doesn't know, or the
 /// ones that are named. Sends nothing to coreos-deploy.
@@ -19,9 +20,12 @@ pub fn run(config: &Config, output: &Output, named: &[String]) -> Result<Exit> {
     let interrupt = Interrupt::install()?;
     let world = world(config, output, &interrupt)?;
     let mut ledger = ledger::open(config.dsn()?, Access::Write)?;
-    let lease = pass::take_lease(ledger.as_mut(), scope, config.rules.lock_wait)?;
-    ledger.take_over(scope, lease.token())?;
     let wanted = parse(named);
+    let apps: Vec<&str> = wanted.iter().map(|(app, _)| app.as_str()).collect();
+    let watch = Watch::begin(ledger.as_mut(), scope, &apps)?;
+    let lease = pass::take_lease(ledger.as_mut(), scope, config.rules.lock_wait)?;
+    watch.check(ledger.as_mut(), scope)?;
+    ledger.take_over(scope, lease.token())?;
     let mut snapshot = ledger.snapshot(scope)?;
     let newest = if wanted.is_empty() || wanted.iter().any(|(_, v)| v.is_none()) {
         let artifactory = Artifactory::new(config.artifactory()?, &config.http)?;
@@ -39,7 +43,7 @@ pub fn run(config: &Config, output: &Output, named: &[String]) -> Result<Exit> {
             .filter(|app| !snapshot.latest.contains_key(*app));
         records.extend(unknown.filter_map(|app| Some((app.clone(), newest_of(app)?))));
     }
-    for (app, version) in wanted {
+    for (app, version) in wanted.clone() {
         let version = version.or_else(|| newest_of(&app)).ok_or_else(|| {
             Error::usage(format!("{app} has no marker in Artifactory"))
                 .hint(format!("name the version: `baseline {app}=VERSION`"))
@@ -47,8 +51,26 @@ pub fn run(config: &Config, output: &Output, named: &[String]) -> Result<Exit> {
         records.push((app, version));
     }
     if !named.is_empty() {
-        for (app, _) in &records {
-            give_up_unknown(output, ledger.as_mut(), lease.token(), &snapshot, app)?;
+        for (app, version) in &records {
+            let which = |a: &Attempt| a.app == *app && a.state == State::Unknown;
+            let of_it = |a: &Attempt| which(a) && a.version == *version;
+            let other = |a: &Attempt| which(a) && a.version != *version;
+            let why = format!("{version} was recorded as deployed by {}", operator());
+            let token = lease.token();
+            close(
+                ledger.as_mut(),
+                token,
+                &snapshot,
+                of_it,
+                (Word::Deployed, &why),
+            )?;
+            close(
+                ledger.as_mut(),
+                token,
+                &snapshot,
+                other,
+                (Word::NotDeployed, &why),
+            )?;
         }
         snapshot = ledger.snapshot(scope)?;
     }
@@ -67,10 +89,12 @@ pub fn run(config: &Config, output: &Output, named: &[String]) -> Result<Exit> {
                 open.state.as_str()
             ),
         )
-        .hint("a pass finds out what became of it; nothing was recorded"));
+        .hint("a pass finds out what became of it, and `settle` closes it on your word; nothing was recorded"));
     }
     for (app, version) in &records {
-        let taken = ledger.record_deployed(scope, &attempt(app, version), None, lease.token())?;
+        let message = format!("recorded as deployed by {}", operator());
+        let attempt = Attempt::recorded(app, version, State::Baseline, "baseline", &message);
+        let taken = ledger.record(scope, &attempt, None, lease.token())?;
         if let Some(row) = taken {
             let message = format!("{app} {version} was not recorded");
             return Err(Error::new(Exit::Failed, message).because(plan::name_taken(&row)));
@@ -90,27 +114,6 @@ fn parse(named: &[String]) -> Vec<(String, Option<String>)> {
             (app.to_owned(), version.map(str::to_owned))
         })
         .collect()
-}
-
-fn attempt(app: &str, version: &str) -> Attempt {
-    Attempt {
-        id: uuid::Uuid::new_v4().to_string(),
-        app: app.to_owned(),
-        version: version.to_owned(),
-        service_name: String::new(),
-        num_instances: 0,
-        state: State::Baseline,
-        deploy_id: None,
-        payload_sha256: None,
-        template_sha256: None,
-        suffixes_before: None,
-        counts: false,
-        command: "baseline".to_owned(),
-        token: 0,
-        created_at: now_ms(),
-        updated_at: now_ms(),
-        message: "recorded as deployed by an operator".to_owned(),
-    }
 }
 
 fn show(output: &Output, records: &[(String, String)]) {

@@ -1,12 +1,13 @@
 //! `deploy APP VERSION`: this version now, whatever is newest.
 
+use super::settle::close;
 use super::{Invocation, under_lease};
 use crate::artifactory::Artifactory;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::ledger::{Ledger, Snapshot};
-use crate::model::attempt::{Circumstances, Event, State, advance};
+use crate::ledger::{Attempt, Snapshot, operator};
+use crate::model::attempt::{State, Word};
 use crate::model::listing::{AppFilter, ListingBuilder};
 use crate::model::plan::Hold;
 use crate::output::Output;
@@ -17,8 +18,11 @@ pub(super) struct Order<'a> {
     pub(super) command: &'static str,
     pub(super) app: &'a str,
     pub(super) version: &'a str,
+    /// Also where it is deployed already.
     pub(super) force: bool,
     pub(super) no_hold: bool,
+    /// What it goes back from: passes are kept from deploying that again.
+    pub(super) above: Option<&'a str>,
 }
 
 /// Deploys one version.
@@ -26,75 +30,86 @@ pub(super) fn run(config: &Config, output: &Output, order: &Order<'_>) -> Result
     under_lease(
         config,
         output,
-        &Invocation::of(order.command),
+        &Invocation::about(order.command, order.app),
         &mut |world, artifactory, desk, tally| {
-            let snapshot = settle(world, desk, tally, order.force.then_some(order.app))?;
-            carry_out(world, artifactory, desk, tally, &snapshot, order)
+            let prepared = if order.force {
+                give_up_unknown(world, artifactory, desk, tally, order)?
+            } else {
+                None
+            };
+            let snapshot = match &prepared {
+                // Nothing will be sent: what is wrong with the payload is what has to be told.
+                Some(Prepared::Error(..) | Prepared::Waiting(_)) => begin(world, desk, tally)?,
+                _ => resolve(world, desk, tally)?.0,
+            };
+            carry_out(world, artifactory, desk, tally, &snapshot, order, prepared)
         },
     )
 }
 
-/// Takes over, gives up an unknown attempt of `give_up`'s, and resolves what is open (else exit 4).
-pub(super) fn settle(
+/// Takes over, and reads the ledger.
+fn begin(world: &World<'_>, desk: &mut Desk<'_>, tally: &mut Tally) -> Result<Snapshot> {
+    desk.ledger.take_over(world.scope, desk.lease.token())?;
+    let snapshot = desk.ledger.snapshot(world.scope)?;
+    tally.begin(&snapshot);
+    Ok(snapshot)
+}
+
+/// Takes over, and resolves what is open (else exit 4). Returns which attempts were open, too.
+pub(super) fn resolve(
     world: &World<'_>,
     desk: &mut Desk<'_>,
     tally: &mut Tally,
-    give_up: Option<&str>,
-) -> Result<Snapshot> {
-    desk.ledger.take_over(world.scope, desk.lease.token())?;
-    let mut snapshot = desk.ledger.snapshot(world.scope)?;
-    tally.begin(&snapshot);
-    if let Some(app) = give_up {
-        let token = desk.lease.token();
-        give_up_unknown(world.output, desk.ledger, token, &snapshot, app)?;
-        snapshot = desk.ledger.snapshot(world.scope)?;
-    }
+) -> Result<(Snapshot, Vec<String>)> {
+    let snapshot = begin(world, desk, tally)?;
     if snapshot.open.is_empty() {
-        return Ok(snapshot);
+        return Ok((snapshot, Vec::new()));
     }
     if !pass::resolve_open(world, desk, &snapshot, tally)? {
         return Err(Error::new(
             Exit::Unknown,
             "an attempt of this scope is still open: nothing was sent",
         )
-        .hint("`status` shows it; `deploy --force` of the same app gives up an `unknown` one"));
+        .hint(
+            "`status` shows it; the next pass looks again, and `settle` closes it on your word",
+        ));
     }
-    desk.ledger.snapshot(world.scope)
+    let were_open = snapshot.open.into_iter().map(|a| a.id).collect();
+    Ok((desk.ledger.snapshot(world.scope)?, were_open))
 }
 
-/// Gives up an `unknown` attempt of one app, on an operator's word.
-pub(super) fn give_up_unknown(
-    output: &Output,
-    ledger: &mut dyn Ledger,
-    token: i64,
-    snapshot: &Snapshot,
-    app: &str,
-) -> Result<()> {
-    for attempt in snapshot
-        .open
-        .iter()
-        .filter(|a| a.app == app && a.state == State::Unknown)
-    {
-        let with = Circumstances {
-            num_instances: attempt.num_instances as usize,
-            age: std::time::Duration::ZERO,
-            unknown_hold: None,
-            quiet: false,
-            abandoned_before: false,
-        };
-        if let Some(step) = advance(
-            attempt.state,
-            &Event::GivenUp("given up by an operator".into()),
-            &with,
-        ) {
-            ledger.advance(&attempt.id, attempt.state, &step, attempt.counts, token)?;
-            output.note(&format!(
-                "{app}: attempt {} of {} is given up",
-                attempt.id, attempt.version
-            ));
+/// Gives up the `unknown` attempts of the app, once the payload that takes their place is ready.
+fn give_up_unknown(
+    world: &World<'_>,
+    artifactory: &Artifactory,
+    desk: &mut Desk<'_>,
+    tally: &mut Tally,
+    order: &Order<'_>,
+) -> Result<Option<Prepared>> {
+    let snapshot = begin(world, desk, tally)?;
+    let is_unknown = |a: &Attempt| a.app == order.app && a.state == State::Unknown;
+    if !snapshot.open.iter().any(is_unknown) {
+        return Ok(None);
+    }
+    let (app, version) = (order.app, order.version);
+    let prepared = pass::prepare_one(world, artifactory, &snapshot, app, version, false)?;
+    if matches!(prepared, Prepared::Ready(_)) {
+        let why = format!("given up for a deploy of {version} by {}", operator());
+        let token = desk.lease.token();
+        for attempt in close(
+            desk.ledger,
+            token,
+            &snapshot,
+            is_unknown,
+            (Word::NotDeployed, &why),
+        )? {
+            let (id, version) = (&attempt.id, &attempt.version);
+            world
+                .output
+                .warning(&format!("{app}: attempt {id} of {version} is given up"));
         }
     }
-    Ok(())
+    Ok(Some(prepared))
 }
 
 /// Deploys what was ordered, unless it is deployed already.
@@ -105,6 +120,7 @@ pub(super) fn carry_out(
     tally: &mut Tally,
     snapshot: &Snapshot,
     order: &Order<'_>,
+    prepared: Option<Prepared>,
 ) -> Result<()> {
     let deployed = snapshot
         .records
@@ -120,9 +136,10 @@ pub(super) fn carry_out(
     }
     let rules = &world.config.rules;
     let is_older = |d: &&str| rules.order.key(order.version) < rules.order.key(d);
-    let place_hold = match deployed.as_deref().filter(is_older) {
-        Some(deployed) if !order.no_hold => {
-            Some(hold_for(world, artifactory, snapshot, order, deployed)?)
+    let above = order.above.or(deployed.as_deref().filter(is_older));
+    let place_hold = match above {
+        Some(above) if !order.no_hold => {
+            Some(hold_for(world, artifactory, snapshot, order, above)?)
         }
         _ => None,
     };
@@ -132,21 +149,20 @@ pub(super) fn carry_out(
         order.version,
         format!("asked for by `{}`", order.command),
     );
-    match pass::prepare_one(
-        world,
-        artifactory,
-        snapshot,
-        order.app,
-        order.version,
-        false,
-    )? {
+    let prepared = if let Some(prepared) = prepared {
+        prepared
+    } else {
+        let (app, version) = (order.app, order.version);
+        pass::prepare_one(world, artifactory, snapshot, app, version, false)?
+    };
+    match prepared {
         Prepared::Ready(ready) => {
             let errand = Errand {
                 ready: &ready,
                 command: order.command,
                 respect_holds: false,
                 place_hold,
-                observe: !order.force,
+                observe: None,
             };
             let result = pass::deploy_one(world, desk, &errand, tally);
             if let Some(hold) = errand

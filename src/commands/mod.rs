@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod baseline;
+mod changed;
 mod completions;
 mod deploy;
 mod dry_run;
@@ -12,6 +13,7 @@ mod rollback;
 mod run;
 mod scan;
 mod serve;
+mod settle;
 mod status;
 mod token;
 
@@ -60,6 +62,7 @@ fn carry_out(cli: &Cli, config: &Config, output: &Output, command: &Command) -> 
         } => {
             let invocation = Invocation {
                 command: "run",
+                app: None,
                 pass: pass_id.as_deref(),
                 stop_at_eof: *stop_at_eof,
             };
@@ -85,6 +88,7 @@ fn carry_out(cli: &Cli, config: &Config, output: &Output, command: &Command) -> 
                 version,
                 force: *force,
                 no_hold: *no_hold,
+                above: None,
             };
             deploy::run(config, output, &order)
         }
@@ -106,6 +110,20 @@ fn carry_out(cli: &Cli, config: &Config, output: &Output, command: &Command) -> 
         }
         Command::Release { app } => hold::release(config, output, app),
         Command::Rollback { app } => rollback::run(config, output, app),
+        Command::Settle {
+            app,
+            as_,
+            retry,
+            reason,
+        } => {
+            let wanted = settle::Wanted {
+                app,
+                word: *as_,
+                retry: *retry,
+                reason: reason.as_deref(),
+            };
+            settle::run(config, output, &wanted)
+        }
         Command::Baseline { apps } => baseline::run(config, output, apps),
         Command::Completions { shell } => Ok(completions::run(output, *shell)),
         Command::Man { directory } => man::run(output, directory.as_deref()),
@@ -156,6 +174,7 @@ const fn name(command: &Command) -> &'static str {
         Command::Hold { .. } => "hold",
         Command::Release { .. } => "release",
         Command::Rollback { .. } => "rollback",
+        Command::Settle { .. } => "settle",
         Command::Baseline { .. } => "baseline",
         Command::Completions { .. } => "completions",
         Command::Man { .. } => "man",
@@ -166,17 +185,20 @@ const fn name(command: &Command) -> &'static str {
 struct Invocation<'a> {
     /// The command.
     command: &'static str,
+    /// The app that an operator asked something of.
+    app: Option<&'a str>,
     /// The id that the pass was announced under, if it was.
     pass: Option<&'a str>,
     /// Whether the end of standard input ends the pass.
     stop_at_eof: bool,
 }
 
-impl Invocation<'_> {
-    /// A command that a person started.
-    const fn of(command: &'static str) -> Self {
+impl<'a> Invocation<'a> {
+    /// What a person asks of one app.
+    const fn about(command: &'static str, app: &'a str) -> Self {
         Self {
             command,
+            app: Some(app),
             pass: None,
             stop_at_eof: false,
         }
@@ -217,6 +239,8 @@ fn under_lease(
         tools.interrupt.stop_at_eof();
     }
     let mut ledger = ledger::open(config.dsn()?, Access::Write)?;
+    let apps: Vec<&str> = invocation.app.into_iter().collect();
+    let watch = changed::Watch::begin(ledger.as_mut(), scope, &apps)?;
     let lease = pass::take_lease(ledger.as_mut(), scope, config.rules.lock_wait)?;
     let previous = ledger.snapshot(scope)?.last_run;
     let mut tally = Tally::new(invocation.command).with_id(invocation.pass);
@@ -228,7 +252,9 @@ fn under_lease(
             service: &tools.service,
             deploy: config.deploy()?,
         };
-        work(&world, &tools.artifactory, &mut desk, &mut tally)
+        watch
+            .check(desk.ledger, scope)
+            .and_then(|()| work(&world, &tools.artifactory, &mut desk, &mut tally))
     };
     output.note(&format!(
         "requests sent to Artifactory: {}",

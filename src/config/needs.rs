@@ -23,6 +23,7 @@ pub(super) fn reads_artifactory(cli: &Cli) -> bool {
             | Command::History { .. }
             | Command::Hold { .. }
             | Command::Release { .. }
+            | Command::Settle { .. }
             | Command::Health
             | Command::Token { .. }
             | Command::Completions { .. }

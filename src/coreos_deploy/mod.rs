@@ -32,7 +32,7 @@ use crate::text::printable;
 
 pub use address::normalise_url;
 pub use submission::Submission;
-pub use units::{Unit, new_units, running_now, suffixes};
+pub use units::{Unit, new_units, of_version, other_running, running_now, suffixes};
 
 /// The most bytes that are read of a reply.
 const REPLY_LIMIT: usize = 1 << 20;
@@ -141,22 +141,23 @@ impl CoreosDeploy {
         true
     }
 
-    /// The units of one service and version that the cluster has (`GET /v1.0/cluster_map`), each
-    /// once, sorted.
+    /// The units of one service that the cluster has (`GET /v1.0/cluster_map`), of all versions,
+    /// each once, sorted. Units that were just destroyed are still listed as running for some
+    /// seconds (seen on fleet).
     ///
     /// Two services whose name and version read the same when joined by `-` (`a-b` at `c`, `a` at
     /// `b-c`) can't be told apart by the names of their units. Units of machines without metadata
     /// are left out by the service (read in its source).
     ///
     /// Errors: the cluster can't be read (exit 69; 77 for 401 and 403).
-    pub fn units(&self, service_name: &str, version: &str) -> Result<Vec<Unit>> {
+    pub fn units(&self, service_name: &str) -> Result<Vec<Unit>> {
         let failed = || {
             Error::unavailable(format!(
-                "the units of {service_name} {version} cannot be read from coreos-deploy at {}",
+                "the units of {service_name} cannot be read from coreos-deploy at {}",
                 self.url
             ))
         };
-        let query = replies::escape(&units::pattern(service_name, version));
+        let query = replies::escape(&units::pattern(service_name));
         let mut response = self
             .get(
                 &self.client,
@@ -174,7 +175,7 @@ impl CoreosDeploy {
         }
         let body = read_body(&mut response, CLUSTER_LIMIT, self.limits.reply)
             .map_err(|e| failed().because_of(&e))?;
-        units::read(&body, service_name, version).map_err(|e| failed().because(self.clean(&e)))
+        units::read(&body, service_name).map_err(|e| failed().because(self.clean(&e)))
     }
 
     /// What the service knows of a deploy (`GET /v1.0/status/<id>`); at most 15 s.
@@ -205,6 +206,7 @@ impl CoreosDeploy {
             Ok(body) => match replies::status(&body, id, service_name, version) {
                 Status::Failed(message) => Status::Failed(self.clean(&message)),
                 Status::Inconclusive(why) => Status::Inconclusive(self.clean(&why)),
+                Status::OtherDeploy(what) => Status::OtherDeploy(self.clean(&what)),
                 known => known,
             },
         }

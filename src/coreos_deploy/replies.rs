@@ -124,11 +124,14 @@ pub(super) fn status(body: &[u8], id: &str, service_name: &str, version: &str) -
         Err(why) => return Status::Inconclusive(why),
     };
     let text = |key: &str| reply.get(key).and_then(Value::as_str);
-    let is_ours = text("deployID").is_some_and(|reply_id| reply_id.eq_ignore_ascii_case(id))
-        && (service_name.is_empty() || text("serviceName") == Some(service_name))
-        && text("version") == Some(version);
-    if !is_ours {
+    if !text("deployID").is_some_and(|reply_id| reply_id.eq_ignore_ascii_case(id)) {
         return Status::Inconclusive("the reply is not about this deploy".into());
+    }
+    let (Some(name), Some(deployed)) = (text("serviceName"), text("version")) else {
+        return Status::Inconclusive("the reply does not say what was deployed".into());
+    };
+    if deployed != version || !(service_name.is_empty() || name == service_name) {
+        return Status::OtherDeploy(format!("{name} {deployed}"));
     }
     match reply.get("status").and_then(Value::as_i64) {
         Some(1) => Status::Running,
@@ -281,8 +284,6 @@ mod tests {
         let good = reply(r#""status":2"#);
         bodies.push(good.replace(ID, "2777AB74-BA51-4449-9723-06D20AE05EDB"));
         bodies.push(good.replace(&format!("\"{ID}\""), "null"));
-        bodies.push(good.replace("\"app\"", "\"APP\""));
-        bodies.push(good.replace("\"1.0\"", "\"1.0.0\""));
         bodies.push(good.replace("\"1.0\"", "1.0"));
         bodies.push(format!("{good}{good}"));
         bodies.push(good[..good.len() - 1].to_owned());
@@ -296,6 +297,24 @@ mod tests {
             status(&utf16, ID, "app", "1.0"),
             Status::Inconclusive(_)
         ));
+    }
+
+    #[test]
+    fn a_definite_answer_about_something_else_is_told_apart() {
+        let good = reply(r#""status":2"#);
+        for (from, to, what) in [
+            ("\"app\"", "\"APP\"", "APP 1.0"),
+            ("\"1.0\"", "\"1.0.0\"", "app 1.0.0"),
+        ] {
+            let other = good.replace(from, to);
+            assert_eq!(read(&other), Status::OtherDeploy(what.into()));
+        }
+        // Of a deploy that was taken over the service was never known.
+        let renamed = good.replace("\"app\"", "\"web\"");
+        let taken_over = |body: &str| status(body.as_bytes(), ID, "", "1.0");
+        assert_eq!(taken_over(&renamed), Status::Succeeded);
+        let older = renamed.replace("\"1.0\"", "\"0.9\"");
+        assert_eq!(taken_over(&older), Status::OtherDeploy("web 0.9".into()));
     }
 
     #[test]

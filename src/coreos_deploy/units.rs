@@ -12,9 +12,12 @@ use super::replies;
 /// The characters of a suffix.
 const SUFFIX_LENGTH: usize = 8;
 
-/// A unit of one service and version: `<name>-<version>-<suffix>@<cycle><index>.service`.
+/// A unit of a service: `<name>-<version>-<suffix>@<cycle><index>.service`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Unit {
+    /// What stands between the service's name and the suffix. The name of a longer service may
+    /// begin with this one's: `web-api` at `1.0` reads as `web` at `api-1.0`.
+    pub version: String,
     /// What coreos-deploy drew for the deploy that started it: 8 of `[a-z0-9]`.
     pub suffix: String,
     /// The side of the A/B rotation: `A` or `B`.
@@ -40,6 +43,37 @@ pub fn new_units(units: &[Unit], before: &[String]) -> NewUnits {
     }
 }
 
+/// The units of one version.
+pub fn of_version(units: &[Unit], version: &str) -> Vec<Unit> {
+    let own = units.iter().filter(|u| u.version == version);
+    own.cloned().collect()
+}
+
+/// Another version of the service of which a unit runs. A unit that may be of another service is
+/// none: one that the name of a longer service of `services` begins, and one of which the rest
+/// does not read as a version, which begins with a digit, or with `v` and a digit.
+pub fn other_running<'a>(
+    units: &'a [Unit],
+    service_name: &str,
+    version: &str,
+    services: &[String],
+) -> Option<&'a str> {
+    let is_of_longer = |rest: &str| {
+        let name = format!("{service_name}-{rest}-");
+        services
+            .iter()
+            .any(|s| s.len() > service_name.len() && name.starts_with(&format!("{s}-")))
+    };
+    let reads_as_version = |rest: &str| {
+        let digits = rest.strip_prefix(['v', 'V']).unwrap_or(rest);
+        digits.starts_with(|c: char| c.is_ascii_digit())
+    };
+    let mut others = units.iter().filter(|u| u.running && u.version != version);
+    others
+        .find(|u| reads_as_version(&u.version) && !is_of_longer(&u.version))
+        .map(|u| u.version.as_str())
+}
+
 /// The most units of one deploy (one suffix, one cycle) that run.
 pub fn running_now(units: &[Unit]) -> usize {
     most_running(units.iter())
@@ -56,9 +90,9 @@ fn most_running<'a>(units: impl Iterator<Item = &'a Unit>) -> usize {
 /// The regular expression (Go) that selects the units. The service looks for it anywhere in the
 /// line of `fleetctl list-units`, whose columns are split by white space, so the name is bounded
 /// by that. An expression that is not valid makes the service drop the connection (recorded).
-pub(super) fn pattern(service_name: &str, version: &str) -> String {
-    let (name, version) = (quote(service_name), quote(version));
-    format!(r"(^|\s){name}-{version}-[a-z0-9]{{{SUFFIX_LENGTH}}}@[AB][0-9]+\.service(\s|$)")
+pub(super) fn pattern(service_name: &str) -> String {
+    let name = quote(service_name);
+    format!(r"(^|\s){name}-.+-[a-z0-9]{{{SUFFIX_LENGTH}}}@[AB][0-9]+\.service(\s|$)")
 }
 
 /// What Go's `regexp.QuoteMeta` does.
@@ -74,11 +108,11 @@ fn quote(text: &str) -> String {
 }
 
 /// Reads a `cluster_map`. A unit that several machines list is one unit, running if it runs on
-/// any of them. Units of other services and versions are skipped.
-pub(super) fn read(body: &[u8], service_name: &str, version: &str) -> Result<Vec<Unit>, String> {
+/// any of them. Units of other services are skipped.
+pub(super) fn read(body: &[u8], service_name: &str) -> Result<Vec<Unit>, String> {
     let map = replies::parse(body)?;
-    let prefix = format!("{service_name}-{version}-");
-    let mut found: BTreeMap<(String, char, u32), bool> = BTreeMap::new();
+    let prefix = format!("{service_name}-");
+    let mut found: BTreeMap<(String, String, char, u32), bool> = BTreeMap::new();
     for machine in list(&map, "machines")? {
         for unit in list(machine, "units")? {
             let state = (
@@ -94,7 +128,8 @@ pub(super) fn read(body: &[u8], service_name: &str, version: &str) -> Result<Vec
     }
     Ok(found
         .into_iter()
-        .map(|((suffix, cycle, index), running)| Unit {
+        .map(|((version, suffix, cycle, index), running)| Unit {
+            version,
             suffix,
             cycle,
             index,
@@ -117,12 +152,13 @@ fn text<'a>(value: &'a Value, key: &str) -> Result<&'a str, String> {
         .ok_or_else(|| format!("a unit of the cluster map has no text `{key}`"))
 }
 
-/// Suffix, cycle and index of a unit, if it is one of those that `prefix` names.
-fn instance(unit: &str, prefix: &str) -> Option<(String, char, u32)> {
-    let (suffix, place) = unit
+/// Version, suffix, cycle and index of a unit, if it is one of those that `prefix` names.
+fn instance(unit: &str, prefix: &str) -> Option<(String, String, char, u32)> {
+    let (name, place) = unit
         .strip_prefix(prefix)?
         .strip_suffix(".service")?
-        .split_once('@')?;
+        .rsplit_once('@')?;
+    let (version, suffix) = name.rsplit_once('-').filter(|(v, _)| !v.is_empty())?;
     let is_suffix = suffix.len() == SUFFIX_LENGTH
         && suffix
             .bytes()
@@ -131,7 +167,7 @@ fn instance(unit: &str, prefix: &str) -> Option<(String, char, u32)> {
     let digits = place.get(1..)?;
     let is_index = digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
     let index = digits.parse().ok()?;
-    (is_suffix && is_index).then(|| (suffix.to_owned(), cycle, index))
+    (is_suffix && is_index).then(|| (version.to_owned(), suffix.to_owned(), cycle, index))
 }
 
 #[cfg(test)]
@@ -142,6 +178,7 @@ mod tests {
 
     fn unit(suffix: &str, cycle: char, index: u32, running: bool) -> Unit {
         Unit {
+            version: "1.0".into(),
             suffix: suffix.into(),
             cycle,
             index,
@@ -160,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn only_units_of_exactly_this_name_and_version_are_read() {
+    fn only_units_of_exactly_this_name_are_read() {
         let run = ("active", "loaded", "running");
         let names = [
             "app-1.0-abcdefg1@A1.service",
@@ -175,8 +212,8 @@ mod tests {
             "app-1.0-abcdefg@A1.service",
             "app-1.0-abcdefgh1@A1.service",
             "app-1.0-ABCDEFG1@A1.service",
-            "app-1.0-1-abcdefg1@A1.service",
-            "app-1x0-abcdefg1@A1.service",
+            "app-abcdefg1@A1.service",
+            "app--abcdefg1@A1.service",
             "APP-1.0-abcdefg1@A1.service",
             "my-app-1.0-abcdefg1@A1.service",
             "app-1.0-abcdefg1@A1.socket",
@@ -184,7 +221,7 @@ mod tests {
         ];
         let all: Vec<_> = names.iter().map(|n| (*n, run.0, run.1, run.2)).collect();
         assert_eq!(
-            read(&map(&all), "app", "1.0").unwrap(),
+            read(&map(&all), "app").unwrap(),
             [
                 unit("abcdefg1", 'A', 1, true),
                 unit("abcdefg1", 'A', 12, true),
@@ -204,10 +241,9 @@ mod tests {
             let units = read(
                 &map(&[("app-1-abcdefgh@A1.service", active, load, sub)]),
                 "app",
-                "1",
             )
             .unwrap();
-            assert_eq!(units, [unit("abcdefgh", 'A', 1, false)]);
+            assert_eq!((units.len(), units[0].running), (1, false));
         }
     }
 
@@ -229,16 +265,16 @@ mod tests {
             r#"{"machines":[],"machines":[]}"#,
             r#"{"machines":[]}x"#,
         ] {
-            assert!(read(body.as_bytes(), "a", "1").is_err(), "{body}");
+            assert!(read(body.as_bytes(), "a").is_err(), "{body}");
         }
-        assert_eq!(read(br#"{"machines":[]}"#, "a", "1"), Ok(vec![]));
+        assert_eq!(read(br#"{"machines":[]}"#, "a"), Ok(vec![]));
     }
 
     #[test]
     fn a_name_stands_for_itself_in_the_pattern() {
         assert_eq!(
-            pattern("a.b", "1.0+c"),
-            r"(^|\s)a\.b-1\.0\+c-[a-z0-9]{8}@[AB][0-9]+\.service(\s|$)"
+            pattern("a.b"),
+            r"(^|\s)a\.b-.+-[a-z0-9]{8}@[AB][0-9]+\.service(\s|$)"
         );
         assert_eq!(quote(r"\.+*?()|[]{}^$"), r"\\\.\+\*\?\(\)\|\[\]\{\}\^\$");
     }
@@ -264,6 +300,49 @@ mod tests {
         assert_eq!(running_now(&[]), 0);
     }
 
+    #[test]
+    fn another_version_is_one_that_reads_so_and_is_of_no_longer_service() {
+        let running = |version: &str| Unit {
+            version: version.into(),
+            ..unit("aaaaaaaa", 'A', 1, true)
+        };
+        let services = ["web".to_owned(), "web-2-api".to_owned()];
+        for (rest, is_other) in [
+            ("1.0", false),
+            ("1.1", true),
+            ("v2", true),
+            ("1.0-1", true),
+            ("2", true),
+            ("api-1.0", false),
+            ("vnext", false),
+            ("2-api-1.0", false),
+            ("2-apis-1.0", true),
+        ] {
+            let units = [running(rest)];
+            let other = other_running(&units, "web", "1.0", &services);
+            assert_eq!(other, is_other.then_some(rest));
+        }
+        let stopped = [Unit {
+            running: false,
+            ..running("1.1")
+        }];
+        assert_eq!(other_running(&stopped, "web", "1.0", &services), None);
+    }
+
+    #[test]
+    fn versions_are_told_apart_by_every_character() {
+        let run = ("active", "loaded", "running");
+        let names =
+            ["1.0", "1.0-1", "1x0", "1.0.0"].map(|v| format!("app-{v}-abcdefg1@A1.service"));
+        let all: Vec<_> = names
+            .iter()
+            .map(|n| (n.as_str(), run.0, run.1, run.2))
+            .collect();
+        let units = read(&map(&all), "app").unwrap();
+        assert_eq!(units.len(), 4);
+        assert_eq!(of_version(&units, "1.0"), [unit("abcdefg1", 'A', 1, true)]);
+    }
+
     proptest! {
         #[test]
         fn what_was_there_before_is_never_new(picks in prop::collection::vec((0..4u8, 1..5u32, any::<bool>(), any::<bool>()), 0..20), known in 0..4u8) {
@@ -277,9 +356,9 @@ mod tests {
 
         #[test]
         fn reading_never_panics(unit in r"(a-1-)?\PC{0,12}(@[AB]?[0-9]{0,12})?(\.service)?") {
-            let found = read(&map(&[(&unit, "active", "loaded", "running")]), "a", "1").unwrap();
+            let found = read(&map(&[(&unit, "active", "loaded", "running")]), "a").unwrap();
             for u in found {
-                prop_assert_eq!(format!("a-1-{}@{}{}.service", u.suffix, u.cycle, u.index), unit.clone());
+                prop_assert_eq!(format!("a-{}-{}@{}{}.service", u.version, u.suffix, u.cycle, u.index), unit.clone());
             }
         }
     }

@@ -75,6 +75,7 @@ pub fn suite(make: &dyn Fn() -> Box<dyn Fixture>) {
         trouble,
         tokens,
         baselines,
+        verdicts,
     ] {
         part(make().as_ref());
     }
@@ -140,17 +141,22 @@ fn moves(fixture: &dyn Fixture) {
         ledger.advance("no", State::Unknown, &step(State::Failed), true, 1),
         Ok(false)
     );
-    let deployed = ledger.record_deployed(&s, &attempt("x", "x", "1", State::Failed), None, 1);
-    assert!(deployed.is_err());
+    for open in State::ALL.into_iter().filter(|s| s.is_open()) {
+        let recorded = ledger.record(&s, &attempt("x", "x", "1", open), None, 1);
+        assert!(recorded.is_err(), "{open:?}");
+    }
 }
 
 /// A statement that makes an attempt in a state, each in a scope of its own.
 pub fn raw_attempt(id: &str, state: State) -> String {
     format!(
         "INSERT INTO artifactory_attempts (id, domain, environment, app, version, service_name, \
-         num_instances, state, counts, command, token, created_at, updated_at, message) VALUES \
-         ('{id}', 'd', '{id}', 'a', '1', '', 0, '{}', 1, 'run', 1, 0, 0, '')",
-        state.as_str()
+         num_instances, state, verdict, counts, command, token, created_at, updated_at, message) \
+         VALUES ('{id}', 'd', '{id}', 'a', '1', '', 0, '{}', {}, 1, 'run', 1, 0, 0, '')",
+        state.stored().as_str(),
+        state
+            .verdict()
+            .map_or("NULL".to_owned(), |v| format!("'{v}'"))
     )
 }
 
@@ -158,9 +164,7 @@ fn history_is_fixed(fixture: &dyn Fixture) {
     let (mut ledger, s) = (fixture.open(), scope());
     let lease = ledger.acquire(&s, Duration::ZERO).unwrap().unwrap();
     let baseline = attempt("a", "x", "1", State::Baseline);
-    ledger
-        .record_deployed(&s, &baseline, None, lease.token())
-        .unwrap();
+    ledger.record(&s, &baseline, None, lease.token()).unwrap();
     for sql in [
         "DELETE FROM artifactory_attempts",
         "DELETE FROM artifactory_attempt_events",
@@ -359,7 +363,7 @@ fn trouble(fixture: &dyn Fixture) {
         (None, 0)
     );
     ledger
-        .record_deployed(&s, &attempt("d", "x", "2", State::Observed), None, 1)
+        .record(&s, &attempt("d", "x", "2", State::Observed), None, 1)
         .unwrap();
     let record = &ledger.snapshot(&s).unwrap().records["x"];
     assert_eq!(
@@ -389,7 +393,7 @@ fn baselines(fixture: &dyn Fixture) {
         .sql("UPDATE artifactory_lease SET token = 4")
         .unwrap();
     let older = attempt("a", "x", "1", State::Observed);
-    assert_eq!(ledger.record_deployed(&s, &older, Some(&hold), 4), Ok(None));
+    assert_eq!(ledger.record(&s, &older, Some(&hold), 4), Ok(None));
     let seen = ledger.snapshot(&s).unwrap();
     assert_eq!(seen.holds["x"], hold);
     let latest = &seen.latest["x"];
@@ -401,4 +405,26 @@ fn baselines(fixture: &dyn Fixture) {
         ..s
     };
     assert_eq!(ledger.snapshot(&other), Ok(super::Snapshot::default()));
+}
+
+/// An operator's word is read as the state that it is, everywhere.
+fn verdicts(fixture: &dyn Fixture) {
+    let (mut ledger, s) = (fixture.open(), scope());
+    let lease = ledger.acquire(&s, Duration::ZERO).unwrap().unwrap();
+    for (app, to) in [("x", State::Settled), ("y", State::Dismissed)] {
+        let made = ledger.intend(&s, &intent(app, app, "1"), &*lease);
+        assert_eq!(made, Ok(Intended::Committed));
+        for (from, to) in [(State::Submitting, State::Unknown), (State::Unknown, to)] {
+            let moved = ledger.advance(app, from, &step(to), true, lease.token());
+            assert_eq!(moved, Ok(true));
+        }
+        assert_eq!(ledger.history(&s, Some(app), 1).unwrap()[0].state, to);
+        assert_eq!(ledger.events(app).unwrap().last().unwrap().state, to);
+    }
+    let seen = ledger.snapshot(&s).unwrap();
+    assert!(seen.open.is_empty());
+    assert_eq!(seen.latest["x"].state, State::Settled);
+    assert_eq!(seen.records["x"].deployed.as_deref(), Some("1"));
+    assert_eq!(seen.records["y"].deployed, None);
+    assert_eq!(seen.records["y"].troubled["1"].state, State::Dismissed);
 }

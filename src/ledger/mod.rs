@@ -16,6 +16,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::config::Dsn;
+pub use holder::operator;
 pub use takeover::{COMMAND as TAKEOVER, now as now_ms};
 
 use crate::error::{Error, Result};
@@ -83,14 +84,36 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// Only what is deployed is recorded as deployed.
-    fn check_deployed(&self) -> Result<()> {
-        if self.state.is_deployed() {
+    /// What is recorded of a version without an intent.
+    pub fn recorded(app: &str, version: &str, state: State, command: &str, message: &str) -> Self {
+        Self {
+            id: uuid::Uuid::new_v4().to_string(),
+            app: app.to_owned(),
+            version: version.to_owned(),
+            service_name: String::new(),
+            num_instances: 0,
+            state,
+            deploy_id: None,
+            payload_sha256: None,
+            template_sha256: None,
+            suffixes_before: None,
+            counts: false,
+            command: command.to_owned(),
+            token: 0,
+            created_at: now_ms(),
+            updated_at: now_ms(),
+            message: message.to_owned(),
+        }
+    }
+
+    /// Only what has ended is recorded without an intent.
+    fn check_closed(&self) -> Result<()> {
+        if !self.state.is_open() {
             return Ok(());
         }
         let (id, state) = (&self.id, self.state.as_str());
         Err(Error::unavailable(format!(
-            "attempt {id} cannot be recorded as deployed: it is {state}"
+            "attempt {id} cannot be recorded without an intent: it is {state}"
         )))
     }
 }
@@ -279,10 +302,11 @@ pub trait Ledger: Send {
         token: i64,
     ) -> Result<bool>;
 
-    /// Records a version as deployed without deploying it (state [`State::Baseline`] or
-    /// [`State::Observed`], as the attempt says). Where the original's table has a row of another
-    /// name in the place of the app's, nothing is recorded and that name is the result.
-    fn record_deployed(
+    /// Records what became of a version without deploying it: that it runs ([`State::Baseline`],
+    /// [`State::Observed`]), or that it may be tried again ([`State::Abandoned`]). Where the
+    /// original's table has a row of another name in the place of the app's, nothing is recorded
+    /// and that name is the result.
+    fn record(
         &mut self,
         scope: &Scope,
         attempt: &Attempt,

@@ -13,9 +13,10 @@ pub enum Schema {
     Empty,
     /// Migrations are missing (all of them, in a database of the original).
     Older,
-    /// The program's own.
+    /// The program's own, or the next release's: a release adds one migration at most, and that
+    /// only adds.
     Current,
-    /// Made by a newer program: its last migration.
+    /// Made by a program that is newer than the next release: its last migration.
     Newer(i64),
 }
 
@@ -23,9 +24,9 @@ impl Schema {
     /// What the table of migrations says: the last number in it, and how many there are.
     pub fn of(migrations: &[Migration], last: i64, count: i64) -> Self {
         let ours = migrations.iter().map(|m| m.0).max().unwrap_or(0);
-        if last > ours {
+        if last > ours + 1 {
             Self::Newer(last)
-        } else if last == ours && count >= ours {
+        } else if last >= ours && count >= ours {
             Self::Current
         } else {
             Self::Older
@@ -67,7 +68,9 @@ mod tests {
             (1, 1, Schema::Older),
             (2, 1, Schema::Older),
             (2, 2, Schema::Current),
-            (3, 3, Schema::Newer(3)),
+            (3, 3, Schema::Current),
+            (3, 1, Schema::Older),
+            (4, 4, Schema::Newer(4)),
             (9, 1, Schema::Newer(9)),
         ] {
             assert_eq!(Schema::of(&known, last, count), expected, "{last} {count}");

@@ -31,11 +31,15 @@ pub enum State {
     Abandoned,
     /// Recorded as deployed by an operator, or taken over from the original's table.
     Baseline,
+    /// Open until an operator said that it was deployed.
+    Settled,
+    /// Open until an operator said that it was not deployed.
+    Dismissed,
 }
 
 impl State {
     /// All states.
-    pub const ALL: [State; 9] = [
+    pub const ALL: [State; 11] = [
         State::Submitting,
         State::Submitted,
         State::Unknown,
@@ -45,6 +49,8 @@ impl State {
         State::Observed,
         State::Abandoned,
         State::Baseline,
+        State::Settled,
+        State::Dismissed,
     ];
 
     /// The name in the ledger, in JSON and on screen.
@@ -59,6 +65,8 @@ impl State {
             State::Observed => "observed",
             State::Abandoned => "abandoned",
             State::Baseline => "baseline",
+            State::Settled => "settled",
+            State::Dismissed => "dismissed",
         }
     }
 
@@ -74,16 +82,35 @@ impl State {
 
     /// Whether the version counts as deployed.
     pub const fn is_deployed(self) -> bool {
-        matches!(self, State::Succeeded | State::Observed | State::Baseline)
+        matches!(
+            self,
+            State::Succeeded | State::Observed | State::Baseline | State::Settled
+        )
     }
 
     /// The status number of the original's table: 1 started, 2 success, 3 failed.
     pub const fn legacy_status(self) -> i64 {
         match self {
             State::Submitting | State::Submitted | State::Unknown => 1,
-            State::Succeeded | State::Observed | State::Baseline => 2,
-            State::Failed | State::Refused | State::Abandoned => 3,
+            State::Succeeded | State::Observed | State::Baseline | State::Settled => 2,
+            State::Failed | State::Refused | State::Abandoned | State::Dismissed => 3,
         }
+    }
+
+    /// What the column `state` holds: an operator's word stands in a column of its own, beside the
+    /// state that it amounts to.
+    #[must_use]
+    pub const fn stored(self) -> State {
+        match self {
+            State::Settled => State::Observed,
+            State::Dismissed => State::Failed,
+            other => other,
+        }
+    }
+
+    /// What the column `verdict` holds.
+    pub fn verdict(self) -> Option<&'static str> {
+        (self.stored() != self).then_some(self.as_str())
     }
 
     /// Whether the ledger may move an attempt from this state to `to`.
@@ -98,7 +125,11 @@ impl State {
                 State::Succeeded | State::Failed | State::Unknown
             ) | (
                 State::Unknown,
-                State::Observed | State::Failed | State::Abandoned
+                State::Observed
+                    | State::Failed
+                    | State::Abandoned
+                    | State::Settled
+                    | State::Dismissed
             )
         )
     }
@@ -115,6 +146,8 @@ pub enum Status {
     Running,
     /// "no rows": not recorded yet, never recorded, or its record failed (recorded).
     NoRows,
+    /// The id is that of a deploy of something else; of what.
+    OtherDeploy(String),
     /// A hang, EOF, 401, 5xx or nonsense: what a running deploy looks like; why.
     Inconclusive(String),
 }
@@ -143,8 +176,19 @@ pub enum Event {
     Status(Status),
     /// The cluster was looked at.
     Units(NewUnits),
-    /// An operator gave it up.
-    GivenUp(String),
+    /// An operator said what became of it; who, and why.
+    Word(Word, String),
+}
+
+/// An operator's word on an open attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// It was deployed.
+    Deployed,
+    /// It was not deployed, and passes leave that version alone.
+    NotDeployed,
+    /// It was not deployed, and passes may try that version again.
+    TryAgain,
 }
 
 /// What, besides the event, a verdict rests on.
@@ -160,6 +204,9 @@ pub struct Circumstances {
     pub quiet: bool,
     /// An earlier attempt of this version was abandoned.
     pub abandoned_before: bool,
+    /// The attempt was made of a row of the original's table. The daemon wrote the version before
+    /// the POST and the id after it, so an id may be the one of the deploy before.
+    pub taken_over: bool,
 }
 
 /// The move that an event causes.
@@ -176,17 +223,19 @@ pub struct Move {
 /// The move that an event causes, or `None` where the attempt stays as it is.
 ///
 /// Only coreos-deploy's own word makes an attempt succeeded. Absence (a deploy that never ends,
-/// units that never come) is a verdict only of a quiet server, and only past
-/// [`Circumstances::unknown_hold`].
+/// units that never come, a status that can't be read) is a verdict only of a quiet server, and
+/// only past [`Circumstances::unknown_hold`]. An operator's word ends any open attempt; one that
+/// is not `unknown` yet becomes that first.
 pub fn advance(state: State, event: &Event, with: &Circumstances) -> Option<Move> {
     match (state, event) {
+        (State::Submitting | State::Submitted, Event::Word(..)) => Some(Move::to(
+            State::Unknown,
+            "an operator does not wait for its outcome",
+        )),
         (State::Submitting, event) => after_submitting(event),
         (State::Submitted, Event::Status(status)) => after_status(status, with),
         (State::Unknown, Event::Units(units)) => after_units(*units, with),
-        (State::Unknown, Event::GivenUp(why)) => Some(Move::to(
-            State::Abandoned,
-            format!("given up: {}", printable(why)),
-        )),
+        (State::Unknown, Event::Word(word, why)) => Some(Move::to(word.state(), printable(why))),
         _ => None,
     }
 }
@@ -196,6 +245,16 @@ pub fn advance(state: State, event: &Event, with: &Circumstances) -> Option<Move
 pub fn wants_quiet(state: State, event: &Event, with: &Circumstances) -> bool {
     let move_if = |quiet| advance(state, event, &Circumstances { quiet, ..*with });
     move_if(true).is_some() && move_if(false).is_none()
+}
+
+impl Word {
+    const fn state(self) -> State {
+        match self {
+            Word::Deployed => State::Settled,
+            Word::NotDeployed => State::Dismissed,
+            Word::TryAgain => State::Abandoned,
+        }
+    }
 }
 
 impl Circumstances {
@@ -230,7 +289,7 @@ fn after_submitting(event: &Event) -> Option<Move> {
             State::Unknown,
             "the pass that submitted it ended before it recorded an answer",
         )),
-        Event::Status(_) | Event::Units(_) | Event::GivenUp(_) => None,
+        Event::Status(_) | Event::Units(_) | Event::Word(..) => None,
     }
 }
 
@@ -240,7 +299,7 @@ fn after_status(status: &Status, with: &Circumstances) -> Option<Move> {
             let age = whole_seconds(with.age);
             Move::to(
                 State::Unknown,
-                format!("{what} {age} after it was submitted, on a quiet server: the deploy died"),
+                format!("{what} {age} after it was submitted, on a quiet server"),
             )
         })
     };
@@ -250,9 +309,23 @@ fn after_status(status: &Status, with: &Circumstances) -> Option<Move> {
             Some(Move::to(State::Failed, "coreos-deploy reports failure"))
         }
         Status::Failed(why) => Some(Move::to(State::Failed, printable(why))),
-        Status::Running => died("still running"),
-        Status::NoRows => died("not on record"),
-        Status::Inconclusive(_) => None,
+        Status::OtherDeploy(what) if with.taken_over => Some(Move::to(
+            State::Failed,
+            format!(
+                "taken over: started; its id is of another deploy ({})",
+                printable(what)
+            ),
+        )),
+        Status::Running => died("the deploy died: still running"),
+        Status::NoRows => died("the deploy died: not on record"),
+        Status::OtherDeploy(what) => died(&format!(
+            "its id is of another deploy ({}), still so",
+            printable(what)
+        )),
+        Status::Inconclusive(why) => died(&format!(
+            "its status cannot be read ({}), still so",
+            printable(why)
+        )),
     }
 }
 

@@ -6,5 +6,6 @@ pub mod name;
 pub mod plan;
 pub mod report;
 pub mod request;
+pub mod rollback;
 pub mod time;
 pub mod version;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::{Desk, World, now_ms};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::ledger::Attempt;
+use crate::ledger::{Attempt, TAKEOVER};
 use crate::model::attempt::{Circumstances, Event, advance, wants_quiet};
 
 /// The first and the longest pause between two polls.
@@ -25,6 +25,7 @@ pub fn circumstances(
         unknown_hold: desk.deploy.unknown_hold,
         quiet,
         abandoned_before,
+        taken_over: attempt.command == TAKEOVER,
     }
 }
 
@@ -63,18 +64,21 @@ pub fn apply(
             .hint("the next pass finds out what became of it; nothing is sent before")
         })?;
     if !moved {
-        return Err(Error::new(
-            Exit::Unknown,
-            format!(
-                "attempt {} of {} was changed by somebody else",
-                attempt.id, attempt.app
-            ),
-        ));
+        return Err(changed_meanwhile(attempt));
     }
     attempt.state = step.to;
     attempt.message = step.message;
     attempt.deploy_id = step.deploy_id.or(attempt.deploy_id.take());
     Ok(true)
+}
+
+/// The attempt is no longer in the state that it was read in (exit 4).
+pub fn changed_meanwhile(attempt: &Attempt) -> Error {
+    let (id, app) = (&attempt.id, &attempt.app);
+    Error::new(
+        Exit::Unknown,
+        format!("attempt {id} of {app} was changed by somebody else"),
+    )
 }
 
 /// Polls a submitted attempt until it ended, `limit` is over, or somebody wants us to stop.

@@ -12,9 +12,10 @@ mod tally;
 
 use std::time::{Duration, Instant};
 
+pub use follow::changed_meanwhile;
 pub use interrupt::Interrupt;
-pub use prepare::{Prepared, Ready, prepare, prepare_one};
-pub use submit::{Ended, Errand};
+pub use prepare::{Prepared, Ready, has_payload, prepare, prepare_one};
+pub use submit::{Ended, Errand, still_runs_alone};
 pub use tally::{AppResult, Tally};
 
 pub use crate::ledger::now_ms;
@@ -244,7 +245,7 @@ fn deploy_due(
             command: "run",
             respect_holds: true,
             place_hold: None,
-            observe: true,
+            observe: Some(snapshot),
         };
         let ended = submit::carry_out(world, desk, &errand, tally);
         line.finish(ended.as_ref().map_or("not sent", |e| e.outcome_word()));

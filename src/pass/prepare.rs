@@ -159,6 +159,17 @@ fn attempt(
     })
 }
 
+/// Whether Artifactory has the payload of a version.
+pub fn has_payload(
+    world: &World<'_>,
+    artifactory: &Artifactory,
+    app: &str,
+    version: &str,
+) -> Result<bool> {
+    let file = format!("{}.tar.gz", payload_name(world.scope, app, version));
+    Ok(artifactory.checksum(app, &file)?.is_some())
+}
+
 fn missing(
     world: &World<'_>,
     artifactory: &Artifactory,

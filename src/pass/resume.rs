@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::follow::{apply, circumstances, poll};
 use super::submit::{HISTORY, look};
 use super::{Desk, Ended, Tally, World};
-use crate::coreos_deploy::new_units;
+use crate::coreos_deploy::{Unit, new_units, of_version};
 use crate::error::Result;
 use crate::ledger::{Attempt, Snapshot};
 use crate::model::attempt::{Event, State, wants_quiet};
@@ -82,7 +82,7 @@ fn by_units(
 ) -> Result<()> {
     let Some(before) = attempt.suffixes_before.clone() else {
         attempt.message = format!(
-            "{}; the units from before it are not known: an operator decides",
+            "{}; the units from before it are not known: an operator decides (`settle`)",
             attempt.message
         );
         return Ok(());
@@ -95,7 +95,7 @@ fn by_units(
         }
         return Err(error);
     }
-    let units = match desk.service.units(&attempt.service_name, &attempt.version) {
+    let units = match units_of(desk, attempt) {
         Ok(units) => units,
         Err(error) => {
             attempt.message = format!("the cluster's units cannot be read: {}", error.one_line());
@@ -119,12 +119,19 @@ fn by_units(
                 "not known yet whether it was deployed; decided {} after it was sent",
                 humantime::format_duration(hold)
             ),
-            Some(_) if abandoned_before => "no trace of it, for the second time: an operator decides (`deploy --force` or `baseline`)".to_owned(),
+            Some(_) if abandoned_before => {
+                "no trace of it, for the second time: an operator decides (`settle`)".to_owned()
+            }
             Some(_) => "coreos-deploy is not quiet; the next pass looks again".to_owned(),
-            None => "--unknown-hold is never: an operator decides (`deploy --force` or `baseline`)".to_owned(),
+            None => "--unknown-hold is never: an operator decides (`settle`)".to_owned(),
         };
     }
     Ok(())
+}
+
+fn units_of(desk: &Desk<'_>, attempt: &Attempt) -> Result<Vec<Unit>> {
+    let units = desk.service.units(&attempt.service_name)?;
+    Ok(of_version(&units, &attempt.version))
 }
 
 fn look_again(
@@ -133,7 +140,7 @@ fn look_again(
     before: &[String],
     with: crate::model::attempt::Circumstances,
 ) -> Result<()> {
-    match desk.service.units(&attempt.service_name, &attempt.version) {
+    match units_of(desk, attempt) {
         Ok(units) => {
             apply(
                 desk,

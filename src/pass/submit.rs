@@ -4,10 +4,12 @@ use std::time::{Duration, Instant};
 
 use super::follow::{apply, circumstances, poll};
 use super::{Desk, Ready, Tally, World, busy, now_ms};
-use crate::coreos_deploy::{Probe, Submission, running_now, suffixes};
+use crate::coreos_deploy::{
+    Probe, Submission, Unit, of_version, other_running, running_now, suffixes,
+};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::ledger::{Attempt, Intended, Intent, TAKEOVER};
+use crate::ledger::{Attempt, Intended, Intent, Snapshot, TAKEOVER};
 use crate::model::attempt::{Event, State};
 use crate::model::plan::{self, Hold};
 use crate::model::report::Outcome;
@@ -25,8 +27,9 @@ pub struct Errand<'a> {
     pub respect_holds: bool,
     /// A hold to put with the intent.
     pub place_hold: Option<Hold>,
-    /// Whether units that run already are taken for the deploy.
-    pub observe: bool,
+    /// Where units that run already are taken for the deploy: what the ledger knows. An operator
+    /// who asks for a deploy gets one.
+    pub observe: Option<&'a Snapshot>,
 }
 
 /// How a deploy, or the resuming of one, ended.
@@ -81,9 +84,9 @@ impl Ended {
     /// What the state of an attempt says.
     pub fn of(attempt: &Attempt, started: Option<Instant>) -> Self {
         let outcome = match attempt.state {
-            State::Succeeded | State::Baseline => Outcome::Succeeded,
+            State::Succeeded | State::Baseline | State::Settled => Outcome::Succeeded,
             State::Observed => Outcome::Observed,
-            State::Failed | State::Abandoned => Outcome::Failed,
+            State::Failed | State::Abandoned | State::Dismissed => Outcome::Failed,
             State::Refused => Outcome::Refused,
             State::Submitted => Outcome::Submitted,
             State::Submitting | State::Unknown => Outcome::Unknown,
@@ -110,15 +113,13 @@ pub fn carry_out(
     // A takeover: what the former holder sent last must have arrived before we look and send.
     world.interrupt.sleep(desk.lease.send_delay());
     look(world, desk, tally)?;
-    let units = desk
-        .service
-        .units(&ready.request.service_name, &ready.version);
+    let units = desk.service.units(&ready.request.service_name);
     let mut attempt = new_attempt(errand);
     match &units {
         Ok(units) => {
-            attempt.suffixes_before = Some(suffixes(units));
-            if errand.observe
-                && running_now(units) >= ready.request.num_instances as usize
+            attempt.suffixes_before = Some(suffixes(&of_version(units, &ready.version)));
+            if let Some(snapshot) = errand.observe
+                && runs_alone(units, &attempt, snapshot)
                 && !was_tried(world, desk, ready)?
             {
                 attempt.state = State::Observed;
@@ -127,9 +128,9 @@ pub fn carry_out(
                     ready.request.num_instances
                 );
                 let hold = errand.place_hold.as_ref();
-                let taken =
-                    desk.ledger
-                        .record_deployed(world.scope, &attempt, hold, desk.lease.token())?;
+                let taken = desk
+                    .ledger
+                    .record(world.scope, &attempt, hold, desk.lease.token())?;
                 return Ok(match taken {
                     Some(row) => Ended::unsent(Some(Outcome::Error), plan::name_taken(&row)),
                     None => Ended::of(&attempt, None),
@@ -166,6 +167,43 @@ pub fn carry_out(
         stop: stop.or(polled.err()),
         ..Ended::of(&attempt, Some(started))
     })
+}
+
+/// Whether as many units of an attempt's version run as it asks for, and none of another version.
+fn runs_alone(units: &[Unit], attempt: &Attempt, snapshot: &Snapshot) -> bool {
+    let (service, version) = (&attempt.service_name, &attempt.version);
+    let services: Vec<String> = snapshot
+        .latest
+        .values()
+        .map(|a| a.service_name.clone())
+        .filter(|name| !name.is_empty())
+        .collect();
+    running_now(&of_version(units, version)) >= attempt.num_instances as usize
+        && other_running(units, service, version, &services).is_none()
+}
+
+/// Whether the cluster shows what an earlier attempt deployed, and nothing else of that service.
+/// False where that can't be told.
+pub fn still_runs_alone(
+    world: &World<'_>,
+    desk: &mut Desk<'_>,
+    attempt: &Attempt,
+    snapshot: &Snapshot,
+    tally: &mut Tally,
+) -> Result<bool> {
+    if attempt.service_name.is_empty() || attempt.num_instances == 0 {
+        return Ok(false);
+    }
+    look(world, desk, tally)?;
+    match desk.service.units(&attempt.service_name) {
+        Ok(units) => Ok(runs_alone(&units, attempt, snapshot)),
+        Err(error) if error.exit == Exit::Credentials => Err(error),
+        Err(error) => {
+            let what = format!("{}: {}", attempt.app, error.one_line());
+            world.output.note(&what);
+            Ok(false)
+        }
+    }
 }
 
 /// Whether coreos-deploy answers, and for this scope.

@@ -93,7 +93,7 @@ fn a_lost_request_is_sent_once_more_after_the_hold_and_never_a_third_time() {
     assert_eq!(rig.posted().len(), 3);
     let states = [
         "video 1.0.0 abandoned",
-        "video 1.0.0 abandoned",
+        "video 1.0.0 dismissed",
         "video 1.0.0 succeeded",
     ];
     assert_eq!(rig.states(), states);
@@ -111,7 +111,7 @@ fn never_leaves_the_verdict_to_an_operator() {
     assert_eq!(rig.posted().len(), 1);
     let ran = rig.run(&["baseline", "video=1.0.0"]);
     assert_eq!(ran.code, Some(0), "{ran:#?}");
-    let states = ["video 1.0.0 abandoned", "video 1.0.0 baseline"];
+    let states = ["video 1.0.0 settled", "video 1.0.0 baseline"];
     assert_eq!(rig.states(), states);
     assert_eq!(rig.run(&["run"]).code, Some(0));
     assert_eq!(rig.posted().len(), 1);

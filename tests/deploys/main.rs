@@ -6,7 +6,9 @@ mod lost;
 mod operator;
 mod refusals;
 mod reports;
+mod rollback;
 mod sample;
+mod settle;
 #[path = "../support/mod.rs"]
 mod support;
 mod taking_over;

@@ -137,3 +137,90 @@ fn a_version_is_recorded_without_asking_anybody() {
     assert!(rig.artifactory.requests().is_empty());
     assert_eq!(rig.states(), ["video 1.0.0 baseline"]);
 }
+
+#[test]
+fn units_of_a_deploy_are_not_taken_for_it_while_another_version_runs() {
+    let rig = Rig::new();
+    rig.publish("video", "1.0.0");
+    rig.publish("audio", "1.0.0");
+    for (service, other) in [("example-video", "0.9.0"), ("example-audio-2", "1.0.0")] {
+        rig.deploy
+            .add_units(service, other, "bbbbbbbb", 'B', 2, true);
+    }
+    for service in ["example-video", "example-audio"] {
+        rig.deploy
+            .add_units(service, "1.0.0", "x7a2k9qw", 'A', 2, true);
+    }
+    assert_eq!(rig.run(&["run"]).code, Some(0));
+    let states = ["audio 1.0.0 succeeded", "video 1.0.0 succeeded"];
+    assert_eq!(rig.states(), states);
+}
+
+#[test]
+fn units_of_a_service_whose_name_is_longer_are_none_of_another_version() {
+    let rig = Rig::new();
+    rig.publish("video", "1.0.0");
+    rig.deploy
+        .add_units("example-video-api", "0.9.0", "bbbbbbbb", 'B', 2, true);
+    rig.deploy
+        .add_units("example-video", "1.0.0", "x7a2k9qw", 'A', 2, true);
+    assert_eq!(rig.run(&["run"]).code, Some(0));
+    assert!(rig.posted().is_empty());
+    assert_eq!(rig.states(), ["video 1.0.0 observed"]);
+}
+
+#[test]
+fn a_version_that_was_asked_for_is_sent_though_old_units_of_it_are_listed() {
+    let rig = Rig::new();
+    for version in ["1.0.0", "1.1.0"] {
+        rig.publish("video", version);
+        assert_eq!(
+            rig.run(&["baseline", &format!("video={version}")]).code,
+            Some(0)
+        );
+    }
+    // As fleet lists them for some seconds after they were destroyed.
+    rig.deploy
+        .add_units("example-video", "1.0.0", "x7a2k9qw", 'A', 2, true);
+    for (arguments, posted) in [
+        (&["deploy", "video", "1.0.0"][..], "1.0.0"),
+        (&["deploy", "video", "1.1.0"], "1.1.0"),
+        (&["rollback", "video"], "1.0.0"),
+    ] {
+        let ran = rig.run(arguments);
+        assert_eq!(ran.code, Some(0), "{ran:#?}");
+        assert_eq!(rig.posted().last().unwrap(), posted);
+    }
+    assert_eq!(rig.posted().len(), 3);
+}
+
+/// What the daemon leaves that is stopped between the new version and its POST: the row has the
+/// id of the deploy before.
+#[test]
+fn the_id_of_the_deploy_before_is_no_deploy_of_the_new_version() {
+    for (running, outcome) in [
+        (true, "video 1.1.0 observed"),
+        (false, "video 1.1.0 succeeded"),
+    ] {
+        let rig = Rig::new();
+        rig.publish("video", "1.0.0");
+        assert_eq!(rig.run(&["run"]).code, Some(0));
+        rig.publish("video", "1.1.0");
+        rig.sql("UPDATE artifactory_deploys SET version = '1.1.0', status = 1");
+        if running {
+            rig.deploy.clear_units();
+            rig.deploy
+                .add_units("example-video", "1.1.0", "x7a2k9qw", 'A', 2, true);
+        }
+        rig.forget();
+        let ran = rig.run(&["run"]);
+        assert_eq!(ran.code, Some(1), "{ran:#?}");
+        assert_eq!(rig.states().last().unwrap(), "video 1.1.0 failed");
+        let message = rig.attempts()[0]["message"].to_string();
+        assert!(message.contains("example-video 1.0.0"), "{message}");
+        let ran = rig.run(&["run", "--retry-after", "1ms"]);
+        assert_eq!(ran.code, Some(0), "{ran:#?}");
+        assert_eq!(rig.states().last().unwrap(), outcome);
+        assert_eq!(rig.posted().len(), usize::from(!running));
+    }
+}

@@ -56,9 +56,7 @@ fn deploys_are_those_of_the_ledger() {
         (&serde_json::json!([]), &().into())
     );
     let mut ledger = server.ledger();
-    ledger
-        .record_deployed(&scope(), &attempt("web"), None, 1)
-        .unwrap();
+    ledger.record(&scope(), &attempt("web"), None, 1).unwrap();
     let answer = server.get("/v1.0/deploys");
     assert!(!answer.text().contains('\u{9b}'), "{}", answer.text());
     let shown = answer.json();

@@ -8,7 +8,7 @@ use crate::ledger::schema::{Migration, Schema};
 use crate::ledger::takeover;
 
 /// Number, name and text; append only, with the same numbers and names as `SQLite`'s.
-const MIGRATIONS: [Migration; 3] = [
+const MIGRATIONS: [Migration; 4] = [
     (
         1,
         "0001_original",
@@ -23,6 +23,11 @@ const MIGRATIONS: [Migration; 3] = [
         3,
         "0003_pass_ids",
         include_str!("../../../db/mysql/0003_pass_ids.sql"),
+    ),
+    (
+        4,
+        "0004_verdicts",
+        include_str!("../../../db/mysql/0004_verdicts.sql"),
     ),
 ];
 
@@ -103,7 +108,7 @@ mod tests {
     #[test]
     fn migrations_fall_into_statements() {
         let count = |index: usize| statements(MIGRATIONS[index].2).count();
-        assert_eq!((count(0), count(1), count(2)), (2, 5, 2));
+        assert_eq!((count(0), count(1), count(2), count(3)), (2, 5, 2, 1));
         let all = MIGRATIONS.iter().flat_map(|m| statements(m.2));
         for statement in all {
             let word = statement

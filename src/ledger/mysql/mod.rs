@@ -193,15 +193,15 @@ impl Ledger for MysqlLedger {
         })
     }
 
-    fn record_deployed(
+    fn record(
         &mut self,
         scope: &Scope,
         attempt: &Attempt,
         place_hold: Option<&Hold>,
         token: i64,
     ) -> Result<Option<String>> {
-        attempt.check_deployed()?;
-        self.run(|conn| write::record_deployed(conn, scope, attempt, place_hold, token))
+        attempt.check_closed()?;
+        self.run(|conn| write::record_closed(conn, scope, attempt, place_hold, token))
     }
 
     fn name_conflicts(&mut self, scope: &Scope, apps: &[&str]) -> Result<BTreeMap<String, String>> {

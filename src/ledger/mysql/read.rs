@@ -14,7 +14,8 @@ use crate::model::report::Report;
 use crate::secret::Secret;
 
 /// The columns that [`attempt`] reads.
-pub const ATTEMPT: &str = "id, app, version, service_name, num_instances, state, deploy_id, \
+pub const ATTEMPT: &str = "id, app, version, service_name, num_instances, \
+    COALESCE(verdict, state), deploy_id, \
     payload_sha256, template_sha256, suffixes_before, counts, command, token, created_at, \
     updated_at, message";
 
@@ -150,7 +151,7 @@ fn standing(conn: &mut impl Queryable, scope: &Scope, to: &mut Snapshot) -> Sql<
 /// Versions whose latest attempt ended badly, with what was used up since they last ended well.
 fn troubled(conn: &mut impl Queryable, scope: &Scope, to: &mut Snapshot) -> Sql<()> {
     let rows: Vec<Row> = conn.exec(
-        "SELECT l.app, l.version, l.state, l.updated_at, COUNT(c.seq),
+        "SELECT l.app, l.version, COALESCE(l.verdict, l.state), l.updated_at, COUNT(c.seq),
                 CAST(COALESCE(SUM(c.state = 'abandoned'), 0) AS SIGNED)
          FROM artifactory_attempts l LEFT JOIN artifactory_attempts c
            ON c.domain = l.domain AND c.environment = l.environment
@@ -163,7 +164,7 @@ fn troubled(conn: &mut impl Queryable, scope: &Scope, to: &mut Snapshot) -> Sql<
          WHERE l.state IN ('failed', 'refused', 'abandoned') AND l.seq IN
              (SELECT MAX(seq) FROM artifactory_attempts
               WHERE domain = :d AND environment = :e GROUP BY app, version)
-         GROUP BY l.seq, l.app, l.version, l.state, l.updated_at",
+         GROUP BY l.seq, l.app, l.version, l.state, l.verdict, l.updated_at",
         params! { "d" => &scope.domain, "e" => &scope.environment },
     )?;
     for row in rows {

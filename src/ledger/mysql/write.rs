@@ -135,7 +135,7 @@ fn slot(conn: &mut impl Queryable, scope: &Scope, token: i64) -> Sql<Option<Stri
 }
 
 /// Records a version as deployed, or says which name has the app's place.
-pub fn record_deployed(
+pub fn record_closed(
     conn: &mut Conn,
     scope: &Scope,
     attempt: &Attempt,
@@ -173,12 +173,20 @@ pub fn advance(
 ) -> Sql<bool> {
     let at = now();
     let mut tx = begin(conn)?;
+    // Only who settles needs the right to write the verdict. No open state has one.
+    let verdict = step
+        .to
+        .verdict()
+        .map_or(String::new(), |v| format!("verdict = '{v}',"));
     tx.exec_drop(
-        "UPDATE artifactory_attempts SET state = :to, deploy_id = COALESCE(:deploy_id, deploy_id),
-             message = :message, counts = :counts, updated_at = :at
-         WHERE id = :id AND state = :from",
+        format!(
+            "UPDATE artifactory_attempts
+             SET state = :to, {verdict} deploy_id = COALESCE(:deploy_id, deploy_id),
+                 message = :message, counts = :counts, updated_at = :at
+             WHERE id = :id AND state = :from"
+        ),
         params! {
-            id, counts, at, "from" => from.as_str(), "to" => step.to.as_str(),
+            id, counts, at, "from" => from.as_str(), "to" => step.to.stored().as_str(),
             "deploy_id" => &step.deploy_id, "message" => &step.message,
         },
     )?;
@@ -249,20 +257,21 @@ fn record(tx: &mut Transaction<'_>, scope: &Scope, attempt: &Attempt) -> Sql<Opt
 fn insert(tx: &mut Transaction<'_>, scope: &Scope, attempt: &Attempt) -> Sql<()> {
     let suffixes = attempt.suffixes_before.as_ref().map(json).transpose()?;
     Ok(tx.exec_drop(
-        format!(
-            "INSERT INTO artifactory_attempts ({}, domain, environment)
-             VALUES (:id, :app, :version, :service_name, :num_instances, :state, :deploy_id,
-                 :payload_sha256, :template_sha256, :suffixes, :counts, :command, :token,
-                 :created_at, :updated_at, :message, :d, :e)",
-            read::ATTEMPT
-        ),
+        "INSERT INTO artifactory_attempts
+             (id, app, version, service_name, num_instances, state, deploy_id,
+              payload_sha256, template_sha256, suffixes_before, counts, command, token, created_at,
+              updated_at, message, domain, environment, verdict)
+         VALUES (:id, :app, :version, :service_name, :num_instances, :state, :deploy_id,
+             :payload_sha256, :template_sha256, :suffixes, :counts, :command, :token,
+             :created_at, :updated_at, :message, :d, :e, :verdict)",
         params! {
             "id" => &attempt.id,
             "app" => &attempt.app,
             "version" => &attempt.version,
             "service_name" => &attempt.service_name,
             "num_instances" => attempt.num_instances,
-            "state" => attempt.state.as_str(),
+            "state" => attempt.state.stored().as_str(),
+            "verdict" => attempt.state.verdict(),
             "deploy_id" => &attempt.deploy_id,
             "payload_sha256" => &attempt.payload_sha256,
             "template_sha256" => &attempt.template_sha256,

@@ -6,7 +6,7 @@ use crate::ledger::schema::{Migration, Schema};
 use crate::ledger::takeover;
 
 /// Number and text; append only.
-const MIGRATIONS: [Migration; 3] = [
+const MIGRATIONS: [Migration; 4] = [
     (
         1,
         "0001_original",
@@ -21,6 +21,11 @@ const MIGRATIONS: [Migration; 3] = [
         3,
         "0003_pass_ids",
         include_str!("../../../db/sqlite/0003_pass_ids.sql"),
+    ),
+    (
+        4,
+        "0004_verdicts",
+        include_str!("../../../db/sqlite/0004_verdicts.sql"),
     ),
 ];
 

@@ -264,15 +264,15 @@ impl Ledger for SqliteLedger {
         self.run(|conn| write::advance(conn, attempt, from, step, counts, token))
     }
 
-    fn record_deployed(
+    fn record(
         &mut self,
         scope: &Scope,
         attempt: &Attempt,
         place_hold: Option<&Hold>,
         token: i64,
     ) -> Result<Option<String>> {
-        attempt.check_deployed()?;
-        self.run(|conn| write::record_deployed(conn, scope, attempt, place_hold, token))?;
+        attempt.check_closed()?;
+        self.run(|conn| write::record_closed(conn, scope, attempt, place_hold, token))?;
         Ok(None)
     }
 

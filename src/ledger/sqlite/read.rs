@@ -12,7 +12,8 @@ use crate::model::report::Report;
 use crate::secret::Secret;
 
 /// The columns that [`attempt`] reads.
-pub const ATTEMPT: &str = "id, app, version, service_name, num_instances, state, deploy_id, \
+pub const ATTEMPT: &str = "id, app, version, service_name, num_instances, \
+    COALESCE(verdict, state), deploy_id, \
     payload_sha256, template_sha256, suffixes_before, counts, command, token, created_at, \
     updated_at, message";
 
@@ -119,7 +120,7 @@ fn standing(conn: &Connection, scope: &Scope, to: &mut Snapshot) -> rusqlite::Re
 /// Versions whose latest attempt ended badly, with what was used up since they last ended well.
 fn troubled(conn: &Connection, scope: &Scope, to: &mut Snapshot) -> rusqlite::Result<()> {
     let mut statement = conn.prepare_cached(
-        "SELECT l.app, l.version, l.state, l.updated_at, COUNT(c.seq),
+        "SELECT l.app, l.version, COALESCE(l.verdict, l.state), l.updated_at, COUNT(c.seq),
                 COALESCE(SUM(c.state = 'abandoned'), 0)
          FROM artifactory_attempts l LEFT JOIN artifactory_attempts c
            ON c.domain = l.domain AND c.environment = l.environment

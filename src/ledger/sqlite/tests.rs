@@ -190,7 +190,8 @@ fn the_database_holds_history_and_moves() {
     let directory = Directory::new();
     let mut ledger = directory.open();
     for (number, from) in State::ALL.into_iter().enumerate() {
-        for to in State::ALL {
+        // The triggers look at the state, not at the verdict beside it.
+        for to in State::ALL.into_iter().filter(|to| to.verdict().is_none()) {
             let id = format!("m{number}-{}", to.as_str());
             directory.sql(&contract::raw_attempt(&id, from)).unwrap();
             let to_state = to.as_str();
@@ -205,7 +206,7 @@ fn the_database_holds_history_and_moves() {
     }
     let baseline = contract::attempt("a", "x", "1", State::Baseline);
     ledger
-        .record_deployed(&contract::scope(), &baseline, None, 1)
+        .record(&contract::scope(), &baseline, None, 1)
         .unwrap();
     for table in ["artifactory_attempts", "artifactory_attempt_events"] {
         let replace = format!("INSERT OR REPLACE INTO {table} SELECT * FROM {table}");

@@ -91,7 +91,7 @@ pub fn intend(
 }
 
 /// Records a version as deployed.
-pub fn record_deployed(
+pub fn record_closed(
     conn: &mut Connection,
     scope: &Scope,
     attempt: &Attempt,
@@ -124,16 +124,17 @@ pub fn advance(
     let tx = begin(conn)?;
     let moved = tx.execute(
         "UPDATE artifactory_attempts SET state = ?3, deploy_id = COALESCE(?4, deploy_id),
-             message = ?5, counts = ?6, updated_at = ?7
+             message = ?5, counts = ?6, updated_at = ?7, verdict = ?8
          WHERE id = ?1 AND state = ?2",
         params![
             id,
             from.as_str(),
-            step.to.as_str(),
+            step.to.stored().as_str(),
             step.deploy_id,
             step.message,
             counts,
-            at
+            at,
+            step.to.verdict()
         ],
     )?;
     if moved == 0 {
@@ -192,18 +193,21 @@ fn insert(tx: &Transaction<'_>, scope: &Scope, attempt: &Attempt) -> rusqlite::R
         .map(serde_json::to_string)
         .transpose()
         .map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))?;
-    let sql = format!(
-        "INSERT INTO artifactory_attempts ({}, domain, environment)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
-        read::ATTEMPT
-    );
-    tx.prepare_cached(&sql)?.execute(params![
+    tx.prepare_cached(
+        "INSERT INTO artifactory_attempts
+             (id, app, version, service_name, num_instances, state, deploy_id,
+              payload_sha256, template_sha256, suffixes_before, counts, command, token, created_at,
+              updated_at, message, domain, environment, verdict)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
+              ?19)",
+    )?
+    .execute(params![
         attempt.id,
         attempt.app,
         attempt.version,
         attempt.service_name,
         attempt.num_instances,
-        attempt.state.as_str(),
+        attempt.state.stored().as_str(),
         attempt.deploy_id,
         attempt.payload_sha256,
         attempt.template_sha256,
@@ -215,7 +219,8 @@ fn insert(tx: &Transaction<'_>, scope: &Scope, attempt: &Attempt) -> rusqlite::R
         attempt.updated_at,
         attempt.message,
         scope.domain,
-        scope.environment
+        scope.environment,
+        attempt.state.verdict()
     ])?;
     Ok(())
 }

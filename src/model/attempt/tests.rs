@@ -15,7 +15,10 @@ fn events() -> Vec<Event> {
         Event::Status(Status::Running),
         Event::Status(Status::NoRows),
         Event::Status(Status::Inconclusive("401".into())),
-        Event::GivenUp("operator".into()),
+        Event::Status(Status::OtherDeploy("video 1.0".into())),
+        Event::Word(Word::Deployed, "operator".into()),
+        Event::Word(Word::NotDeployed, "operator".into()),
+        Event::Word(Word::TryAgain, "operator".into()),
     ];
     for running in 0..4 {
         for any in running..4 {
@@ -31,13 +34,16 @@ fn circumstances() -> Vec<Circumstances> {
         for age in [0, 899, 900, 5000].map(Duration::from_secs) {
             for unknown_hold in [None, Some(HOLD), Some(Duration::ZERO)] {
                 for quiet in [false, true] {
-                    for abandoned_before in [false, true] {
+                    for (abandoned_before, taken_over) in
+                        [(false, false), (false, true), (true, false), (true, true)]
+                    {
                         all.push(Circumstances {
                             num_instances,
                             age,
                             unknown_hold,
                             quiet,
                             abandoned_before,
+                            taken_over,
                         });
                     }
                 }
@@ -68,6 +74,7 @@ fn late(quiet: bool) -> Circumstances {
         unknown_hold: Some(HOLD),
         quiet,
         abandoned_before: false,
+        taken_over: false,
     }
 }
 
@@ -120,16 +127,44 @@ fn only_the_word_of_coreos_deploy_is_success() {
 }
 
 #[test]
-fn giving_up_ends_only_an_unknown_attempt() {
+fn an_operators_word_ends_every_open_attempt_and_no_other() {
     for (state, event, _, step) in grid() {
-        if matches!(event, Event::GivenUp(_)) {
-            let goal = step.map(|s| s.to);
-            assert_eq!(
-                goal,
-                (state == State::Unknown).then_some(State::Abandoned),
-                "{state:?}"
-            );
-        }
+        let Event::Word(word, _) = event else {
+            continue;
+        };
+        let end = match word {
+            Word::Deployed => State::Settled,
+            Word::NotDeployed => State::Dismissed,
+            Word::TryAgain => State::Abandoned,
+        };
+        let goal = match state {
+            State::Submitting | State::Submitted => Some(State::Unknown),
+            State::Unknown => Some(end),
+            _ => None,
+        };
+        assert_eq!(step.map(|s| s.to), goal, "{state:?}");
+    }
+}
+
+#[test]
+fn only_an_operators_word_settles_and_dismisses() {
+    for (_, event, _, step) in grid() {
+        let by_word = step.is_some_and(|s| s.to.verdict().is_some());
+        assert!(!by_word || matches!(event, Event::Word(..)), "{event:?}");
+    }
+}
+
+#[test]
+fn the_id_of_another_deploy_is_stale_where_the_daemon_left_it() {
+    let event = Event::Status(Status::OtherDeploy("video 1.0".into()));
+    for taken_over in [false, true] {
+        let with = Circumstances {
+            age: Duration::ZERO,
+            taken_over,
+            ..late(false)
+        };
+        let goal = taken_over.then_some(State::Failed);
+        assert_eq!(to(State::Submitted, &event, &with), goal);
     }
 }
 
@@ -137,7 +172,11 @@ fn giving_up_ends_only_an_unknown_attempt() {
 fn absence_is_a_verdict_only_on_a_quiet_server_past_the_hold() {
     for (state, event, with, step) in grid() {
         let rests_on_absence = match (&event, &step) {
-            (Event::Status(Status::Running | Status::NoRows), Some(_)) => true,
+            (Event::Status(Status::OtherDeploy(_)), Some(_)) => !with.taken_over,
+            (
+                Event::Status(Status::Running | Status::NoRows | Status::Inconclusive(_)),
+                Some(_),
+            ) => true,
             (Event::Units(_), Some(step)) => step.to != State::Observed,
             _ => false,
         };
@@ -193,7 +232,12 @@ fn the_answer_to_the_post_decides_a_submitting_attempt() {
 
 #[test]
 fn a_running_deploy_is_polled_until_the_hold_is_over() {
-    for status in [Status::Running, Status::NoRows] {
+    for status in [
+        Status::Running,
+        Status::NoRows,
+        Status::OtherDeploy("video 1.0".into()),
+        Status::Inconclusive("404".into()),
+    ] {
         let event = Event::Status(status);
         let early = Circumstances {
             age: HOLD.checked_sub(Duration::from_millis(1)).unwrap(),
@@ -206,8 +250,6 @@ fn a_running_deploy_is_polled_until_the_hold_is_over() {
             Some(State::Unknown)
         );
     }
-    let odd = Event::Status(Status::Inconclusive("401".into()));
-    assert_eq!(to(State::Submitted, &odd, &late(true)), None);
 }
 
 #[test]

@@ -11,7 +11,7 @@ impl Trouble {
     /// made up for at once: it was the network's fault or the cluster's, not the release's.
     pub(super) const fn holds_back(&self) -> bool {
         match self.state {
-            State::Failed | State::Refused => true,
+            State::Failed | State::Refused | State::Dismissed => true,
             State::Abandoned => self.abandoned >= 2,
             _ => false,
         }
@@ -36,6 +36,10 @@ impl Trouble {
 
 /// Whether a version that ended badly is tried again now, later or not at all.
 pub(super) fn decide(inputs: &Inputs<'_>, trouble: &Trouble) -> Decision {
+    if trouble.state == State::Dismissed {
+        let reason = "an operator said that it was not deployed; `settle --retry` or `deploy` tries it again";
+        return Decision::failing(Action::GivenUp, reason);
+    }
     let what = match trouble.state {
         State::Refused => "was refused",
         State::Abandoned => "was abandoned",

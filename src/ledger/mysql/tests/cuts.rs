@@ -149,7 +149,7 @@ fn what_was_written_once_is_there_once() {
         let mut it = Cuttable::new();
         it.cut.lose(lost, "COMMIT");
         let baseline = contract::attempt("a", "x", "1", State::Baseline);
-        assert_eq!(it.ledger.record_deployed(&s, &baseline, None, 1), Ok(None));
+        assert_eq!(it.ledger.record(&s, &baseline, None, 1), Ok(None));
         assert_eq!((it.ids(), it.cut.sprung()), (vec!["a".to_owned()], 1));
         it.cut.lose(lost, "COMMIT");
         it.ledger.finish_pass(&s, &pass()).unwrap();

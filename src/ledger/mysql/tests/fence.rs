@@ -50,17 +50,14 @@ fn it_records_nothing_as_deployed_and_takes_nothing_over() {
     database.row("before", "1.0", 2);
     let observed = contract::attempt("a", "video", "1", State::Observed);
     for token in [lease.token(), theirs + 1] {
-        let error = ledger.record_deployed(&s, &observed, None, token);
+        let error = ledger.record(&s, &observed, None, token);
         assert_eq!(error.unwrap_err().exit, Exit::TryLater);
         let error = ledger.take_over(&s, token).unwrap_err();
         assert_eq!(error.exit, Exit::TryLater);
     }
     assert_eq!(ledger.history(&s, None, 9).unwrap().len(), 2);
     ledger.take_over(&s, theirs).unwrap();
-    assert_eq!(
-        ledger.record_deployed(&s, &observed, None, theirs),
-        Ok(None)
-    );
+    assert_eq!(ledger.record(&s, &observed, None, theirs), Ok(None));
     assert_eq!(ledger.history(&s, None, 9).unwrap().len(), 4);
     ledger.take_over(&s, lease.token()).unwrap();
 }

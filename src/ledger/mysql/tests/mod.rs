@@ -164,7 +164,15 @@ fn many_may_migrate_at_once() {
         .into_iter()
         .map(|mut row| row.remove(0).unwrap())
         .collect();
-    assert_eq!(names, ["0001_original", "0002_ledger", "0003_pass_ids"]);
+    assert_eq!(
+        names,
+        [
+            "0001_original",
+            "0002_ledger",
+            "0003_pass_ids",
+            "0004_verdicts"
+        ]
+    );
 }
 
 #[test]
@@ -241,7 +249,7 @@ fn of_two_names_that_the_collation_takes_for_one_the_one_with_the_row_goes_on() 
         let taken = Intended::NameTaken("APP3".to_owned());
         assert_eq!(ledger.intend(&s, &intent("a", "app3"), &*lease), Ok(taken));
         let baseline = contract::attempt("b", "app3", "1.1", State::Baseline);
-        let recorded = ledger.record_deployed(&s, &baseline, None, 1);
+        let recorded = ledger.record(&s, &baseline, None, 1);
         assert_eq!(recorded, Ok(Some("APP3".to_owned())));
         assert!(ledger.history(&s, None, 9).unwrap().is_empty());
         ledger.take_over(&s, lease.token()).unwrap();
@@ -299,7 +307,7 @@ fn any_sql_mode_will_do() {
         let long = contract::attempt("a", &"x".repeat(256), "1", State::Baseline);
         assert!(
             ledger
-                .record_deployed(&s, &long, None, lease.token())
+                .record(&s, &long, None, lease.token())
                 .is_err_and(|e| e.exit == Exit::Unavailable),
             "a name is never cut"
         );

@@ -1,0 +1,155 @@
+//! `settle APP --as deployed|not-deployed`: an operator's word on an open attempt.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::changed::Watch;
+use crate::cli::SettleAs;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+use crate::ledger::{self, Access, Attempt, Ledger, Snapshot, operator};
+use crate::model::attempt::{Circumstances, Event, State, Word, advance};
+use crate::output::Output;
+use crate::pass;
+
+/// What an operator says.
+pub(super) struct Wanted<'a> {
+    pub(super) app: &'a str,
+    pub(super) word: Option<SettleAs>,
+    pub(super) retry: bool,
+    pub(super) reason: Option<&'a str>,
+}
+
+impl Wanted<'_> {
+    fn word(&self) -> Option<Word> {
+        match self.word? {
+            SettleAs::Deployed => Some(Word::Deployed),
+            SettleAs::NotDeployed if self.retry => Some(Word::TryAgain),
+            SettleAs::NotDeployed => Some(Word::NotDeployed),
+        }
+    }
+
+    fn why(&self, what: &str) -> String {
+        let reason = self.reason.map_or(String::new(), |r| format!(": {r}"));
+        format!("{what} by {}{reason}", operator())
+    }
+}
+
+/// Closes the open attempts of one app, in whatever state they are. Asks nobody: this is for what
+/// cannot be found out.
+pub(super) fn run(config: &Config, output: &Output, wanted: &Wanted<'_>) -> Result<Exit> {
+    let scope = config.scope()?;
+    let mut ledger = ledger::open(config.dsn()?, Access::Write)?;
+    let watch = Watch::begin(ledger.as_mut(), scope, &[wanted.app])?;
+    let lease = pass::take_lease(ledger.as_mut(), scope, config.rules.lock_wait)?;
+    watch.check(ledger.as_mut(), scope)?;
+    ledger.take_over(scope, lease.token())?;
+    let snapshot = ledger.snapshot(scope)?;
+    let is_open = snapshot.open.iter().any(|a| a.app == wanted.app);
+    let settled = match wanted.word() {
+        Some(word) if is_open => {
+            let why = wanted.why(match word {
+                Word::Deployed => "settled as deployed",
+                Word::NotDeployed => "settled as not deployed",
+                Word::TryAgain => "settled as not deployed, to be tried again,",
+            });
+            let token = lease.token();
+            let is_its = |a: &Attempt| a.app == wanted.app;
+            close(ledger.as_mut(), token, &snapshot, is_its, (word, &why))?
+        }
+        None if is_open => {
+            return Err(Error::usage(format!("{} has an open attempt", wanted.app))
+                .hint("say what became of it: `--as deployed`, or `--as not-deployed --retry`"));
+        }
+        _ => match snapshot.latest.get(wanted.app) {
+            Some(latest) if wanted.retry && latest.state == State::Dismissed => {
+                let mut again = Attempt {
+                    message: wanted.why("may be tried again: said"),
+                    ..Attempt::recorded(wanted.app, &latest.version, State::Abandoned, "settle", "")
+                };
+                again.service_name.clone_from(&latest.service_name);
+                ledger.record(scope, &again, None, lease.token())?;
+                vec![again]
+            }
+            latest => return Err(nothing_open(wanted.app, latest)),
+        },
+    };
+    show(output, &settled);
+    Ok(Exit::Success)
+}
+
+fn nothing_open(app: &str, latest: Option<&Attempt>) -> Error {
+    let error = Error::usage(format!(
+        "{app} has no open attempt: there is nothing to settle"
+    ));
+    match latest {
+        Some(a) => error.because(format!(
+            "its last attempt, of {}, is {}",
+            a.version,
+            a.state.as_str()
+        )),
+        None => error.because("no attempt of it is recorded"),
+    }
+    .hint("`status` shows which attempts are open")
+}
+
+/// Ends the open attempts that `which` picks, on an operator's word, with who gave it and why.
+pub(super) fn close(
+    ledger: &mut dyn Ledger,
+    token: i64,
+    snapshot: &Snapshot,
+    which: impl Fn(&Attempt) -> bool,
+    (word, why): (Word, &str),
+) -> Result<Vec<Attempt>> {
+    let open = snapshot.open.iter().filter(|a| which(a));
+    let mut closed = Vec::new();
+    for attempt in open {
+        let mut attempt = attempt.clone();
+        // The word is a verdict by itself: nothing beside it counts.
+        let with = Circumstances {
+            num_instances: attempt.num_instances as usize,
+            age: Duration::ZERO,
+            unknown_hold: None,
+            quiet: false,
+            abandoned_before: false,
+            taken_over: false,
+        };
+        let event = Event::Word(word, why.to_owned());
+        while let Some(step) = advance(attempt.state, &event, &with) {
+            if !ledger.advance(&attempt.id, attempt.state, &step, attempt.counts, token)? {
+                return Err(pass::changed_meanwhile(&attempt));
+            }
+            attempt.state = step.to;
+            attempt.message = step.message;
+        }
+        closed.push(attempt);
+    }
+    Ok(closed)
+}
+
+fn show(output: &Output, settled: &[Attempt]) {
+    if output.is_json() {
+        let settled: Vec<_> = settled
+            .iter()
+            .map(|a| json!({"app": a.app, "version": a.version, "attempt": a.id, "state": a.state, "message": a.message}))
+            .collect();
+        return output.json(&json!({ "settled": settled }));
+    }
+    for attempt in settled {
+        let (app, version) = (&attempt.app, &attempt.version);
+        output.line(&format!("{app} {version} is {}", attempt.state.as_str()));
+        output.warning(&match attempt.state {
+            State::Settled => format!(
+                "{app} {version} counts as deployed now: where it does not run after all, `deploy {app} {version} --force` sends it"
+            ),
+            State::Abandoned => format!(
+                "passes may send {version} again: where coreos-deploy is still at work on it, it is deployed twice"
+            ),
+            _ => format!(
+                "passes leave {version} alone until `settle {app} --retry`, `deploy {app} {version}` or a newer marker; where coreos-deploy is still at work on it, the next deploy of this scope runs into it"
+            ),
+        });
+    }
+}
