@@ -22,6 +22,7 @@ pub mod commands;
 pub mod config;
 pub mod contain;
 pub mod coreos_deploy;
+pub mod deadline;
 pub mod error;
 pub mod exit;
 pub mod http;

@@ -10,11 +10,12 @@ use coreos_artifactory_monitor::exit::Exit;
 
 /// The rooms that a room may use, besides itself. Adapters know neither each other nor who drives
 /// them; `config` asks two of them how the addresses of their servers are read.
-const MAY_USE: [(&str, &str); 18] = [
+const MAY_USE: [(&str, &str); 19] = [
     ("text", ""),
     ("contain", ""),
     ("exit", ""),
     ("secret", ""),
+    ("deadline", "error exit"),
     ("model", "text exit"),
     ("error", "text exit"),
     ("http", "config error exit text"),
@@ -33,9 +34,10 @@ const MAY_USE: [(&str, &str); 18] = [
     ("commands", COMMANDS),
     ("main", "cli commands config contain error exit output"),
 ];
-const ADAPTER: &str = "config contain error exit http model secret text";
-const PASS: &str = "artifactory config coreos_deploy error exit ledger model output payload text";
-const COMMANDS: &str = "artifactory cli config coreos_deploy error exit ledger model output pass \
+const ADAPTER: &str = "config contain deadline error exit http model secret text";
+const PASS: &str =
+    "artifactory config coreos_deploy deadline error exit ledger model output payload text";
+const COMMANDS: &str = "artifactory cli config coreos_deploy deadline error exit ledger model output pass \
                         payload serve text";
 /// What writes to the terminal.
 const WRITES: [&str; 9] = [

@@ -13,10 +13,10 @@ use reqwest::redirect::Policy;
 use serde::de::DeserializeOwned;
 
 use super::date::parse_http;
-use super::deadline::Deadline;
 use super::retry::{BASE_DELAY, parse_retry_after, retry_delay};
 use super::url::{is_bare_host, is_reactivation_page};
 use crate::config::{ArtifactoryConfig, Credentials, HttpConfig};
+use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::http::{self, BodyError, Bounded, read_body};
@@ -176,12 +176,21 @@ impl Client {
                 return Err(failure);
             };
             if self.deadline.left(delay) < delay {
-                return Err(self.deadline.missed(&failure.error));
+                return Err(self.missed(&failure.error));
             }
             tracing::debug!(?delay, "{}, trying again", failure.error.one_line());
             std::thread::sleep(delay);
             attempt += 1;
         }
+    }
+
+    /// The pass is over (exit 75); what was tried last is the cause. Nothing else would be answered
+    /// in time either, so it stands as no connection does.
+    fn missed(&self, last: &Error) -> Failure {
+        let error = self.deadline.missed("Artifactory was not read");
+        let mut failure = Failure::lasting(0, error.because(last.one_line()));
+        failure.unreachable = true;
+        failure
     }
 
     /// Whether a 401 came.
@@ -196,7 +205,7 @@ impl Client {
         }
         let left = self.deadline.left(http::IDLE);
         if left.is_zero() {
-            return Err(self.deadline.missed(&Error::unavailable(what)));
+            return Err(self.missed(&Error::unavailable(what)));
         }
         // The bound on a silent server ends with the pass.
         let request = if left < http::IDLE {

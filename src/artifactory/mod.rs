@@ -7,7 +7,6 @@
 mod aql;
 mod client;
 mod date;
-mod deadline;
 mod download;
 mod folders;
 mod retry;
@@ -24,6 +23,7 @@ use serde::{Deserialize, Deserializer};
 
 use self::client::{Answer, Client, Failure};
 use crate::config::{ArtifactoryConfig, HttpConfig, ListingMode};
+use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::model::listing::{Listing, ListingBuilder};
@@ -53,6 +53,32 @@ impl Checksum {
     }
 }
 
+/// Where releases come from. Every method only reads, may be called again, and retries by itself
+/// what a retry can mend.
+pub trait Releases: Sync {
+    /// The complete listing of the deploy request repository.
+    ///
+    /// Errors: 69 where it can't be had or proved, 77 for refused credentials, 2 for a repository
+    /// that isn't there. An app whose folder can't be read is in the listing, unreadable.
+    fn list(&self, builder: ListingBuilder) -> Result<Listing>;
+    /// The checksum of a payload by the storage API; `None` where the file isn't there (yet).
+    ///
+    /// Errors: exit 1 for what is no payload (over 8 MiB, a folder, forbidden), 2 where the payload
+    /// repository isn't there, which is asked once when a file is missing.
+    fn checksum(&self, app: &str, file: &str) -> Result<Option<Checksum>>;
+    /// A payload's bytes (at most 8 MiB), verified against its checksum.
+    ///
+    /// Redirects are followed, without credentials once host, port or scheme changes.
+    /// Errors: exit 1 for bytes that don't match, 69 where they can't be had, 77 for a 401.
+    fn download(&self, app: &str, file: &str, checksum: &Checksum) -> Result<Vec<u8>>;
+    /// How long ago a marker was last updated, by the server's clock where it sends one.
+    ///
+    /// Errors: exit 1 where the marker is gone or has no date.
+    fn marker_age(&self, app: &str, version: &str) -> Result<Duration>;
+    /// How many requests were sent so far.
+    fn requests(&self) -> u64;
+}
+
 /// One Artifactory; threads share it. It makes one HTTP client and keeps its connections.
 #[derive(Debug)]
 pub struct Artifactory {
@@ -76,23 +102,11 @@ impl Artifactory {
         })
     }
 
-    /// The complete listing of the deploy request repository.
-    ///
-    /// Errors: 69 where it can't be had or proved, 77 for refused credentials, 2 for a repository
-    /// that isn't there. An app whose folder can't be read is in the listing, unreadable.
-    pub fn list(&self, builder: ListingBuilder) -> Result<Listing> {
-        if self.config.listing == ListingMode::Folders {
-            return self.walk(builder);
-        }
-        let reason = match self.by_aql(&builder)? {
-            Ok(listing) => return Ok(listing),
-            Err(reason) => reason,
-        };
-        if self.config.listing == ListingMode::Aql {
-            return Err(reason.hint("--listing auto or folders reads the repository without AQL"));
-        }
-        tracing::info!("reading folder by folder: {}", reason.one_line());
-        self.walk(builder)
+    /// Reads nothing past the end of the pass.
+    #[must_use]
+    pub fn until(mut self, deadline: Deadline) -> Self {
+        self.client.deadline = deadline;
+        self
     }
 
     fn walk(&self, builder: ListingBuilder) -> Result<Listing> {
@@ -141,11 +155,57 @@ impl Artifactory {
         })
     }
 
-    /// The checksum of a payload by the storage API; `None` where the file isn't there (yet).
-    ///
-    /// Errors: exit 1 for what is no payload (over 8 MiB, a folder, forbidden), 2 where the payload
-    /// repository isn't there, which is asked once when a file is missing.
-    pub fn checksum(&self, app: &str, file: &str) -> Result<Option<Checksum>> {
+    fn file_info(&self, what: &str, path: &[&str]) -> client::Outcome<Answer<FileInfo>> {
+        let segments: Vec<&str> = std::iter::once("storage")
+            .chain(path.iter().copied())
+            .collect();
+        let url = url::join(&self.config.api, &segments).map_err(Failure::from)?;
+        self.client.get_json(what, &url)
+    }
+
+    /// Asks once; only what Artifactory said for certain is remembered.
+    fn payload_repo_exists(&self) -> Result<()> {
+        let mut known = self
+            .payload_repo
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(answer) = &*known {
+            return answer.clone();
+        }
+        let ArtifactoryConfig {
+            api, payload_repo, ..
+        } = &self.config;
+        let answer = match folders::root(&self.client, api, payload_repo, "--art-payload-repo")
+            .map(|_| ())
+        {
+            // Forbidden is not mistyped: a user may be let in to some of its folders only.
+            Err(e) if e.exit == Exit::Credentials && !self.client.is_rejected() => Ok(()),
+            other => other,
+        };
+        if answer.as_ref().err().is_none_or(|e| e.exit == Exit::Usage) {
+            *known = Some(answer.clone());
+        }
+        answer
+    }
+}
+
+impl Releases for Artifactory {
+    fn list(&self, builder: ListingBuilder) -> Result<Listing> {
+        if self.config.listing == ListingMode::Folders {
+            return self.walk(builder);
+        }
+        let reason = match self.by_aql(&builder)? {
+            Ok(listing) => return Ok(listing),
+            Err(reason) => reason,
+        };
+        if self.config.listing == ListingMode::Aql {
+            return Err(reason.hint("--listing auto or folders reads the repository without AQL"));
+        }
+        tracing::info!("reading folder by folder: {}", reason.one_line());
+        self.walk(builder)
+    }
+
+    fn checksum(&self, app: &str, file: &str) -> Result<Option<Checksum>> {
         let repo = &self.config.payload_repo;
         let what = format!("payload {repo}/{app}/{file}");
         let info = match self.file_info(&what, &[repo, app, file]) {
@@ -185,55 +245,14 @@ impl Artifactory {
         }
     }
 
-    fn file_info(&self, what: &str, path: &[&str]) -> client::Outcome<Answer<FileInfo>> {
-        let segments: Vec<&str> = std::iter::once("storage")
-            .chain(path.iter().copied())
-            .collect();
-        let url = url::join(&self.config.api, &segments).map_err(Failure::from)?;
-        self.client.get_json(what, &url)
-    }
-
-    /// Asks once; only what Artifactory said for certain is remembered.
-    fn payload_repo_exists(&self) -> Result<()> {
-        let mut known = self
-            .payload_repo
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(answer) = &*known {
-            return answer.clone();
-        }
-        let ArtifactoryConfig {
-            api, payload_repo, ..
-        } = &self.config;
-        let answer = match folders::root(&self.client, api, payload_repo, "--art-payload-repo")
-            .map(|_| ())
-        {
-            // Forbidden is not mistyped: a user may be let in to some of its folders only.
-            Err(e) if e.exit == Exit::Credentials && !self.client.is_rejected() => Ok(()),
-            other => other,
-        };
-        if answer.as_ref().err().is_none_or(|e| e.exit == Exit::Usage) {
-            *known = Some(answer.clone());
-        }
-        answer
-    }
-
-    /// A payload's bytes (at most 8 MiB), verified against its checksum.
-    ///
-    /// Redirects are followed, without credentials once host, port or scheme changes.
-    /// Errors: exit 1 for bytes that don't match, 69 where they can't be had, 77 for a 401.
-    pub fn download(&self, app: &str, file: &str, checksum: &Checksum) -> Result<Vec<u8>> {
+    fn download(&self, app: &str, file: &str, checksum: &Checksum) -> Result<Vec<u8>> {
         let repo = &self.config.payload_repo;
         let url = url::join(&self.config.base, &[repo, app, file])?;
         let what = format!("download of {repo}/{app}/{file}");
         Ok(download::fetch(&self.client, &what, &url, checksum)?)
     }
 
-    /// How long ago a marker was last updated, by the server's clock where it sends one.
-    ///
-    /// `lastUpdated` is set when the upload is committed; `lastModified` may be what an uploader
-    /// says. Errors: exit 1 where the marker is gone or has no date.
-    pub fn marker_age(&self, app: &str, version: &str) -> Result<Duration> {
+    fn marker_age(&self, app: &str, version: &str) -> Result<Duration> {
         let repo = &self.config.deploy_repo;
         let file = format!("{version}.deploy");
         let what = format!("marker {repo}/{app}/{file}");
@@ -258,8 +277,7 @@ impl Artifactory {
         Ok(Duration::from_millis(age))
     }
 
-    /// How many requests were sent so far.
-    pub fn requests(&self) -> u64 {
+    fn requests(&self) -> u64 {
         self.client.requests()
     }
 }

@@ -1,37 +1,41 @@
 //! `baseline [APP[=VERSION]…]`: records as deployed without deploying.
 
-use super::changed::Watch;
 use super::settle::close;
-use super::world;
 use crate::artifactory::Artifactory;
 use crate::config::Config;
+use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::ledger::{self, Access, Attempt, operator};
 use crate::model::attempt::{State, Word};
 use crate::model::plan;
 use crate::output::Output;
-use crate::pass::{self, Interrupt};
+use crate::pass;
 
 /// Records versions as deployed: the newest markers of apps that the ledger doesn't know, or the
 /// ones that are named. Sends nothing to coreos-deploy.
 pub fn run(config: &Config, output: &Output, named: &[String]) -> Result<Exit> {
     let scope = config.scope()?;
-    let interrupt = Interrupt::install()?;
-    let world = world(config, output, &interrupt)?;
+    let rules = &config.rules;
     let mut ledger = ledger::open(config.dsn()?, Access::Write)?;
     let wanted = parse(named);
     let apps: Vec<&str> = wanted.iter().map(|(app, _)| app.as_str()).collect();
-    let watch = Watch::begin(ledger.as_mut(), scope, &apps)?;
-    let lease = pass::take_lease(ledger.as_mut(), scope, config.rules.lock_wait)?;
-    watch.check(ledger.as_mut(), scope)?;
+    let lease = pass::take_lease(ledger.as_mut(), scope, rules.lock_wait, &apps)?;
     ledger.take_over(scope, lease.token())?;
     let mut snapshot = ledger.snapshot(scope)?;
     let newest = if wanted.is_empty() || wanted.iter().any(|(_, v)| v.is_none()) {
-        let artifactory = Artifactory::new(config.artifactory()?, &config.http)?;
-        pass::survey(&world, &artifactory, ledger.as_mut(), &snapshot, false)?
-            .listing
-            .apps
+        let artifactory = Artifactory::new(config.artifactory()?, &config.http)?
+            .until(Deadline::new(rules.max_duration));
+        pass::scan(
+            rules,
+            scope,
+            &artifactory,
+            ledger.as_mut(),
+            &snapshot,
+            false,
+        )?
+        .listing
+        .apps
     } else {
         std::collections::BTreeMap::new()
     };
@@ -93,7 +97,7 @@ pub fn run(config: &Config, output: &Output, named: &[String]) -> Result<Exit> {
     }
     for (app, version) in &records {
         let message = format!("recorded as deployed by {}", operator());
-        let attempt = Attempt::recorded(app, version, State::Baseline, "baseline", &message);
+        let attempt = Attempt::new(app, version, State::Baseline, "baseline", &message);
         let taken = ledger.record(scope, &attempt, None, lease.token())?;
         if let Some(row) = taken {
             let message = format!("{app} {version} was not recorded");

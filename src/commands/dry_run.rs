@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::world;
 use crate::artifactory::Artifactory;
 use crate::config::Config;
+use crate::deadline::Deadline;
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::ledger::{self, Access};
@@ -14,7 +14,7 @@ use crate::model::plan::Step;
 use crate::model::report::{Action, Report};
 use crate::model::request::DeployRequest;
 use crate::output::Output;
-use crate::pass::{self, Interrupt, Prepared, Tally};
+use crate::pass::{self, Interrupt, Prepared, Preparer, ReportBuilder};
 
 /// The report of `dry-run`, with what would be sent.
 #[derive(Serialize)]
@@ -28,22 +28,34 @@ struct Document<'a> {
 /// Downloads, verifies and renders every due payload and shows what would be sent. Changes nothing.
 pub fn run(config: &Config, output: &Output, show_values: bool, exit_code: bool) -> Result<Exit> {
     let scope = config.scope()?;
-    let artifactory = Artifactory::new(config.artifactory()?, &config.http)?;
-    let interrupt = Interrupt::none();
-    let world = world(config, output, &interrupt)?;
+    let (rules, deadline) = (&config.rules, Deadline::new(config.rules.max_duration));
+    let artifactory = Artifactory::new(config.artifactory()?, &config.http)?.until(deadline);
     let mut ledger = ledger::open(config.dsn()?, Access::ReadOnly)?;
     let snapshot = ledger.snapshot(scope)?;
-    let survey = pass::survey(&world, &artifactory, ledger.as_mut(), &snapshot, false)?;
-    let mut tally = Tally::new("dry-run");
-    tally.begin(&snapshot);
-    tally.plan(&survey);
-    let due: Vec<&Step> = survey.steps.iter().filter(|s| s.is_deploy()).collect();
-    let guarded = pass::guard(&world, &survey.steps).err();
+    let scan = pass::scan(
+        rules,
+        scope,
+        &artifactory,
+        ledger.as_mut(),
+        &snapshot,
+        false,
+    )?;
+    let mut builder = ReportBuilder::new("dry-run");
+    builder.begin(&snapshot);
+    builder.plan(&scan);
+    let due: Vec<&Step> = scan.steps.iter().filter(|s| s.is_deploy()).collect();
+    let guarded = pass::guard(rules, &scan.steps).err();
+    let preparer = Preparer {
+        releases: &artifactory,
+        scope,
+        output,
+        bad_payloads: &snapshot.bad_payloads,
+        payload_wait: rules.payload_wait,
+        interrupt: &Interrupt::none(),
+        deadline,
+    };
     let mut requests = BTreeMap::new();
-    for (step, prepared) in due
-        .iter()
-        .zip(pass::prepare(&world, &artifactory, &snapshot, &due))
-    {
+    for (step, prepared) in due.iter().zip(preparer.all(&due)) {
         match prepared? {
             Prepared::Ready(ready) => {
                 let mut request = ready.request;
@@ -55,10 +67,10 @@ pub fn run(config: &Config, output: &Output, show_values: bool, exit_code: bool)
                 }
                 requests.insert(step.app.clone(), request);
             }
-            other => tally.not_sent(&step.app, other),
+            other => builder.not_sent(&step.app, other),
         }
     }
-    let (mut report, found) = tally.report(scope, guarded.as_ref());
+    let (mut report, found) = builder.report(scope, guarded.as_ref());
     report.complete = report.apps.iter().all(|a| a.action != Action::Unreadable);
     let exit = if exit_code && !requests.is_empty() {
         found.and(Exit::Pending)

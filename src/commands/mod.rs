@@ -1,7 +1,6 @@
 //! The commands, one file each.
 
 mod baseline;
-mod changed;
 mod completions;
 mod deploy;
 mod dry_run;
@@ -17,19 +16,13 @@ mod settle;
 mod status;
 mod token;
 
-use std::time::Instant;
-
-use crate::artifactory::Artifactory;
 use crate::cli::{self, Cli, Command};
 use crate::config::{Config, OutputConfig};
-use crate::coreos_deploy::CoreosDeploy;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::ledger::{self, Access, Lease, Ledger};
 use crate::model::name::Scope;
-use crate::model::report::Report;
 use crate::output::{Output, Terminal};
-use crate::pass::{self, Desk, Interrupt, Tally, World};
+use crate::pass::{Invocation, ReportBuilder, Session};
 
 /// Runs the command that was asked for, prints what came of it, and says how to exit.
 pub fn dispatch(cli: &Cli, config: &Config) -> Exit {
@@ -82,7 +75,7 @@ fn carry_out(cli: &Cli, config: &Config, output: &Output, command: &Command) -> 
             force,
             no_hold,
         } => {
-            let order = deploy::Order {
+            let asked = deploy::Asked {
                 command: "deploy",
                 app,
                 version,
@@ -90,7 +83,7 @@ fn carry_out(cli: &Cli, config: &Config, output: &Output, command: &Command) -> 
                 no_hold: *no_hold,
                 above: None,
             };
-            deploy::run(config, output, &order)
+            deploy::run(config, output, &asked)
         }
         Command::Status { app } => status::run(config, output, app.as_deref()),
         Command::History { app, limit } => history::run(config, output, app.as_deref(), *limit),
@@ -151,8 +144,8 @@ fn fail(output: &Output, command: &Command, scope: Option<&Scope>, error: &Error
             Command::Run { pass_id, .. } => pass_id.as_deref(),
             _ => None,
         };
-        let tally = Tally::new(name(command)).with_id(pass);
-        let (report, _) = tally.report(scope, Some(error));
+        let built = ReportBuilder::new(name(command)).with_id(pass);
+        let (report, _) = built.report(scope, Some(error));
         output.json(&report);
     }
     output.error(error);
@@ -181,133 +174,18 @@ const fn name(command: &Command) -> &'static str {
     }
 }
 
-/// Which command takes the lease, and who started it.
-struct Invocation<'a> {
-    /// The command.
-    command: &'static str,
-    /// The app that an operator asked something of.
-    app: Option<&'a str>,
-    /// The id that the pass was announced under, if it was.
-    pass: Option<&'a str>,
-    /// Whether the end of standard input ends the pass.
-    stop_at_eof: bool,
-}
-
-impl<'a> Invocation<'a> {
-    /// What a person asks of one app.
-    const fn about(command: &'static str, app: &'a str) -> Self {
-        Self {
-            command,
-            app: Some(app),
-            pass: None,
-            stop_at_eof: false,
-        }
-    }
-}
-
-/// The adapters of a command that may write.
-struct Tools {
-    artifactory: Artifactory,
-    service: CoreosDeploy,
-    interrupt: Interrupt,
-}
-
-impl Tools {
-    fn new(config: &Config) -> Result<Self> {
-        config.scope()?;
-        Ok(Self {
-            artifactory: Artifactory::new(config.artifactory()?, &config.http)?,
-            service: CoreosDeploy::new(config.deploy()?, &config.http)?,
-            interrupt: Interrupt::install()?,
-        })
-    }
-}
-
-/// What a command does once it holds the lease.
-type Work<'a> = dyn FnMut(&World<'_>, &Artifactory, &mut Desk<'_>, &mut Tally) -> Result<()> + 'a;
-
-/// Runs a command that deploys: takes the lease, does the work, keeps and prints the report.
-fn under_lease(
+/// Runs a command that deploys: opens the session, does the work, keeps and prints the report.
+fn in_session(
     config: &Config,
     output: &Output,
     invocation: &Invocation<'_>,
-    work: &mut Work<'_>,
+    work: impl FnOnce(&mut Session<'_>) -> Result<()>,
 ) -> Result<Exit> {
-    let scope = config.scope()?;
-    let tools = Tools::new(config)?;
-    if invocation.stop_at_eof {
-        tools.interrupt.stop_at_eof();
-    }
-    let mut ledger = ledger::open(config.dsn()?, Access::Write)?;
-    let apps: Vec<&str> = invocation.app.into_iter().collect();
-    let watch = changed::Watch::begin(ledger.as_mut(), scope, &apps)?;
-    let lease = pass::take_lease(ledger.as_mut(), scope, config.rules.lock_wait)?;
-    let previous = ledger.snapshot(scope)?.last_run;
-    let mut tally = Tally::new(invocation.command).with_id(invocation.pass);
-    let result = {
-        let world = world(config, output, &tools.interrupt)?;
-        let mut desk = Desk {
-            ledger: ledger.as_mut(),
-            lease: lease.as_ref(),
-            service: &tools.service,
-            deploy: config.deploy()?,
-        };
-        watch
-            .check(desk.ledger, scope)
-            .and_then(|()| work(&world, &tools.artifactory, &mut desk, &mut tally))
-    };
+    let mut session = Session::open(config, output, invocation)?;
+    let result = work(&mut session);
     output.note(&format!(
         "requests sent to Artifactory: {}",
-        tools.artifactory.requests()
+        session.releases.requests()
     ));
-    conclude(
-        output,
-        ledger.as_mut(),
-        lease.as_ref(),
-        &tally,
-        config,
-        previous.as_ref(),
-        result.err().as_ref(),
-    )
-}
-
-/// Prints and keeps the report of a pass that ended, well or not.
-fn conclude(
-    output: &Output,
-    ledger: &mut dyn Ledger,
-    lease: &dyn Lease,
-    tally: &Tally,
-    config: &Config,
-    previous: Option<&Report>,
-    error: Option<&Error>,
-) -> Result<Exit> {
-    let scope = config.scope()?;
-    let (mut report, mut exit) = tally.report(scope, error);
-    if lease.is_held()
-        && let Err(failed) = ledger.finish_pass(scope, &tally.record(report.clone()))
-    {
-        exit = exit.and(failed.exit);
-        report.exit_code = exit.code();
-        report.error.get_or_insert_with(|| failed.one_line());
-        output.error(&failed);
-    }
-    output.report(&report, previous);
-    if let Some(error) = error {
-        output.error(error);
-    }
-    Ok(exit)
-}
-
-fn world<'a>(
-    config: &'a Config,
-    output: &'a Output,
-    interrupt: &'a Interrupt,
-) -> Result<World<'a>> {
-    Ok(World {
-        config,
-        scope: config.scope()?,
-        output,
-        interrupt,
-        deadline: Instant::now() + config.rules.max_duration,
-    })
+    Ok(session.finish(result))
 }

@@ -1,8 +1,7 @@
 //! `rollback APP`: back, never forward.
 
-use super::deploy::{Order, carry_out, hold_for, resolve};
-use super::{Invocation, under_lease};
-use crate::artifactory::Artifactory;
+use super::deploy::{Asked, carry_out, hold_for, resolve};
+use super::in_session;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
@@ -10,7 +9,7 @@ use crate::ledger::{Attempt, Ledger, Snapshot};
 use crate::model::attempt::State;
 use crate::model::rollback::{self, Past, Rollback};
 use crate::output::Output;
-use crate::pass::{self, Desk, Tally, World};
+use crate::pass::{self, Invocation, Session};
 
 /// The `command` of attempts that a rollback makes.
 const COMMAND: &str = "rollback";
@@ -21,42 +20,37 @@ const OTHERS: usize = 10;
 
 /// Rolls one app back.
 pub fn run(config: &Config, output: &Output, app: &str) -> Result<Exit> {
-    under_lease(
-        config,
-        output,
-        &Invocation::about(COMMAND, app),
-        &mut |world, artifactory, desk, tally| {
-            let (snapshot, were_open) = resolve(world, desk, tally)?;
-            let mut history = desk.ledger.history(world.scope, Some(app), HISTORY)?;
-            history.reverse();
-            let past = past(desk.ledger, &history)?;
-            let Some(found) = rollback::rollback(&past, world.config.rules.order) else {
-                let what = format!("{app} was never deployed: there is nothing to roll back from");
-                return Err(Error::usage(what));
-            };
-            let Some(to) = found.to else {
-                return Err(none_left(world, artifactory, app, &found));
-            };
-            let order = Order {
-                command: COMMAND,
-                app,
-                version: to,
-                force: true,
-                no_hold: false,
-                above: Some(found.from),
-            };
-            if let Some(known) = standing(&history, &snapshot, app, to) {
-                let was_open = |a: &Attempt| a.command == COMMAND && were_open.contains(&a.id);
-                if history.last().is_some_and(was_open)
-                    || pass::still_runs_alone(world, desk, known, &snapshot, tally)?
-                {
-                    return keep(world, artifactory, desk, tally, &snapshot, &order, known);
-                }
+    let invocation = Invocation::about(COMMAND, app);
+    in_session(config, output, &invocation, |session| {
+        let (snapshot, were_open) = resolve(session)?;
+        let mut history = session.ledger.history(session.scope, Some(app), HISTORY)?;
+        history.reverse();
+        let past = past(session.ledger.as_mut(), &history)?;
+        let Some(found) = rollback::rollback(&past, session.rules.order) else {
+            let what = format!("{app} was never deployed: there is nothing to roll back from");
+            return Err(Error::usage(what));
+        };
+        let Some(to) = found.to else {
+            return Err(none_left(session, app, &found));
+        };
+        let asked = Asked {
+            command: COMMAND,
+            app,
+            version: to,
+            force: true,
+            no_hold: false,
+            above: Some(found.from),
+        };
+        if let Some(known) = standing(&history, &snapshot, app, to) {
+            let was_open = |a: &Attempt| a.command == COMMAND && were_open.contains(&a.id);
+            if history.last().is_some_and(was_open)
+                || pass::still_runs_alone(session, known, &snapshot)?
+            {
+                return keep(session, &snapshot, &asked, known);
             }
-            carry_out(world, artifactory, desk, tally, &snapshot, &order, None)
-                .map_err(|error| with_others(error, app, &found))
-        },
-    )
+        }
+        carry_out(session, &snapshot, &asked, None).map_err(|error| with_others(error, app, &found))
+    })
 }
 
 /// The attempts of an app, oldest first, as the rules of a rollback see them.
@@ -97,60 +91,46 @@ fn standing<'a>(
 
 /// Keeps what runs: a hold, and the record that the rollback ended well.
 fn keep(
-    world: &World<'_>,
-    artifactory: &Artifactory,
-    desk: &mut Desk<'_>,
-    tally: &mut Tally,
+    session: &mut Session<'_>,
     snapshot: &Snapshot,
-    order: &Order<'_>,
+    asked: &Asked<'_>,
     known: &Attempt,
 ) -> Result<()> {
-    let (app, version) = (order.app, order.version);
-    let hold = hold_for(
-        world,
-        artifactory,
-        snapshot,
-        order,
-        order.above.unwrap_or(version),
-    )?;
+    let (app, version) = (asked.app, asked.version);
+    let hold = hold_for(session, snapshot, asked, asked.above.unwrap_or(version))?;
     let what = format!("{version} runs already; nothing was sent");
     let seen = Attempt {
         service_name: known.service_name.clone(),
         num_instances: known.num_instances,
-        ..Attempt::recorded(app, version, State::Observed, COMMAND, &what)
+        ..Attempt::new(app, version, State::Observed, COMMAND, &what)
     };
-    desk.ledger
-        .record(world.scope, &seen, Some(&hold), desk.lease.token())?;
-    tally.deployed_already(app, version);
+    let token = session.token();
+    session
+        .ledger
+        .record(session.scope, &seen, Some(&hold), token)?;
+    session.report.deployed_already(app, version);
     let what = format!(
         "{app} {version} is deployed already; it is {}",
         hold.describe()
     );
-    world.output.warning(&what);
+    session.output.warning(&what);
     Ok(())
 }
 
-fn none_left(
-    world: &World<'_>,
-    artifactory: &Artifactory,
-    app: &str,
-    found: &Rollback<'_>,
-) -> Error {
+fn none_left(session: &Session<'_>, app: &str, found: &Rollback<'_>) -> Error {
     let error = Error::usage(format!(
         "{app}: no good version before {} is left to roll back to",
         found.from
     ));
-    let error = found
-        .others
-        .iter()
-        .take(OTHERS)
-        .fold(error, |error, (version, why)| {
-            let gone = match pass::has_payload(world, artifactory, app, version) {
-                Ok(false) => ", its payload is gone from Artifactory",
-                _ => "",
-            };
-            error.because(format!("{version} was good: {why}{gone}"))
-        });
+    let others = found.others.iter().take(OTHERS);
+    let error = others.fold(error, |error, (version, why)| {
+        let releases = session.releases.as_ref();
+        let gone = match pass::has_payload(releases, session.scope, app, version) {
+            Ok(false) => ", its payload is gone from Artifactory",
+            _ => "",
+        };
+        error.because(format!("{version} was good: {why}{gone}"))
+    });
     error.hint("`deploy APP VERSION` deploys any version whose payload is there")
 }
 

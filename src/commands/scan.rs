@@ -2,16 +2,16 @@
 
 use serde::Serialize;
 
-use super::world;
 use crate::artifactory::Artifactory;
 use crate::config::Config;
+use crate::deadline::Deadline;
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::ledger::{self, Access};
 use crate::model::listing::{AppListing, Listing};
 use crate::model::report::{Action, AppReport, Report};
 use crate::output::Output;
-use crate::pass::{self, Interrupt, Tally};
+use crate::pass::{self, ReportBuilder};
 
 /// The report of `scan`, with what was left alone.
 #[derive(Serialize)]
@@ -27,24 +27,31 @@ struct Document<'a> {
 /// Scans. Changes nothing anywhere.
 pub fn run(config: &Config, output: &Output, exit_code: bool) -> Result<Exit> {
     let scope = config.scope()?;
-    let artifactory = Artifactory::new(config.artifactory()?, &config.http)?;
-    let interrupt = Interrupt::none();
-    let world = world(config, output, &interrupt)?;
+    let rules = &config.rules;
+    let artifactory = Artifactory::new(config.artifactory()?, &config.http)?
+        .until(Deadline::new(rules.max_duration));
     let mut ledger = ledger::open(config.dsn()?, Access::ReadOnly)?;
     let snapshot = ledger.snapshot(scope)?;
-    let detail = output.verbose() > 0 && !config.rules.filter.include.is_empty();
-    let survey = pass::survey(&world, &artifactory, ledger.as_mut(), &snapshot, detail)?;
-    let mut tally = Tally::new("scan");
-    tally.plan(&survey);
-    let (mut report, found) = tally.report(scope, None);
+    let detail = output.verbose() > 0 && !rules.filter.include.is_empty();
+    let scan = pass::scan(
+        rules,
+        scope,
+        &artifactory,
+        ledger.as_mut(),
+        &snapshot,
+        detail,
+    )?;
+    let mut builder = ReportBuilder::new("scan");
+    builder.plan(&scan);
+    let (mut report, found) = builder.report(scope, None);
     report.complete = report.apps.iter().all(|a| a.action != Action::Unreadable);
-    let exit = if exit_code && tally.any_due() {
+    let exit = if exit_code && builder.any_due() {
         found.and(Exit::Pending)
     } else {
         found
     };
     report.exit_code = exit.code();
-    if let Err(error) = pass::guard(&world, &survey.steps) {
+    if let Err(error) = pass::guard(rules, &scan.steps) {
         output.warning(&format!("a pass would stop here: {}", error.message));
     }
     if output.is_json() {
@@ -52,7 +59,7 @@ pub fn run(config: &Config, output: &Output, exit_code: bool) -> Result<Exit> {
             ignored,
             ignored_count,
             ..
-        } = &survey.listing;
+        } = &scan.listing;
         output.json(&Document {
             report: &report,
             ignored,
@@ -67,17 +74,16 @@ pub fn run(config: &Config, output: &Output, exit_code: bool) -> Result<Exit> {
         output.table(&["APP", "DEPLOYED", "NEWEST", "ACTION", "WHY"], &rows);
     }
     if detail {
-        for (app, listing) in &survey.listing.apps {
+        for (app, listing) in &scan.listing.apps {
             markers(output, config, app, listing);
         }
     }
-    if survey.listing.ignored_count > 0 {
+    if scan.listing.ignored_count > 0 {
         output.line(&format!(
             "left alone, being no name of an app or a version: {}",
-            survey.listing.ignored_count
+            scan.listing.ignored_count
         ));
-        survey
-            .listing
+        scan.listing
             .ignored
             .iter()
             .for_each(|name| output.line(&format!("  {name}")));

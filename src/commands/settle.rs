@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::changed::Watch;
 use crate::cli::SettleAs;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -42,9 +41,12 @@ impl Wanted<'_> {
 pub(super) fn run(config: &Config, output: &Output, wanted: &Wanted<'_>) -> Result<Exit> {
     let scope = config.scope()?;
     let mut ledger = ledger::open(config.dsn()?, Access::Write)?;
-    let watch = Watch::begin(ledger.as_mut(), scope, &[wanted.app])?;
-    let lease = pass::take_lease(ledger.as_mut(), scope, config.rules.lock_wait)?;
-    watch.check(ledger.as_mut(), scope)?;
+    let lease = pass::take_lease(
+        ledger.as_mut(),
+        scope,
+        config.rules.lock_wait,
+        &[wanted.app],
+    )?;
     ledger.take_over(scope, lease.token())?;
     let snapshot = ledger.snapshot(scope)?;
     let is_open = snapshot.open.iter().any(|a| a.app == wanted.app);
@@ -67,7 +69,7 @@ pub(super) fn run(config: &Config, output: &Output, wanted: &Wanted<'_>) -> Resu
             Some(latest) if wanted.retry && latest.state == State::Dismissed => {
                 let mut again = Attempt {
                     message: wanted.why("may be tried again: said"),
-                    ..Attempt::recorded(wanted.app, &latest.version, State::Abandoned, "settle", "")
+                    ..Attempt::new(wanted.app, &latest.version, State::Abandoned, "settle", "")
                 };
                 again.service_name.clone_from(&latest.service_name);
                 ledger.record(scope, &again, None, lease.token())?;
@@ -119,7 +121,7 @@ pub(super) fn close(
         let event = Event::Word(word, why.to_owned());
         while let Some(step) = advance(attempt.state, &event, &with) {
             if !ledger.advance(&attempt.id, attempt.state, &step, attempt.counts, token)? {
-                return Err(pass::changed_meanwhile(&attempt));
+                return Err(pass::changed_by_another(&attempt));
             }
             attempt.state = step.to;
             attempt.message = step.message;

@@ -27,6 +27,7 @@ use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::http::{self, BodyError, describe, read_body};
 use crate::model::attempt::Status;
+use crate::model::request::DeployRequest;
 use crate::secret::Secret;
 use crate::text::printable;
 
@@ -77,6 +78,42 @@ pub enum Probe {
     Failed(Error),
 }
 
+/// What deploys. The service decides nothing by itself and is asked by one deploy at a time.
+pub trait Target: Sync {
+    /// Asks who the service works for (`GET /v1.0/info`); at most 5 s.
+    fn info(&self) -> Probe;
+    /// Whether the service is idle: three answers of `/info` within 1 s each, at least 5 s apart.
+    ///
+    /// One answer would not do: requests that wait for a running deploy are not served in the
+    /// order they came in (recorded). `cancelled` is asked every 100 ms between the answers; the
+    /// first answer that is missing, and a cancellation, end it with `false`.
+    fn is_quiet(&self, cancelled: &dyn Fn() -> bool) -> bool;
+    /// The units of one service that the cluster has (`GET /v1.0/cluster_map`), of all versions,
+    /// each once, sorted. Units that were just destroyed are still listed as running for some
+    /// seconds (seen on fleet).
+    ///
+    /// Two services whose name and version read the same when joined by `-` (`a-b` at `c`, `a` at
+    /// `b-c`) can't be told apart by the names of their units. Units of machines without metadata
+    /// are left out by the service (read in its source).
+    ///
+    /// Errors: the cluster can't be read (exit 69; 77 for 401 and 403).
+    fn units(&self, service_name: &str) -> Result<Vec<Unit>>;
+    /// Submits a deploy (`POST /v1.0/deploy`): sent once, on a connection of its own, never
+    /// retried or redirected; at most 15 s.
+    ///
+    /// [`Submission::Refused`] is given only where the service certainly did not accept: nothing
+    /// was sent, or the status is one that it answers before it starts anything (400, 401, 405,
+    /// 415), or one that shows that the request never got to it (403, 404, 429, 3xx).
+    fn submit(&self, request: &DeployRequest) -> Submission;
+    /// What the service knows of a deploy (`GET /v1.0/status/<id>`); at most 15 s.
+    ///
+    /// Only an answer with this id (in either case), name and version is one about this deploy.
+    ///
+    /// `service_name` "" is not compared: of a deploy that was taken over from the original's table
+    /// it was never known.
+    fn status(&self, id: &str, service_name: &str, version: &str) -> Status;
+}
+
 /// A client of one coreos-deploy.
 #[derive(Debug)]
 pub struct CoreosDeploy {
@@ -117,99 +154,6 @@ impl CoreosDeploy {
             token: config.token.clone(),
             limits,
         })
-    }
-
-    /// Asks who the service works for (`GET /v1.0/info`); at most 5 s.
-    pub fn info(&self) -> Probe {
-        self.probe(self.limits.info)
-    }
-
-    /// Whether the service is idle: three answers of `/info` within 1 s each, at least 5 s apart.
-    ///
-    /// One answer would not do: requests that wait for a running deploy are not served in the
-    /// order they came in (recorded). `cancelled` is asked every 100 ms between the answers; the
-    /// first answer that is missing, and a cancellation, end it with `false`.
-    pub fn is_quiet(&self, cancelled: &dyn Fn() -> bool) -> bool {
-        for round in 0..3 {
-            if round > 0 && !wait(self.limits.quiet_gap, cancelled) {
-                return false;
-            }
-            if cancelled() || !matches!(self.probe(self.limits.quiet_answer), Probe::Answered(_)) {
-                return false;
-            }
-        }
-        true
-    }
-
-    /// The units of one service that the cluster has (`GET /v1.0/cluster_map`), of all versions,
-    /// each once, sorted. Units that were just destroyed are still listed as running for some
-    /// seconds (seen on fleet).
-    ///
-    /// Two services whose name and version read the same when joined by `-` (`a-b` at `c`, `a` at
-    /// `b-c`) can't be told apart by the names of their units. Units of machines without metadata
-    /// are left out by the service (read in its source).
-    ///
-    /// Errors: the cluster can't be read (exit 69; 77 for 401 and 403).
-    pub fn units(&self, service_name: &str) -> Result<Vec<Unit>> {
-        let failed = || {
-            Error::unavailable(format!(
-                "the units of {service_name} cannot be read from coreos-deploy at {}",
-                self.url
-            ))
-        };
-        let query = replies::escape(&units::pattern(service_name));
-        let mut response = self
-            .get(
-                &self.client,
-                &format!("cluster_map?uq={query}"),
-                self.limits.reply,
-            )
-            .map_err(|e| failed().because(describe(&e)))?;
-        let status = response.status();
-        if status != StatusCode::OK {
-            let answer = self.answer(&mut response);
-            return Err(match status {
-                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => self.credentials(&answer),
-                _ => failed().because(answer),
-            });
-        }
-        let body = read_body(&mut response, CLUSTER_LIMIT, self.limits.reply)
-            .map_err(|e| failed().because_of(&e))?;
-        units::read(&body, service_name).map_err(|e| failed().because(self.clean(&e)))
-    }
-
-    /// What the service knows of a deploy (`GET /v1.0/status/<id>`); at most 15 s.
-    ///
-    /// Only an answer with this id (in either case), name and version is one about this deploy.
-    ///
-    /// `service_name` "" is not compared: of a deploy that was taken over from the original's table
-    /// it was never known.
-    pub fn status(&self, id: &str, service_name: &str, version: &str) -> Status {
-        if id.bytes().all(|b| b == b'.') {
-            return Status::Inconclusive("the deploy has no id to ask for".into());
-        }
-        let mut response = match self.get(
-            &self.client,
-            &format!("status/{}", replies::escape(id)),
-            self.limits.reply,
-        ) {
-            Ok(response) => response,
-            Err(e) => {
-                return Status::Inconclusive(self.clean(&format!("no answer: {}", describe(&e))));
-            }
-        };
-        if response.status() != StatusCode::OK {
-            return Status::Inconclusive(self.answer(&mut response));
-        }
-        match read_body(&mut response, REPLY_LIMIT, self.limits.reply) {
-            Err(e) => Status::Inconclusive(self.clean(&e.to_string())),
-            Ok(body) => match replies::status(&body, id, service_name, version) {
-                Status::Failed(message) => Status::Failed(self.clean(&message)),
-                Status::Inconclusive(why) => Status::Inconclusive(self.clean(&why)),
-                Status::OtherDeploy(what) => Status::OtherDeploy(self.clean(&what)),
-                known => known,
-            },
-        }
     }
 
     fn probe(&self, total: Duration) -> Probe {
@@ -316,6 +260,84 @@ impl CoreosDeploy {
         ))
         .because(self.clean(answer))
         .hint("give the address of the service itself with --deploy-url")
+    }
+}
+
+impl Target for CoreosDeploy {
+    fn info(&self) -> Probe {
+        self.probe(self.limits.info)
+    }
+
+    fn is_quiet(&self, cancelled: &dyn Fn() -> bool) -> bool {
+        for round in 0..3 {
+            if round > 0 && !wait(self.limits.quiet_gap, cancelled) {
+                return false;
+            }
+            if cancelled() || !matches!(self.probe(self.limits.quiet_answer), Probe::Answered(_)) {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn units(&self, service_name: &str) -> Result<Vec<Unit>> {
+        let failed = || {
+            Error::unavailable(format!(
+                "the units of {service_name} cannot be read from coreos-deploy at {}",
+                self.url
+            ))
+        };
+        let query = replies::escape(&units::pattern(service_name));
+        let mut response = self
+            .get(
+                &self.client,
+                &format!("cluster_map?uq={query}"),
+                self.limits.reply,
+            )
+            .map_err(|e| failed().because(describe(&e)))?;
+        let status = response.status();
+        if status != StatusCode::OK {
+            let answer = self.answer(&mut response);
+            return Err(match status {
+                StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => self.credentials(&answer),
+                _ => failed().because(answer),
+            });
+        }
+        let body = read_body(&mut response, CLUSTER_LIMIT, self.limits.reply)
+            .map_err(|e| failed().because_of(&e))?;
+        units::read(&body, service_name).map_err(|e| failed().because(self.clean(&e)))
+    }
+
+    fn submit(&self, request: &DeployRequest) -> Submission {
+        self.post(request)
+    }
+
+    fn status(&self, id: &str, service_name: &str, version: &str) -> Status {
+        if id.bytes().all(|b| b == b'.') {
+            return Status::Inconclusive("the deploy has no id to ask for".into());
+        }
+        let mut response = match self.get(
+            &self.client,
+            &format!("status/{}", replies::escape(id)),
+            self.limits.reply,
+        ) {
+            Ok(response) => response,
+            Err(e) => {
+                return Status::Inconclusive(self.clean(&format!("no answer: {}", describe(&e))));
+            }
+        };
+        if response.status() != StatusCode::OK {
+            return Status::Inconclusive(self.answer(&mut response));
+        }
+        match read_body(&mut response, REPLY_LIMIT, self.limits.reply) {
+            Err(e) => Status::Inconclusive(self.clean(&e.to_string())),
+            Ok(body) => match replies::status(&body, id, service_name, version) {
+                Status::Failed(message) => Status::Failed(self.clean(&message)),
+                Status::Inconclusive(why) => Status::Inconclusive(self.clean(&why)),
+                Status::OtherDeploy(what) => Status::OtherDeploy(self.clean(&what)),
+                known => known,
+            },
+        }
     }
 }
 

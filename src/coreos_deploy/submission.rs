@@ -31,13 +31,7 @@ pub enum Submission {
 }
 
 impl CoreosDeploy {
-    /// Submits a deploy (`POST /v1.0/deploy`): sent once, on a connection of its own, never
-    /// retried or redirected; at most 15 s.
-    ///
-    /// [`Submission::Refused`] is given only where the service certainly did not accept: nothing
-    /// was sent, or the status is one that it answers before it starts anything (400, 401, 405,
-    /// 415), or one that shows that the request never got to it (403, 404, 429, 3xx).
-    pub fn submit(&self, request: &DeployRequest) -> Submission {
+    pub(super) fn post(&self, request: &DeployRequest) -> Submission {
         let body = match serde_json::to_vec(request) {
             Ok(body) => body,
             Err(e) => return refused(format!("the request cannot be written: {e}"), true, None),

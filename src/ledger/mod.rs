@@ -84,8 +84,8 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// What is recorded of a version without an intent.
-    pub fn recorded(app: &str, version: &str, state: State, command: &str, message: &str) -> Self {
+    /// One that is made now, of which nothing else is known and no failure counts.
+    pub fn new(app: &str, version: &str, state: State, command: &str, message: &str) -> Self {
         Self {
             id: uuid::Uuid::new_v4().to_string(),
             app: app.to_owned(),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Desk, World, now_ms};
+use super::{Session, now_ms};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::ledger::{Attempt, TAKEOVER};
@@ -13,7 +13,7 @@ const POLL: (Duration, Duration) = (Duration::from_millis(250), Duration::from_s
 
 /// The circumstances of an attempt at this moment.
 pub fn circumstances(
-    desk: &Desk<'_>,
+    session: &Session<'_>,
     attempt: &Attempt,
     quiet: bool,
     abandoned_before: bool,
@@ -22,7 +22,7 @@ pub fn circumstances(
     Circumstances {
         num_instances: attempt.num_instances as usize,
         age: Duration::from_millis(age),
-        unknown_hold: desk.deploy.unknown_hold,
+        unknown_hold: session.deploy.unknown_hold,
         quiet,
         abandoned_before,
         taken_over: attempt.command == TAKEOVER,
@@ -31,7 +31,7 @@ pub fn circumstances(
 
 /// Lets the state machine decide, and records its move. Returns whether the attempt moved.
 pub fn apply(
-    desk: &mut Desk<'_>,
+    session: &mut Session<'_>,
     attempt: &mut Attempt,
     event: &Event,
     with: &Circumstances,
@@ -39,15 +39,10 @@ pub fn apply(
     let Some(step) = advance(attempt.state, event, with) else {
         return Ok(false);
     };
-    let moved = desk
+    let (id, from, token) = (&attempt.id, attempt.state, session.token());
+    let moved = session
         .ledger
-        .advance(
-            &attempt.id,
-            attempt.state,
-            &step,
-            attempt.counts,
-            desk.lease.token(),
-        )
+        .advance(id, from, &step, attempt.counts, token)
         .map_err(|e| {
             let id = step.deploy_id.as_ref().or(attempt.deploy_id.as_ref());
             let id = id.map_or_else(String::new, |id| format!(" (deploy id {id})"));
@@ -64,7 +59,7 @@ pub fn apply(
             .hint("the next pass finds out what became of it; nothing is sent before")
         })?;
     if !moved {
-        return Err(changed_meanwhile(attempt));
+        return Err(changed_by_another(attempt));
     }
     attempt.state = step.to;
     attempt.message = step.message;
@@ -73,7 +68,7 @@ pub fn apply(
 }
 
 /// The attempt is no longer in the state that it was read in (exit 4).
-pub fn changed_meanwhile(attempt: &Attempt) -> Error {
+pub fn changed_by_another(attempt: &Attempt) -> Error {
     let (id, app) = (&attempt.id, &attempt.app);
     Error::new(
         Exit::Unknown,
@@ -83,8 +78,7 @@ pub fn changed_meanwhile(attempt: &Attempt) -> Error {
 
 /// Polls a submitted attempt until it ended, `limit` is over, or somebody wants us to stop.
 pub fn poll(
-    world: &World<'_>,
-    desk: &mut Desk<'_>,
+    session: &mut Session<'_>,
     attempt: &mut Attempt,
     limit: Duration,
     abandoned_before: bool,
@@ -92,31 +86,35 @@ pub fn poll(
     let end = Instant::now() + limit;
     let mut pause = POLL.0;
     let id = attempt.deploy_id.clone().unwrap_or_default();
-    while world
+    while session
         .interrupt
         .sleep(pause.min(end.saturating_duration_since(Instant::now())))
     {
-        let ask = |desk: &Desk<'_>, attempt: &Attempt| {
-            let service = desk.service;
-            Event::Status(service.status(&id, &attempt.service_name, &attempt.version))
+        let ask = |session: &Session<'_>, attempt: &Attempt| {
+            let (service, version) = (&attempt.service_name, &attempt.version);
+            Event::Status(session.target.status(&id, service, version))
         };
-        let mut event = ask(desk, attempt);
-        let mut with = circumstances(desk, attempt, false, abandoned_before);
+        let mut event = ask(session, attempt);
+        let mut with = circumstances(session, attempt, false, abandoned_before);
         if wants_quiet(attempt.state, &event, &with) {
-            with.quiet = desk
-                .service
-                .is_quiet(&|| world.interrupt.requested().is_some());
+            with.quiet = is_quiet(session);
             // Quiet was waited for: what counts is what the quiet server still says.
-            event = ask(desk, attempt);
+            event = ask(session, attempt);
         }
-        if apply(desk, attempt, &event, &with)? {
+        if apply(session, attempt, &event, &with)? {
             return Ok(());
         }
-        if Instant::now() >= end || world.stopped().is_some() {
+        if Instant::now() >= end || session.stopped().is_some() {
             break;
         }
         pause = (pause * 3 / 2).min(POLL.1);
     }
     attempt.message = "its outcome cannot be read yet; the next pass asks again".to_owned();
     Ok(())
+}
+
+/// Whether the target is idle, as far as nobody wants us to stop meanwhile.
+pub fn is_quiet(session: &Session<'_>) -> bool {
+    let is_stopped = || session.interrupt.requested().is_some();
+    session.target.is_quiet(&is_stopped)
 }

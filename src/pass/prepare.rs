@@ -1,17 +1,21 @@
 //! Downloads, verifies and renders payloads, ahead of the deploys and in parallel.
 
-use std::sync::Mutex;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::World;
-use crate::artifactory::Artifactory;
+use super::session::stopped;
+use super::{Interrupt, Session};
+use crate::artifactory::Releases;
+use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::ledger::{BadPayload, Snapshot};
-use crate::model::name::payload_name;
+use crate::model::name::{Scope, payload_name};
 use crate::model::plan::Step;
 use crate::model::request::DeployRequest;
+use crate::output::Output;
 use crate::payload;
 
 /// Payloads in memory at once: each can be 8 MiB.
@@ -43,163 +47,167 @@ pub enum Prepared {
     Error(Error, Option<BadPayload>),
 }
 
-/// Prepares all due deploys. An `Err` ends the pass.
-pub fn prepare(
-    world: &World<'_>,
-    artifactory: &Artifactory,
-    snapshot: &Snapshot,
-    due: &[&Step],
-) -> Vec<Result<Prepared>> {
-    let next = AtomicUsize::new(0);
-    let results: Vec<Mutex<Option<Result<Prepared>>>> =
-        due.iter().map(|_| Mutex::new(None)).collect();
-    let work = || {
-        while let Some((step, slot)) = {
-            let i = next.fetch_add(1, Ordering::Relaxed);
-            due.get(i).zip(results.get(i))
-        } {
-            let result = match (world.stopped(), &step.newest) {
-                (Some(stop), _) => Err(stop),
-                (None, Some(version)) => {
-                    prepare_one(world, artifactory, snapshot, &step.app, version, true)
-                }
-                (None, None) => Err(Error::unavailable(format!(
-                    "{}: the plan names no version",
-                    step.app
-                ))),
-            };
-            *slot
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner) = Some(result);
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE.min(due.len()) {
-            scope.spawn(work);
-        }
-    });
-    results
-        .into_iter()
-        .map(|slot| {
-            slot.into_inner()
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
-                .unwrap_or_else(|| Err(Error::unavailable("a payload was not looked at")))
-        })
-        .collect()
+/// Turns versions into what can be submitted. Threads share it.
+pub struct Preparer<'a> {
+    /// Where payloads come from.
+    pub releases: &'a dyn Releases,
+    /// The scope.
+    pub scope: &'a Scope,
+    /// Where notes go.
+    pub output: &'a Output,
+    /// Payloads that were refused before.
+    pub bad_payloads: &'a BTreeMap<String, BadPayload>,
+    /// `--payload-wait`.
+    pub payload_wait: Duration,
+    /// Whether somebody wants us to stop.
+    pub interrupt: &'a Interrupt,
+    /// When the pass must end.
+    pub deadline: Deadline,
 }
 
-/// Prepares one deploy. With `wait_for_marker`, a payload that is not there is waited for while
-/// its marker is younger than `--payload-wait`.
-pub fn prepare_one(
-    world: &World<'_>,
-    artifactory: &Artifactory,
-    snapshot: &Snapshot,
-    app: &str,
-    version: &str,
-    wait_for_marker: bool,
-) -> Result<Prepared> {
-    match attempt(world, artifactory, snapshot, app, version, wait_for_marker) {
-        Ok(prepared) => Ok(prepared),
-        // Refused credentials and a configuration that can't be right end the pass; anything else is this app's.
-        Err(e)
-            if matches!(
-                e.exit,
-                Exit::Credentials | Exit::Usage | Exit::Interrupted | Exit::Terminated
-            ) =>
-        {
+impl<'a> Preparer<'a> {
+    /// The one of a session.
+    pub fn of(session: &'a Session<'_>, snapshot: &'a Snapshot) -> Self {
+        Self {
+            releases: session.releases.as_ref(),
+            scope: session.scope,
+            output: session.output,
+            bad_payloads: &snapshot.bad_payloads,
+            payload_wait: session.rules.payload_wait,
+            interrupt: &session.interrupt,
+            deadline: session.deadline,
+        }
+    }
+
+    /// Prepares all due deploys. An `Err` ends the pass.
+    pub fn all(&self, due: &[&Step]) -> Vec<Result<Prepared>> {
+        let next = AtomicUsize::new(0);
+        let results: Vec<Mutex<Option<Result<Prepared>>>> =
+            due.iter().map(|_| Mutex::new(None)).collect();
+        let work = || {
+            while let Some((step, slot)) = {
+                let i = next.fetch_add(1, Ordering::Relaxed);
+                due.get(i).zip(results.get(i))
+            } {
+                let result = self.step(step);
+                *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..AT_ONCE.min(due.len()) {
+                scope.spawn(work);
+            }
+        });
+        results
+            .into_iter()
+            .map(|slot| {
+                slot.into_inner()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .unwrap_or_else(|| Err(Error::unavailable("a payload was not looked at")))
+            })
+            .collect()
+    }
+
+    fn step(&self, step: &Step) -> Result<Prepared> {
+        if let Some(stop) = stopped(self.interrupt, self.deadline) {
+            return Err(stop);
+        }
+        match &step.newest {
+            Some(version) => self.one(&step.app, version, true),
+            None => Err(Error::unavailable(format!(
+                "{}: the plan names no version",
+                step.app
+            ))),
+        }
+    }
+
+    /// Prepares one deploy. With `wait_for_marker`, a payload that is not there is waited for
+    /// while its marker is younger than `--payload-wait`.
+    pub fn one(&self, app: &str, version: &str, wait_for_marker: bool) -> Result<Prepared> {
+        match self.attempt(app, version, wait_for_marker) {
+            // Refused credentials and a configuration that can't be right end the pass; anything
+            // else is this app's.
             Err(e)
+                if !matches!(
+                    e.exit,
+                    Exit::Credentials | Exit::Usage | Exit::Interrupted | Exit::Terminated
+                ) =>
+            {
+                Ok(Prepared::Error(e, None))
+            }
+            other => other,
         }
-        Err(e) => Ok(Prepared::Error(e, None)),
     }
-}
 
-fn attempt(
-    world: &World<'_>,
-    artifactory: &Artifactory,
-    snapshot: &Snapshot,
-    app: &str,
-    version: &str,
-    wait_for_marker: bool,
-) -> Result<Prepared> {
-    let file = format!("{}.tar.gz", payload_name(world.scope, app, version));
-    let Some(checksum) = artifactory.checksum(app, &file)? else {
-        return missing(world, artifactory, app, version, &file, wait_for_marker);
-    };
-    if checksum.is_sha1() {
-        world.output.note(&format!(
-            "{app}: Artifactory gives no SHA-256 of {file}; verified by SHA-1"
-        ));
-    }
-    if let Some(bad) = snapshot.bad_payloads.get(app)
-        && bad.version == version
-        && bad.checksum == checksum.as_str()
-    {
-        return Ok(Prepared::Error(
-            Error::new(Exit::Failed, &bad.error),
-            Some(bad.clone()),
-        ));
-    }
-    let bytes = artifactory.download(app, &file, &checksum)?;
-    Ok(match payload::open(&bytes, world.scope, app, version) {
-        Ok(opened) => Prepared::Ready(Box::new(Ready {
-            app: app.to_owned(),
-            version: version.to_owned(),
-            request: opened.request,
-            payload_sha256: (!checksum.is_sha1()).then(|| checksum.as_str().to_owned()),
-            template_sha256: opened.template_sha256,
-        })),
-        Err(error) => {
-            let remember = BadPayload {
-                version: version.to_owned(),
-                checksum: checksum.as_str().to_owned(),
-                error: error.one_line(),
-            };
-            Prepared::Error(error, Some(remember))
+    fn attempt(&self, app: &str, version: &str, wait_for_marker: bool) -> Result<Prepared> {
+        let file = file(self.scope, app, version);
+        let Some(checksum) = self.releases.checksum(app, &file)? else {
+            return self.missing(app, version, &file, wait_for_marker);
+        };
+        if checksum.is_sha1() {
+            self.output.note(&format!(
+                "{app}: Artifactory gives no SHA-256 of {file}; verified by SHA-1"
+            ));
         }
-    })
+        if let Some(bad) = self.bad_payloads.get(app)
+            && bad.version == version
+            && bad.checksum == checksum.as_str()
+        {
+            let error = Error::new(Exit::Failed, &bad.error);
+            return Ok(Prepared::Error(error, Some(bad.clone())));
+        }
+        let bytes = self.releases.download(app, &file, &checksum)?;
+        Ok(match payload::open(&bytes, self.scope, app, version) {
+            Ok(opened) => Prepared::Ready(Box::new(Ready {
+                app: app.to_owned(),
+                version: version.to_owned(),
+                request: opened.request,
+                payload_sha256: (!checksum.is_sha1()).then(|| checksum.as_str().to_owned()),
+                template_sha256: opened.template_sha256,
+            })),
+            Err(error) => {
+                let remember = BadPayload {
+                    version: version.to_owned(),
+                    checksum: checksum.as_str().to_owned(),
+                    error: error.one_line(),
+                };
+                Prepared::Error(error, Some(remember))
+            }
+        })
+    }
+
+    fn missing(&self, app: &str, version: &str, file: &str, wait: bool) -> Result<Prepared> {
+        let gone = Error::new(
+            Exit::Failed,
+            format!("{app}: the payload {app}/{file} is not in Artifactory"),
+        );
+        if !wait {
+            return Ok(Prepared::Error(gone, None));
+        }
+        let age = self.releases.marker_age(app, version)?;
+        let shown = humantime::format_duration(Duration::from_secs(age.as_secs()));
+        Ok(if age < self.payload_wait {
+            Prepared::Waiting(format!(
+                "the payload {file} is not there yet; marked {shown} ago"
+            ))
+        } else {
+            let why = format!("the marker is {shown} old, more than --payload-wait allows");
+            Prepared::Error(gone.because(why), None)
+        })
+    }
 }
 
 /// Whether Artifactory has the payload of a version.
 pub fn has_payload(
-    world: &World<'_>,
-    artifactory: &Artifactory,
+    releases: &dyn Releases,
+    scope: &Scope,
     app: &str,
     version: &str,
 ) -> Result<bool> {
-    let file = format!("{}.tar.gz", payload_name(world.scope, app, version));
-    Ok(artifactory.checksum(app, &file)?.is_some())
+    let found = releases.checksum(app, &file(scope, app, version))?;
+    Ok(found.is_some())
 }
 
-fn missing(
-    world: &World<'_>,
-    artifactory: &Artifactory,
-    app: &str,
-    version: &str,
-    file: &str,
-    wait: bool,
-) -> Result<Prepared> {
-    let gone = || {
-        Error::new(
-            Exit::Failed,
-            format!("{app}: the payload {app}/{file} is not in Artifactory"),
-        )
-    };
-    if !wait {
-        return Ok(Prepared::Error(gone(), None));
-    }
-    let age = artifactory.marker_age(app, version)?;
-    let limit = world.config.rules.payload_wait;
-    let shown = humantime::format_duration(Duration::from_secs(age.as_secs()));
-    Ok(if age < limit {
-        Prepared::Waiting(format!(
-            "the payload {file} is not there yet; marked {shown} ago"
-        ))
-    } else {
-        Prepared::Error(
-            gone().because(format!(
-                "the marker is {shown} old, more than --payload-wait allows"
-            )),
-            None,
-        )
-    })
+fn file(scope: &Scope, app: &str, version: &str) -> String {
+    format!("{}.tar.gz", payload_name(scope, app, version))
 }

@@ -2,29 +2,31 @@
 
 use std::time::Instant;
 
-use super::follow::{apply, circumstances, poll};
-use super::submit::{HISTORY, look};
-use super::{Desk, Ended, Tally, World};
-use crate::coreos_deploy::{Unit, new_units, of_version};
+use super::deploy::{HISTORY, check_target};
+use super::follow::{apply, circumstances, is_quiet, poll};
+use super::{Ended, Session};
+use crate::coreos_deploy::{new_units, of_version};
 use crate::error::Result;
+use crate::exit::Exit;
 use crate::ledger::{Attempt, Snapshot};
 use crate::model::attempt::{Event, State, wants_quiet};
 
+/// Finds out what became of the open attempts of the scope; true when none is open any more.
+pub fn resolve_open(session: &mut Session<'_>, snapshot: &Snapshot) -> Result<bool> {
+    all(session, snapshot)?;
+    Ok(session.ledger.snapshot(session.scope)?.open.is_empty())
+}
+
 /// Resumes every open attempt of the scope, oldest first. Nothing is sent.
-pub fn all(
-    world: &World<'_>,
-    desk: &mut Desk<'_>,
-    snapshot: &Snapshot,
-    tally: &mut Tally,
-) -> Result<()> {
-    let progress = world
+pub fn all(session: &mut Session<'_>, snapshot: &Snapshot) -> Result<()> {
+    let progress = session
         .output
         .progress("resuming", snapshot.open.len() as u64);
     for open in &snapshot.open {
         let line = progress.deploy(&open.app, &open.version);
         let mut attempt = open.clone();
-        let ended = abandoned_before(world, desk, open)
-            .and_then(|before| one(world, desk, &mut attempt, before, tally));
+        let ended =
+            abandoned_before(session, open).and_then(|before| one(session, &mut attempt, before));
         line.finish(attempt.state.as_str());
         progress.inc();
         // An error that ends the pass leaves the attempt as open as it is, and that is told too.
@@ -32,9 +34,9 @@ pub fn all(
             Ok(ended) => (ended, Ok(())),
             Err(error) => (Ended::of(&attempt, None), Err(error)),
         };
-        tally.resumed(open, attempt.state, ended);
+        session.report.resumed(open, attempt.state, ended);
         stop?;
-        if let Some(stop) = world.stopped().filter(|_| attempt.state.is_open()) {
+        if let Some(stop) = session.stopped().filter(|_| attempt.state.is_open()) {
             return Err(stop);
         }
     }
@@ -42,8 +44,10 @@ pub fn all(
 }
 
 /// Whether an earlier attempt of the version was abandoned since it was last deployed.
-fn abandoned_before(world: &World<'_>, desk: &mut Desk<'_>, open: &Attempt) -> Result<bool> {
-    let history = desk.ledger.history(world.scope, Some(&open.app), HISTORY)?;
+fn abandoned_before(session: &mut Session<'_>, open: &Attempt) -> Result<bool> {
+    let history = session
+        .ledger
+        .history(session.scope, Some(&open.app), HISTORY)?;
     Ok(history
         .iter()
         .filter(|a| a.version == open.version && a.id != open.id)
@@ -51,34 +55,26 @@ fn abandoned_before(world: &World<'_>, desk: &mut Desk<'_>, open: &Attempt) -> R
         .any(|a| a.state == State::Abandoned))
 }
 
-fn one(
-    world: &World<'_>,
-    desk: &mut Desk<'_>,
-    attempt: &mut Attempt,
-    abandoned_before: bool,
-    tally: &mut Tally,
-) -> Result<Ended> {
+fn one(session: &mut Session<'_>, attempt: &mut Attempt, abandoned_before: bool) -> Result<Ended> {
     let started = Instant::now();
     if attempt.state == State::Submitting {
-        let with = circumstances(desk, attempt, false, abandoned_before);
-        apply(desk, attempt, &Event::FoundSubmitting, &with)?;
+        let with = circumstances(session, attempt, false, abandoned_before);
+        apply(session, attempt, &Event::FoundSubmitting, &with)?;
     }
     if attempt.state == State::Submitted {
-        poll(world, desk, attempt, desk.deploy.timeout, abandoned_before)?;
+        poll(session, attempt, session.deploy.timeout, abandoned_before)?;
     }
-    if attempt.state == State::Unknown && world.stopped().is_none() {
-        by_units(world, desk, attempt, abandoned_before, tally)?;
+    if attempt.state == State::Unknown && session.stopped().is_none() {
+        by_units(session, attempt, abandoned_before)?;
     }
     Ok(Ended::of(attempt, Some(started)))
 }
 
 /// Looks for the attempt's units in the cluster.
 fn by_units(
-    world: &World<'_>,
-    desk: &mut Desk<'_>,
+    session: &mut Session<'_>,
     attempt: &mut Attempt,
     abandoned_before: bool,
-    tally: &mut Tally,
 ) -> Result<()> {
     let Some(before) = attempt.suffixes_before.clone() else {
         attempt.message = format!(
@@ -88,33 +84,29 @@ fn by_units(
         return Ok(());
     };
     // A wrong or silent server says nothing about this attempt; refused credentials end the pass.
-    if let Err(error) = look(world, desk, tally) {
-        if error.exit == crate::exit::Exit::TryLater {
+    if let Err(error) = check_target(session) {
+        if error.exit == Exit::TryLater {
             attempt.message = "coreos-deploy is busy; the next pass looks again".to_owned();
             return Ok(());
         }
         return Err(error);
     }
-    let units = match units_of(desk, attempt) {
-        Ok(units) => units,
-        Err(error) => {
-            attempt.message = format!("the cluster's units cannot be read: {}", error.one_line());
-            return Ok(());
-        }
+    let Some(event) = units(session, attempt, &before) else {
+        return Ok(());
     };
-    let event = Event::Units(new_units(&units, &before));
-    let mut with = circumstances(desk, attempt, false, abandoned_before);
+    let mut with = circumstances(session, attempt, false, abandoned_before);
     if wants_quiet(attempt.state, &event, &with) {
-        with.quiet = desk
-            .service
-            .is_quiet(&|| world.interrupt.requested().is_some());
+        with.quiet = is_quiet(session);
         if with.quiet {
             // Quiet was waited for: only units that are not there now count as absent.
-            return look_again(desk, attempt, &before, with);
+            if let Some(event) = units(session, attempt, &before) {
+                apply(session, attempt, &event, &with)?;
+            }
+            return Ok(());
         }
     }
-    if !apply(desk, attempt, &event, &with)? {
-        attempt.message = match desk.deploy.unknown_hold {
+    if !apply(session, attempt, &event, &with)? {
+        attempt.message = match session.deploy.unknown_hold {
             Some(hold) if with.age < hold => format!(
                 "not known yet whether it was deployed; decided {} after it was sent",
                 humantime::format_duration(hold)
@@ -129,29 +121,16 @@ fn by_units(
     Ok(())
 }
 
-fn units_of(desk: &Desk<'_>, attempt: &Attempt) -> Result<Vec<Unit>> {
-    let units = desk.service.units(&attempt.service_name)?;
-    Ok(of_version(&units, &attempt.version))
-}
-
-fn look_again(
-    desk: &mut Desk<'_>,
-    attempt: &mut Attempt,
-    before: &[String],
-    with: crate::model::attempt::Circumstances,
-) -> Result<()> {
-    match units_of(desk, attempt) {
+/// The new units of the attempt; none, and why in its message, where they can't be read.
+fn units(session: &Session<'_>, attempt: &mut Attempt, before: &[String]) -> Option<Event> {
+    match session.target.units(&attempt.service_name) {
         Ok(units) => {
-            apply(
-                desk,
-                attempt,
-                &Event::Units(new_units(&units, before)),
-                &with,
-            )?;
+            let own = of_version(&units, &attempt.version);
+            Some(Event::Units(new_units(&own, before)))
         }
         Err(error) => {
             attempt.message = format!("the cluster's units cannot be read: {}", error.one_line());
+            None
         }
     }
-    Ok(())
 }

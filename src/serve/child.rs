@@ -296,7 +296,7 @@ mod tests {
 
     use super::*;
     use crate::model::name::Scope;
-    use crate::pass::Tally;
+    use crate::pass::ReportBuilder;
 
     async fn finished(script: &str) -> Finished {
         let (_keep, stop) = watch::channel(false);
@@ -339,7 +339,9 @@ mod tests {
             environment: "qa".into(),
         };
         let print = |id: &str| {
-            let (report, _) = Tally::new("run").with_id(Some(id)).report(&scope, None);
+            let (report, _) = ReportBuilder::new("run")
+                .with_id(Some(id))
+                .report(&scope, None);
             let text = serde_json::to_string(&report).unwrap();
             (report, format!("printf %s '{text}'"))
         };

@@ -356,7 +356,7 @@ mod tests {
             environment: "qa".into(),
         };
         let end = |stopped: Option<&crate::error::Error>| {
-            let (report, _) = crate::pass::Tally::new("run").report(&scope, stopped);
+            let (report, _) = crate::pass::ReportBuilder::new("run").report(&scope, stopped);
             let pass = report.pass.clone();
             passes.ended(&Finished {
                 result: "success",

@@ -1,5 +1,6 @@
 //! The listing: by AQL, by the folders, and when which.
 
+use crate::artifactory::Releases;
 use std::collections::BTreeMap;
 
 use crate::artifactory::testing::{Asked, Reply, Server, cut, json, reply, with_headers};

@@ -1,5 +1,6 @@
 //! Checksums, downloads and the age of markers.
 
+use crate::artifactory::Releases;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::follow::{apply, circumstances, poll};
-use super::{Desk, Ready, Tally, World, busy, now_ms};
+use super::{Ready, Session, now_ms};
 use crate::coreos_deploy::{
     Probe, Submission, Unit, of_version, other_running, running_now, suffixes,
 };
@@ -11,14 +11,17 @@ use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::ledger::{Attempt, Intended, Intent, Snapshot, TAKEOVER};
 use crate::model::attempt::{Event, State};
+use crate::model::name::Scope;
 use crate::model::plan::{self, Hold};
 use crate::model::report::Outcome;
 
+/// How long coreos-deploy may be busy at every pass before that is an error of its own.
+const BUSY_LIMIT_MS: i64 = 3_600_000;
 /// How many attempts of one app are looked through for one that ended.
 pub(super) const HISTORY: u32 = 10_000;
 
 /// One deploy to carry out.
-pub struct Errand<'a> {
+pub struct Job<'a> {
     /// What to send.
     pub ready: &'a Ready,
     /// The command that asks for it.
@@ -102,63 +105,51 @@ impl Ended {
     }
 }
 
+/// Deploys one version on an operator's word. Open attempts are resolved first.
+pub fn deploy_one(session: &mut Session<'_>, job: &Job<'_>) -> Result<()> {
+    let ready = job.ready;
+    let progress = session.output.progress("deploying", 1);
+    let line = progress.deploy(&ready.app, &ready.version);
+    let ended = deploy(session, job)?;
+    line.finish(ended.outcome_word());
+    let interrupted = || session.stopped().filter(|_| ended.is_open());
+    let stop = ended.stop.clone().or_else(interrupted);
+    session.report.ended(&ready.app, ended);
+    stop.map_or(Ok(()), Err)
+}
+
 /// Carries out one deploy. An `Err` means that nothing was sent and ends the pass.
-pub fn carry_out(
-    world: &World<'_>,
-    desk: &mut Desk<'_>,
-    errand: &Errand<'_>,
-    tally: &mut Tally,
-) -> Result<Ended> {
-    let ready = errand.ready;
+pub fn deploy(session: &mut Session<'_>, job: &Job<'_>) -> Result<Ended> {
+    let ready = job.ready;
     // A takeover: what the former holder sent last must have arrived before we look and send.
-    world.interrupt.sleep(desk.lease.send_delay());
-    look(world, desk, tally)?;
-    let units = desk.service.units(&ready.request.service_name);
-    let mut attempt = new_attempt(errand);
-    match &units {
+    session.interrupt.sleep(session.lease.send_delay());
+    check_target(session)?;
+    let mut attempt = new_attempt(job);
+    match session.target.units(&ready.request.service_name) {
         Ok(units) => {
-            attempt.suffixes_before = Some(suffixes(&of_version(units, &ready.version)));
-            if let Some(snapshot) = errand.observe
-                && runs_alone(units, &attempt, snapshot)
-                && !was_tried(world, desk, ready)?
+            attempt.suffixes_before = Some(suffixes(&of_version(&units, &ready.version)));
+            if let Some(snapshot) = job.observe
+                && runs_alone(&units, &attempt, snapshot)
+                && !was_tried(session, ready)?
             {
-                attempt.state = State::Observed;
-                attempt.message = format!(
-                    "{} units of it run already; nothing was sent",
-                    ready.request.num_instances
-                );
-                let hold = errand.place_hold.as_ref();
-                let taken = desk
-                    .ledger
-                    .record(world.scope, &attempt, hold, desk.lease.token())?;
-                return Ok(match taken {
-                    Some(row) => Ended::unsent(Some(Outcome::Error), plan::name_taken(&row)),
-                    None => Ended::of(&attempt, None),
-                });
+                return observed(session, job, attempt);
             }
         }
-        Err(error) if error.exit == Exit::Credentials => return Err(error.clone()),
+        Err(error) if error.exit == Exit::Credentials => return Err(error),
         Err(error) => {
-            world
-                .output
-                .note(&format!("{}: {}", ready.app, error.one_line()));
+            let what = format!("{}: {}", ready.app, error.one_line());
+            session.output.note(&what);
             // It may have hung because a deploy began after the first look.
-            look(world, desk, tally)?;
+            check_target(session)?;
         }
     }
     let started = Instant::now();
-    let stop = match send(world, desk, errand, &mut attempt)? {
-        Sent::Yes(stop) => stop,
-        Sent::Held(hold) => {
-            let message = format!("held meanwhile: {}", hold.reason);
-            return Ok(Ended::unsent(None, message));
-        }
-        Sent::NameTaken(row) => {
-            return Ok(Ended::unsent(Some(Outcome::Error), plan::name_taken(&row)));
-        }
+    let stop = match send(session, job, &mut attempt)? {
+        Ok(stop) => stop,
+        Err(unsent) => return Ok(*unsent),
     };
     let polled = if attempt.state == State::Submitted {
-        poll(world, desk, &mut attempt, desk.deploy.timeout, false)
+        poll(session, &mut attempt, session.deploy.timeout, false)
     } else {
         Ok(())
     };
@@ -166,6 +157,23 @@ pub fn carry_out(
     Ok(Ended {
         stop: stop.or(polled.err()),
         ..Ended::of(&attempt, Some(started))
+    })
+}
+
+/// Records what runs already.
+fn observed(session: &mut Session<'_>, job: &Job<'_>, mut attempt: Attempt) -> Result<Ended> {
+    attempt.state = State::Observed;
+    attempt.message = format!(
+        "{} units of it run already; nothing was sent",
+        attempt.num_instances
+    );
+    let (hold, token) = (job.place_hold.as_ref(), session.token());
+    let taken = session
+        .ledger
+        .record(session.scope, &attempt, hold, token)?;
+    Ok(match taken {
+        Some(row) => Ended::unsent(Some(Outcome::Error), plan::name_taken(&row)),
+        None => Ended::of(&attempt, None),
     })
 }
 
@@ -185,86 +193,88 @@ fn runs_alone(units: &[Unit], attempt: &Attempt, snapshot: &Snapshot) -> bool {
 /// Whether the cluster shows what an earlier attempt deployed, and nothing else of that service.
 /// False where that can't be told.
 pub fn still_runs_alone(
-    world: &World<'_>,
-    desk: &mut Desk<'_>,
+    session: &mut Session<'_>,
     attempt: &Attempt,
     snapshot: &Snapshot,
-    tally: &mut Tally,
 ) -> Result<bool> {
     if attempt.service_name.is_empty() || attempt.num_instances == 0 {
         return Ok(false);
     }
-    look(world, desk, tally)?;
-    match desk.service.units(&attempt.service_name) {
+    check_target(session)?;
+    match session.target.units(&attempt.service_name) {
         Ok(units) => Ok(runs_alone(&units, attempt, snapshot)),
         Err(error) if error.exit == Exit::Credentials => Err(error),
         Err(error) => {
             let what = format!("{}: {}", attempt.app, error.one_line());
-            world.output.note(&what);
+            session.output.note(&what);
             Ok(false)
         }
     }
 }
 
 /// Whether coreos-deploy answers, and for this scope.
-pub fn look(world: &World<'_>, desk: &mut Desk<'_>, tally: &mut Tally) -> Result<()> {
-    match desk.service.info() {
-        Probe::Answered(info) => {
-            tally.busy = Some(false);
-            let theirs = (info.domain.as_str(), info.environment.as_str());
-            if theirs
-                == (
-                    world.scope.domain.as_str(),
-                    world.scope.environment.as_str(),
-                )
-                || desk.deploy.skip_scope_check
-            {
-                return Ok(());
-            }
-            Err(Error::usage(format!(
-                "coreos-deploy serves {} {}, not {}",
-                info.domain, info.environment, world.scope
-            ))
-            .hint("check --deploy-url, --domain and --environment (or give --skip-scope-check)"))
+pub fn check_target(session: &mut Session<'_>) -> Result<()> {
+    let Scope {
+        domain,
+        environment,
+    } = session.scope;
+    let probe = session.target.info();
+    session.report.busy = Some(matches!(probe, Probe::Busy(_)));
+    match probe {
+        Probe::Answered(info)
+            if session.deploy.skip_scope_check
+                || (&info.domain, &info.environment) == (domain, environment) =>
+        {
+            Ok(())
         }
-        Probe::Busy(reason) => {
-            tally.busy = Some(true);
-            Err(busy(&reason, tally.busy_since))
-        }
-        Probe::Failed(error) => {
-            tally.busy = Some(false);
-            Err(error)
-        }
+        Probe::Answered(info) => Err(Error::usage(format!(
+            "coreos-deploy serves {} {}, not {}",
+            info.domain, info.environment, session.scope
+        ))
+        .hint("check --deploy-url, --domain and --environment (or give --skip-scope-check)")),
+        Probe::Busy(reason) => Err(busy(&reason, session.report.busy_since)),
+        Probe::Failed(error) => Err(error),
     }
 }
 
-fn new_attempt(errand: &Errand<'_>) -> Attempt {
-    let ready = errand.ready;
-    let now = now_ms();
+/// Exit 75, or 69 once coreos-deploy has been busy at every pass for over an hour.
+fn busy(reason: &str, since: Option<i64>) -> Error {
+    let long = since.is_some_and(|since| now_ms() - since > BUSY_LIMIT_MS);
+    let exit = if long {
+        Exit::Unavailable
+    } else {
+        Exit::TryLater
+    };
+    let error = Error::new(exit, "coreos-deploy is busy: nothing was sent").because(reason);
+    if long {
+        error.because("it was busy at every pass for over an hour").hint("a unit that fleet can't schedule blocks it for ever: look at its fleetctl processes")
+    } else {
+        error
+    }
+}
+
+fn new_attempt(job: &Job<'_>) -> Attempt {
+    let ready = job.ready;
     Attempt {
-        id: uuid::Uuid::new_v4().to_string(),
-        app: ready.app.clone(),
-        version: ready.version.clone(),
         service_name: ready.request.service_name.clone(),
         num_instances: ready.request.num_instances,
-        state: State::Submitting,
-        deploy_id: None,
         payload_sha256: ready.payload_sha256.clone(),
         template_sha256: Some(ready.template_sha256.clone()),
-        suffixes_before: None,
         counts: true,
-        command: errand.command.to_owned(),
-        token: 0,
-        created_at: now,
-        updated_at: now,
-        message: "intent".to_owned(),
+        ..Attempt::new(
+            &ready.app,
+            &ready.version,
+            State::Submitting,
+            job.command,
+            "intent",
+        )
     }
 }
 
-fn was_tried(world: &World<'_>, desk: &mut Desk<'_>, ready: &Ready) -> Result<bool> {
-    let history = desk
+fn was_tried(session: &mut Session<'_>, ready: &Ready) -> Result<bool> {
+    let history = session
         .ledger
-        .history(world.scope, Some(&ready.app), HISTORY)?;
+        .history(session.scope, Some(&ready.app), HISTORY)?;
     Ok(history
         .iter()
         .any(|a| a.version == ready.version && !a.state.is_open() && !is_hearsay(a)))
@@ -276,57 +286,20 @@ fn is_hearsay(attempt: &Attempt) -> bool {
     attempt.command == TAKEOVER && attempt.state == State::Failed
 }
 
-enum Sent {
-    /// The POST was tried; an error that ends the pass.
-    Yes(Option<Error>),
-    /// A hold was put meanwhile.
-    Held(Hold),
-    /// Another name has the app's place in the original's table.
-    NameTaken(String),
-}
+/// What came of sending: an error that ends the pass, beside the attempt; or why nothing was sent.
+type Sent = std::result::Result<Option<Error>, Box<Ended>>;
 
 /// Commits the intent, sends the POST and records its reply. The process does not stop in between.
-fn send(
-    world: &World<'_>,
-    desk: &mut Desk<'_>,
-    errand: &Errand<'_>,
-    attempt: &mut Attempt,
-) -> Result<Sent> {
-    let critical = world.interrupt.critical();
-    if let Some(stop) = world.stopped() {
+fn send(session: &mut Session<'_>, job: &Job<'_>, attempt: &mut Attempt) -> Result<Sent> {
+    let interrupt = session.interrupt.clone();
+    let critical = interrupt.critical();
+    if let Some(stop) = session.stopped() {
         return Err(stop);
     }
-    let lost = || {
-        Error::new(
-            Exit::TryLater,
-            format!("{}: the lease was lost; nothing was sent", attempt.app),
-        )
-    };
-    if !desk.lease.is_held() {
-        return Err(lost());
+    if let Some(unsent) = intend(session, job, attempt)? {
+        return Ok(Err(Box::new(unsent)));
     }
-    let intent = Intent {
-        attempt: attempt.clone(),
-        respect_holds: errand.respect_holds,
-        order: world.config.rules.order,
-        place_hold: errand.place_hold.clone(),
-    };
-    match desk.ledger.intend(world.scope, &intent, desk.lease)? {
-        Intended::Committed => {}
-        Intended::Held(hold) => return Ok(Sent::Held(hold)),
-        Intended::LeaseLost => return Err(lost()),
-        Intended::NameTaken(row) => return Ok(Sent::NameTaken(row)),
-        Intended::OpenAttempt(id) => {
-            return Err(Error::new(
-                Exit::Unknown,
-                format!(
-                    "{}: attempt {id} of this scope is open; nothing was sent",
-                    attempt.app
-                ),
-            ));
-        }
-    }
-    let (event, counts, stop) = match submit(desk, errand) {
+    let (event, counts, stop) = match submit(session, job) {
         Submission::Accepted(id) => (Event::Accepted(id), true, None),
         Submission::Refused {
             reason,
@@ -339,23 +312,58 @@ fn send(
     if let Event::Accepted(id) = &event {
         attempt.deploy_id = Some(id.clone());
     }
-    let recorded = apply(
-        desk,
-        attempt,
-        &event,
-        &circumstances(desk, attempt, false, false),
-    );
+    let with = circumstances(session, attempt, false, false);
+    let recorded = apply(session, attempt, &event, &with);
     drop(critical);
     if let Err(error) = &recorded {
         attempt.message = error.one_line();
     }
-    Ok(Sent::Yes(recorded.err().or(stop)))
+    Ok(Ok(recorded.err().or(stop)))
+}
+
+/// Commits the intent; why nothing may be sent, where that is this app's.
+fn intend(session: &mut Session<'_>, job: &Job<'_>, attempt: &Attempt) -> Result<Option<Ended>> {
+    let app = &attempt.app;
+    let lost = || {
+        Error::new(
+            Exit::TryLater,
+            format!("{app}: the lease was lost; nothing was sent"),
+        )
+    };
+    if !session.lease.is_held() {
+        return Err(lost());
+    }
+    let intent = Intent {
+        attempt: attempt.clone(),
+        respect_holds: job.respect_holds,
+        order: session.rules.order,
+        place_hold: job.place_hold.clone(),
+    };
+    match session
+        .ledger
+        .intend(session.scope, &intent, session.lease.as_ref())?
+    {
+        Intended::Committed => Ok(None),
+        Intended::Held(hold) => {
+            let message = format!("held meanwhile: {}", hold.reason);
+            Ok(Some(Ended::unsent(None, message)))
+        }
+        Intended::NameTaken(row) => {
+            let message = plan::name_taken(&row);
+            Ok(Some(Ended::unsent(Some(Outcome::Error), message)))
+        }
+        Intended::LeaseLost => Err(lost()),
+        Intended::OpenAttempt(id) => Err(Error::new(
+            Exit::Unknown,
+            format!("{app}: attempt {id} of this scope is open; nothing was sent"),
+        )),
+    }
 }
 
 /// Sends the POST, if the lease is still ours: the process may have stood still since the commit.
-fn submit(desk: &Desk<'_>, errand: &Errand<'_>) -> Submission {
-    if desk.lease.is_held() {
-        return desk.service.submit(&errand.ready.request);
+fn submit(session: &Session<'_>, job: &Job<'_>) -> Submission {
+    if session.lease.is_held() {
+        return session.target.submit(&job.ready.request);
     }
     let reason = "the lease was lost; nothing was sent".to_owned();
     Submission::Refused {

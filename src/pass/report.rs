@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Ended, Prepared, Survey, now_ms};
+use super::{Ended, Prepared, Scan, now_ms};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::ledger::{Attempt, BadPayload, PassRecord, Snapshot};
@@ -77,12 +77,12 @@ impl AppResult {
 }
 
 /// Collects what a pass finds out.
-pub struct Tally {
+pub struct ReportBuilder {
     pass: String,
     command: &'static str,
     started_at: i64,
     apps: BTreeMap<String, AppResult>,
-    surveyed: bool,
+    planned: bool,
     unread: bool,
     deployed: BTreeMap<String, String>,
     bad_payloads: BTreeMap<String, BadPayload>,
@@ -92,7 +92,7 @@ pub struct Tally {
     pub busy: Option<bool>,
 }
 
-impl Tally {
+impl ReportBuilder {
     /// Nothing is known yet.
     pub fn new(command: &'static str) -> Self {
         Self {
@@ -100,7 +100,7 @@ impl Tally {
             command,
             started_at: now_ms(),
             apps: BTreeMap::new(),
-            surveyed: false,
+            planned: false,
             unread: false,
             deployed: BTreeMap::new(),
             bad_payloads: BTreeMap::new(),
@@ -130,9 +130,9 @@ impl Tally {
     }
 
     /// Takes the plan in. What was resumed and settled stays, unless the app is due again.
-    pub fn plan(&mut self, survey: &Survey) {
-        self.surveyed = true;
-        for step in &survey.steps {
+    pub fn plan(&mut self, scan: &Scan) {
+        self.planned = true;
+        for step in &scan.steps {
             self.unread |= step.action == Action::Unreadable;
             match self.apps.get(&step.app) {
                 Some(resumed) if !step.is_deploy() || resumed.exit == Exit::Unknown => {}
@@ -141,7 +141,7 @@ impl Tally {
                 }
             }
         }
-        for (app, deployed) in &survey.missing {
+        for (app, deployed) in &scan.missing {
             self.apps.entry(app.clone()).or_insert_with(|| {
                 AppResult::of(&Step {
                     app: app.clone(),
@@ -156,8 +156,7 @@ impl Tally {
                 })
             });
         }
-        let steps: BTreeMap<&str, &Step> =
-            survey.steps.iter().map(|s| (s.app.as_str(), s)).collect();
+        let steps: BTreeMap<&str, &Step> = scan.steps.iter().map(|s| (s.app.as_str(), s)).collect();
         self.bad_payloads.retain(|app, bad| {
             steps
                 .get(app.as_str())
@@ -176,7 +175,7 @@ impl Tally {
             attempt: None,
             failing: false,
         };
-        self.surveyed = true;
+        self.planned = true;
         self.apps.insert(app.to_owned(), AppResult::of(&step));
     }
 
@@ -253,7 +252,7 @@ impl Tally {
             attempt: None,
             failing: false,
         };
-        self.surveyed = true;
+        self.planned = true;
         self.apps.insert(app, AppResult::of(&step));
     }
 
@@ -272,7 +271,7 @@ impl Tally {
     /// The report, and the exit code it stands for.
     pub fn report(&self, scope: &Scope, error: Option<&Error>) -> (Report, Exit) {
         let mut exit = error.map_or(Exit::Success, |e| e.exit);
-        let mut complete = self.surveyed && error.is_none() && !self.unread;
+        let mut complete = self.planned && error.is_none() && !self.unread;
         if self.unread {
             exit = exit.and(Exit::Failed);
         }

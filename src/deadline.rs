@@ -1,0 +1,58 @@
+//! When a pass ends.
+
+use std::time::{Duration, Instant};
+
+use crate::error::Error;
+use crate::exit::Exit;
+
+/// The end of the time that `--max-duration` gives. One holds for a whole pass, from the lease on.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline {
+    at: Instant,
+    limit: Duration,
+}
+
+impl Deadline {
+    /// The deadline of a pass that begins now.
+    pub fn new(limit: Duration) -> Self {
+        Self {
+            at: Instant::now() + limit,
+            limit,
+        }
+    }
+
+    /// The time that a step may take: `most`, but not past the end of the pass.
+    pub fn left(&self, most: Duration) -> Duration {
+        most.min(self.at.saturating_duration_since(Instant::now()))
+    }
+
+    /// Whether the time is over.
+    pub fn is_over(&self) -> bool {
+        Instant::now() >= self.at
+    }
+
+    /// The pass is over (exit 75); `what` was not done in time.
+    pub fn missed(&self, what: &str) -> Error {
+        let limit = humantime::format_duration(self.limit);
+        Error::new(
+            Exit::TryLater,
+            format!("{what} within --max-duration {limit}"),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_left_after_the_end() {
+        let over = Deadline::new(Duration::ZERO);
+        assert!(over.is_over());
+        assert_eq!(over.left(Duration::from_secs(9)), Duration::ZERO);
+        let ahead = Deadline::new(Duration::from_secs(600));
+        assert!(!ahead.is_over());
+        assert_eq!(ahead.left(Duration::from_secs(9)), Duration::from_secs(9));
+        assert_eq!(over.missed("nothing was read").exit, Exit::TryLater);
+    }
+}

@@ -1,0 +1,208 @@
+//! What a command that may deploy works with.
+
+use std::time::Duration;
+
+use super::{Interrupt, ReportBuilder};
+use crate::artifactory::{Artifactory, Releases};
+use crate::config::{Config, DeployConfig, Rules};
+use crate::coreos_deploy::{CoreosDeploy, Target};
+use crate::deadline::Deadline;
+use crate::error::{Error, Result};
+use crate::exit::Exit;
+use crate::ledger::{self, Access, Attempt, Lease, Ledger};
+use crate::model::name::Scope;
+use crate::model::report::Report;
+use crate::model::time::rfc3339;
+use crate::output::Output;
+
+/// What was asked for, by whom.
+pub struct Invocation<'a> {
+    /// The command.
+    pub command: &'static str,
+    /// The app that an operator asked something of.
+    pub app: Option<&'a str>,
+    /// The id that the pass was announced under, if it was.
+    pub pass: Option<&'a str>,
+    /// Whether the end of standard input ends the pass.
+    pub stop_at_eof: bool,
+}
+
+impl<'a> Invocation<'a> {
+    /// What a person asks of one app.
+    pub const fn about(command: &'static str, app: &'a str) -> Self {
+        Self {
+            command,
+            app: Some(app),
+            pass: None,
+            stop_at_eof: false,
+        }
+    }
+}
+
+/// All that a pass, or a command for one app, works with once it holds the lease.
+pub struct Session<'a> {
+    /// The rules of a pass.
+    pub rules: &'a Rules,
+    /// How long a deploy is waited for, and when it is given up.
+    pub deploy: &'a DeployConfig,
+    /// The scope.
+    pub scope: &'a Scope,
+    /// Where results and progress go.
+    pub output: &'a Output,
+    /// Whether somebody wants us to stop.
+    pub interrupt: Interrupt,
+    /// Where releases come from.
+    pub releases: Box<dyn Releases>,
+    /// Where they go.
+    pub target: Box<dyn Target>,
+    /// What is deployed, and what was tried.
+    pub ledger: Box<dyn Ledger>,
+    /// The right to change that and to deploy.
+    pub lease: Box<dyn Lease>,
+    /// When the pass must end.
+    pub deadline: Deadline,
+    /// What was found out.
+    pub report: ReportBuilder,
+    previous: Option<Report>,
+}
+
+impl<'a> Session<'a> {
+    /// Makes everything, in this order: what the options are wrong about ends it before anything
+    /// is touched; nobody is asked anything before the lease is held; the time begins with it.
+    pub fn open(
+        config: &'a Config,
+        output: &'a Output,
+        invocation: &Invocation<'_>,
+    ) -> Result<Self> {
+        let (scope, rules, deploy) = (config.scope()?, &config.rules, config.deploy()?);
+        let artifactory = Artifactory::new(config.artifactory()?, &config.http)?;
+        let target = CoreosDeploy::new(deploy, &config.http)?;
+        let interrupt = Interrupt::install()?;
+        if invocation.stop_at_eof {
+            interrupt.stop_at_eof();
+        }
+        let mut ledger = ledger::open(config.dsn()?, Access::Write)?;
+        let apps: Vec<&str> = invocation.app.into_iter().collect();
+        let lease = take_lease(ledger.as_mut(), scope, rules.lock_wait, &apps)?;
+        let deadline = Deadline::new(rules.max_duration);
+        let previous = ledger.snapshot(scope)?.last_run;
+        Ok(Self {
+            rules,
+            deploy,
+            scope,
+            output,
+            interrupt,
+            releases: Box::new(artifactory.until(deadline)),
+            target: Box::new(target),
+            ledger,
+            lease,
+            deadline,
+            report: ReportBuilder::new(invocation.command).with_id(invocation.pass),
+            previous,
+        })
+    }
+
+    /// Why nothing new may be started, if so.
+    pub fn stopped(&self) -> Option<Error> {
+        stopped(&self.interrupt, self.deadline)
+    }
+
+    /// The fencing token of the lease.
+    pub fn token(&self) -> i64 {
+        self.lease.token()
+    }
+
+    /// Keeps and prints the report of a pass that ended, well or not, and says how to exit.
+    pub fn finish(mut self, result: Result<()>) -> Exit {
+        let error = result.err();
+        let (mut report, mut exit) = self.report.report(self.scope, error.as_ref());
+        if self.lease.is_held()
+            && let Err(failed) = self
+                .ledger
+                .finish_pass(self.scope, &self.report.record(report.clone()))
+        {
+            exit = exit.and(failed.exit);
+            report.exit_code = exit.code();
+            report.error.get_or_insert_with(|| failed.one_line());
+            self.output.error(&failed);
+        }
+        self.output.report(&report, self.previous.as_ref());
+        if let Some(error) = &error {
+            self.output.error(error);
+        }
+        exit
+    }
+}
+
+/// Why nothing new may be started, if so.
+pub(super) fn stopped(interrupt: &Interrupt, deadline: Deadline) -> Option<Error> {
+    if let Some(exit) = interrupt.requested() {
+        return Some(
+            Error::new(exit, "interrupted")
+                .hint("what was submitted stays recorded; the next pass carries on"),
+        );
+    }
+    deadline
+        .is_over()
+        .then(|| deadline.missed("not everything was reached"))
+}
+
+/// Takes the lease, or says who has it (exit 75). Who asked something of an app had its state
+/// before their eyes: where somebody else changed it while the lease was waited for, that is exit 5.
+pub fn take_lease(
+    ledger: &mut dyn Ledger,
+    scope: &Scope,
+    wait: Duration,
+    apps: &[&str],
+) -> Result<Box<dyn Lease>> {
+    let before = latest(ledger, scope, apps)?;
+    let Some(lease) = ledger.acquire(scope, wait)? else {
+        return Err(held_by_another(ledger, scope));
+    };
+    for ((app, before), now) in apps.iter().zip(before).zip(latest(ledger, scope, apps)?) {
+        if now != before {
+            return Err(changed_meanwhile(app, now.as_ref()));
+        }
+    }
+    Ok(lease)
+}
+
+fn latest(ledger: &mut dyn Ledger, scope: &Scope, apps: &[&str]) -> Result<Vec<Option<Attempt>>> {
+    apps.iter()
+        .map(|app| Ok(ledger.history(scope, Some(app), 1)?.pop()))
+        .collect()
+}
+
+fn held_by_another(ledger: &mut dyn Ledger, scope: &Scope) -> Error {
+    let error = Error::new(
+        Exit::TryLater,
+        format!("another pass holds the lease of {scope}"),
+    );
+    match ledger.lease_info(scope) {
+        Ok(Some(info)) => error.because(format!(
+            "held by {} since {}",
+            info.holder,
+            rfc3339(info.since)
+        )),
+        _ => error,
+    }
+    .hint("--lock-wait waits for it")
+}
+
+fn changed_meanwhile(app: &str, now: Option<&Attempt>) -> Error {
+    let error = Error::new(
+        Exit::Guard,
+        format!("{app} was changed while this command waited for the lease: nothing was done"),
+    );
+    match now {
+        Some(a) => error.because(format!(
+            "`{}` of {} is {}: {}",
+            a.command,
+            a.version,
+            a.state.as_str(),
+            a.message
+        )),
+        None => error,
+    }
+    .hint(format!("look at `status {app}`, then ask again"))
+}
