@@ -3,6 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
+use serde_json::Value;
 use simulator::{Behaviour, Fault, Payload};
 
 use crate::support::{Ran, Rig, app, until};
@@ -17,6 +18,42 @@ fn two_releases() -> Rig {
     assert_eq!(rig.posted(), ["1.0.0", "1.1.0"]);
     rig.forget();
     rig
+}
+
+#[test]
+fn a_variable_changes_no_call() {
+    let rig = two_releases();
+    let with = |name: &str, value: &str, arguments: &[&str]| {
+        let output = rig.command(arguments).env(name, value).output();
+        let ran = Ran::of(&output.expect("the program starts"));
+        let said = format!("{name} is set and has no effect: give --");
+        assert_eq!(ran.stderr.matches(&said).count(), 1, "{ran:#?}");
+        assert_eq!(ran.code, Some(0), "{ran:#?}");
+        ran
+    };
+    with("CAM_FORCE", "true", &["deploy", "video", "1.1.0"]);
+    assert_eq!(rig.posted(), [""; 0]);
+    let scan = ["scan", "--output", "json"];
+    rig.publish("audio", "1.0.0");
+    with("CAM_EXIT_CODE", "true", &scan);
+    with("CAM_LIMIT", "many", &["history"]);
+    let hold = ["hold", "video", "--output", "json"];
+    for (name, value, key, expected) in [
+        ("CAM_FOR", "1s", "until", Value::Null),
+        ("CAM_NEWER_THAN", "9", "newerThan", Value::Null),
+        ("CAM_REASON", "x", "reason", "no reason given".into()),
+    ] {
+        let document = with(name, value, &hold).json();
+        assert_eq!(document[key], expected, "{document}");
+    }
+    assert_eq!(rig.run(&["release", "video"]).code, Some(0));
+    with("CAM_NO_HOLD", "1", &["deploy", "video", "1.0.0"]);
+    let report = rig.json(&["run", "--app", "video"], 0);
+    assert_eq!(app(&report, "video")["action"], "held");
+    // A pass has no such option: nobody is told at every one of them.
+    let output = rig.command(&["run"]).env("CAM_FORCE", "true").output();
+    let ran = Ran::of(&output.expect("the program starts"));
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{ran:#?}");
 }
 
 #[test]
