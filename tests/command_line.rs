@@ -1,7 +1,10 @@
 //! The command line and its environment, on the real binary.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::ffi::OsStr;
+use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 use assert_cmd::Command;
 
@@ -58,5 +61,105 @@ fn variables_are_read_and_checked() {
         command.env("CAM_DEBUG", yes).env("CAM_JOBS", "0");
         let output = command.output().unwrap();
         assert!(text(&output.stderr).contains("--jobs"), "{yes}");
+    }
+}
+
+/// The error of a command that writes, in this folder: exit 2, and the folder is as it was.
+fn refused_in(folder: &Path, command: &mut Command) -> String {
+    let names = || -> Vec<_> {
+        let entries = fs::read_dir(folder).unwrap();
+        entries.map(|entry| entry.unwrap().file_name()).collect()
+    };
+    let before = names();
+    let output = command
+        .current_dir(folder)
+        .args(["release", "video", "-O", "example.com"])
+        .output()
+        .unwrap();
+    let stderr = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(output.stdout.is_empty());
+    assert!(
+        stderr.contains("caused by: ") && stderr.contains("hint: "),
+        "{stderr}"
+    );
+    assert_eq!(names(), before, "{stderr}");
+    stderr
+}
+
+#[test]
+fn a_mistyped_dsn_is_no_other_ledger() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("l.db");
+    let file = file.to_str().unwrap();
+    for (dsn, part) in [
+        (format!("\"sqlite:{file}\""), "quotation mark"),
+        (format!("'{file}'"), "quotation mark"),
+        (format!("sqlite:'{file}'"), "quotation mark"),
+        (format!(" sqlite:{file}"), "blank"),
+        (format!("{file} "), "blank"),
+        (format!("SQLite3:{file}"), "scheme"),
+        (format!("POSTGRES:{file}"), "scheme"),
+        (format!("file:{file}"), "scheme"),
+        (format!("sqlite:sqlite:{file}"), "scheme"),
+        (format!("sqlite:{file}?mode=ro"), "parameters"),
+        (format!("{file}?_journal=WAL"), "parameters"),
+        ("~/l.db".to_owned(), "shell"),
+        ("sqlite:~/l.db".to_owned(), "shell"),
+        ("$HOME/l.db".to_owned(), "shell"),
+        ("'mysql://u:canary@h/d'".to_owned(), "quotation mark"),
+        ("Postgres://u:canary@h/d".to_owned(), "scheme"),
+    ] {
+        let secret = tempfile::tempdir().unwrap();
+        let path = secret.path().join("dsn");
+        fs::write(&path, &dsn).unwrap();
+        let folder = folder.path();
+        for stderr in [
+            refused_in(folder, program().args(["--dsn", &dsn])),
+            refused_in(folder, program().env("CAM_DSN", &dsn)),
+            refused_in(folder, program().arg("--dsn-file").arg(&path)),
+            refused_in(folder, program().env("CAM_DSN_FILE", &path)),
+            refused_in(
+                folder,
+                program().env("CREDENTIALS_DIRECTORY", secret.path()),
+            ),
+        ] {
+            assert!(stderr.contains(part), "{dsn}: {stderr}");
+            assert!(!stderr.contains("canary"), "{stderr}");
+        }
+    }
+}
+
+#[test]
+fn a_relative_ledger_is_one_of_the_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    for dsn in ["l.db", "./l.db", "sqlite:l.db"] {
+        let secret = tempfile::tempdir().unwrap();
+        let path = secret.path().join("dsn");
+        fs::write(&path, format!("{dsn}\n")).unwrap();
+        let folder = folder.path();
+        for stderr in [
+            refused_in(folder, program().env("CAM_DSN", dsn)),
+            refused_in(folder, program().arg("--dsn-file").arg(&path)),
+            refused_in(
+                folder,
+                program().env("CREDENTIALS_DIRECTORY", secret.path()),
+            ),
+        ] {
+            assert!(stderr.contains("relative path"), "{dsn}: {stderr}");
+        }
+    }
+    for dsn in ["a.db", "./b.db", "SQLite:c.db", "sqlite:./d.db"] {
+        let output = program()
+            .current_dir(folder.path())
+            .args(["release", "video", "-O", "example.com", "--dsn", dsn])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0), "{dsn}: {output:?}");
+        let name = dsn.rsplit([':', '/']).next().unwrap();
+        let file = folder.path().join(name);
+        let said = format!("created the ledger {}", file.display());
+        assert!(text(&output.stderr).contains(&said), "{dsn}: {output:?}");
+        assert!(file.is_file(), "{dsn}");
     }
 }

@@ -1,12 +1,12 @@
 //! `baseline [APP[=VERSION]…]`: records as deployed without deploying.
 
 use super::deploy::give_up_unknown;
-use super::world;
+use super::{open_to_write, world};
 use crate::artifactory::Artifactory;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::ledger::{self, Access, Attempt};
+use crate::ledger::Attempt;
 use crate::model::attempt::State;
 use crate::model::plan;
 use crate::output::Output;
@@ -18,7 +18,7 @@ pub fn run(config: &Config, output: &Output, named: &[String]) -> Result<Exit> {
     let scope = config.scope()?;
     let interrupt = Interrupt::install()?;
     let world = world(config, output, &interrupt)?;
-    let mut ledger = ledger::open(config.dsn()?, Access::Write)?;
+    let mut ledger = open_to_write(config, output)?;
     let lease = pass::take_lease(ledger.as_mut(), scope, config.rules.lock_wait)?;
     ledger.take_over(scope, lease.token())?;
     let wanted = parse(named);

@@ -201,6 +201,16 @@ impl Tools {
     }
 }
 
+/// Opens the ledger of a command that writes, and says so where that made it: whoever has one
+/// already has mistyped its place, and the new one knows neither versions nor holds.
+fn open_to_write(config: &Config, output: &Output) -> Result<Box<dyn Ledger>> {
+    let ledger = ledger::open(config.dsn()?, Access::Write)?;
+    if let Some(place) = ledger.created() {
+        output.notice(&format!("created the ledger {place}"));
+    }
+    Ok(ledger)
+}
+
 /// What a command does once it holds the lease.
 type Work<'a> = dyn FnMut(&World<'_>, &Artifactory, &mut Desk<'_>, &mut Tally) -> Result<()> + 'a;
 
@@ -216,7 +226,7 @@ fn under_lease(
     if invocation.stop_at_eof {
         tools.interrupt.stop_at_eof();
     }
-    let mut ledger = ledger::open(config.dsn()?, Access::Write)?;
+    let mut ledger = open_to_write(config, output)?;
     let lease = pass::take_lease(ledger.as_mut(), scope, config.rules.lock_wait)?;
     let previous = ledger.snapshot(scope)?.last_run;
     let mut tally = Tally::new(invocation.command).with_id(invocation.pass);

@@ -24,6 +24,7 @@ pub(super) fn ledger(cli: &Cli, env: Env, warnings: &mut Vec<String>) -> Result<
     .find(env, warnings)?;
     let options = dsn::Options {
         ca_file: args.dsn_ca_file.as_deref(),
+        typed: args.dsn.is_some(),
         lease_ttl: between("lease-ttl", args.lease_ttl, 2 * SECOND, 60 * 60 * SECOND)?,
         lease_limit: (cli.global.rules.max_duration)
             .saturating_add(cli.global.deploy.deploy_timeout)

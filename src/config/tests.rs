@@ -333,6 +333,10 @@ fn the_ledger_s_place_without_a_dsn() {
         below("/s/a/ledger.sqlite")
     );
     assert_eq!(place(&[xdg, ("STATE_DIRECTORY", "")]), place(&[xdg]));
+    for relative in ["state", "./state", "~/state", "\"/s/a\"", ":/s/b"] {
+        let error = refusal("", &[xdg, ("STATE_DIRECTORY", relative)]);
+        assert!(error.message.contains("STATE_DIRECTORY"), "{error:?}");
+    }
     assert!(refusal("", &[("HOME", "")]).hint.unwrap().contains("--dsn"));
 }
 

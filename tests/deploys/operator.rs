@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 use simulator::{Behaviour, Fault, Payload};
 
-use crate::support::{Ran, Rig, app, until};
+use crate::support::{Ledger, Ran, Rig, app, until};
 
 /// A cluster that runs 1.1.0 of `video`, after 1.0.0.
 fn two_releases() -> Rig {
@@ -54,6 +54,36 @@ fn a_variable_changes_no_call() {
     let output = rig.command(&["run"]).env("CAM_FORCE", "true").output();
     let ran = Ran::of(&output.expect("the program starts"));
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{ran:#?}");
+}
+
+#[test]
+fn whoever_makes_a_ledger_is_told_once() {
+    for line in [
+        &["run", "-q"][..],
+        &["deploy", "video", "1.0"],
+        &["hold", "video"],
+        &["release", "video", "-q"],
+        &["baseline", "video=1.0"],
+        &["token", "add", "ci", "--output", "json"],
+    ] {
+        let rig = Rig::new();
+        rig.publish("video", "1.0");
+        for reader in [&["status"][..], &["scan"], &["history"], &["token", "list"]] {
+            let ran = rig.run(reader);
+            assert!(!ran.stderr.contains("created"), "{reader:?}: {ran:#?}");
+        }
+        assert!(rig.is_untouched());
+        let place = match &rig.ledger {
+            Ledger::Sqlite(file) => file.display().to_string(),
+            Ledger::MariaDb(_, database) => format!("{database} on 127.0.0.1:"),
+        };
+        let ran = rig.run(line);
+        let said = format!("note: created the ledger {place}");
+        assert!(ran.stderr.starts_with(&said), "{line:?}: {ran:#?}");
+        assert_eq!(ran.stderr.matches("created").count(), 1, "{ran:#?}");
+        let again = rig.run(line);
+        assert!(!again.stderr.contains("created"), "{line:?}: {again:#?}");
+    }
 }
 
 #[test]
