@@ -14,7 +14,7 @@
 //! * [`ledger`]: what is deployed and what was tried.
 //! * [`output`]: human, JSON, progress.
 //! * [`serve`]: the HTTP API and the clock; starts passes as subprocesses.
-//! * [`contain`], [`error`], [`exit`], [`secret`], [`text`]: what everybody needs.
+//! * [`contain`], [`error`], [`exit`], [`hangup`], [`secret`], [`text`]: what everybody needs.
 
 pub mod artifactory;
 pub mod cli;
@@ -24,6 +24,7 @@ pub mod contain;
 pub mod coreos_deploy;
 pub mod error;
 pub mod exit;
+pub mod hangup;
 pub mod http;
 pub mod ledger;
 pub mod model;

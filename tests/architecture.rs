@@ -10,9 +10,10 @@ use coreos_artifactory_monitor::exit::Exit;
 
 /// The rooms that a room may use, besides itself. Adapters know neither each other nor who drives
 /// them; `config` asks two of them how the addresses of their servers are read.
-const MAY_USE: [(&str, &str); 18] = [
+const MAY_USE: [(&str, &str); 19] = [
     ("text", ""),
     ("contain", ""),
+    ("hangup", ""),
     ("exit", ""),
     ("secret", ""),
     ("model", "text exit"),
@@ -29,12 +30,16 @@ const MAY_USE: [(&str, &str); 18] = [
     ("payload", ADAPTER),
     ("output", "config error exit model text"),
     ("pass", PASS),
-    ("serve", "config error exit ledger model output secret text"),
+    (
+        "serve",
+        "config error exit hangup ledger model output secret text",
+    ),
     ("commands", COMMANDS),
     ("main", "cli commands config contain error exit output"),
 ];
 const ADAPTER: &str = "config contain error exit http model secret text";
-const PASS: &str = "artifactory config coreos_deploy error exit ledger model output payload text";
+const PASS: &str =
+    "artifactory config coreos_deploy error exit hangup ledger model output payload text";
 const COMMANDS: &str = "artifactory cli config coreos_deploy error exit ledger model output pass \
                         payload serve text";
 /// What writes to the terminal.
