@@ -10,19 +10,20 @@ use coreos_artifactory_monitor::exit::Exit;
 
 /// The rooms that a room may use, besides itself. Adapters know neither each other nor who drives
 /// them; `config` asks two of them how the addresses of their servers are read.
-const MAY_USE: [(&str, &str); 19] = [
+const MAY_USE: [(&str, &str); 20] = [
     ("text", ""),
     ("contain", ""),
+    ("file", ""),
     ("hangup", ""),
     ("exit", ""),
     ("secret", ""),
     ("model", "text exit"),
     ("error", "text exit"),
-    ("http", "config error exit text"),
+    ("http", "config error exit file text"),
     ("cli", "config error exit model secret text"),
     (
         "config",
-        "artifactory cli coreos_deploy error exit model secret text",
+        "artifactory cli coreos_deploy error exit file model secret text",
     ),
     ("artifactory", ADAPTER),
     ("coreos_deploy", ADAPTER),

@@ -2,9 +2,10 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::process::{Child, Stdio};
 
 use assert_cmd::Command;
 
@@ -162,4 +163,92 @@ fn a_relative_ledger_is_one_of_the_command_line() {
         assert!(text(&output.stderr).contains(&said), "{dsn}: {output:?}");
         assert!(file.is_file(), "{dsn}");
     }
+}
+
+/// A command that reads Artifactory, at work; one that hangs is killed.
+fn scan(file: impl FnOnce(&mut std::process::Command) -> &mut std::process::Command) -> Child {
+    let mut command = std::process::Command::new("timeout");
+    command
+        .args(["60", env!("CARGO_BIN_EXE_coreos-artifactory-monitor")])
+        .env_clear()
+        .env("HOME", "/nonexistent")
+        .args(["scan", "-O", "example.com", "-a", "http://127.0.0.1:1/api"])
+        .args(["-t", "deploys", "-y", "payloads"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    file(&mut command).spawn().unwrap()
+}
+
+#[test]
+fn a_file_that_has_no_end_is_exit_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let fifo = folder.path().join("art-token");
+    let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+    assert!(made.unwrap().success());
+    let huge = folder.path().join("huge");
+    File::create(&huge).unwrap().set_len(1 << 40).unwrap();
+    let (fifo, huge) = (fifo.as_path(), huge.as_path());
+    let zero = Path::new("/dev/zero");
+    let directory = folder.path();
+    let mut running = Vec::new();
+    for (path, secret, certificates) in [
+        (fifo, "its end was not reached", "not a regular file"),
+        (zero, "larger than 64 KiB", "not a regular file"),
+        (huge, "larger than 64 KiB", "larger than 8192 KiB"),
+        (directory, "directory", "directory"),
+    ] {
+        // All at once: a FIFO has ten seconds to bring its writer.
+        for (option, why) in [
+            ("--art-token-file", secret),
+            ("--dsn-file", secret),
+            ("--ca-file", certificates),
+        ] {
+            let child = scan(|command| command.arg(option).arg(path));
+            running.push((option, path, why, child));
+        }
+        if path != directory {
+            let child = scan(|command| command.env("SSL_CERT_FILE", path));
+            running.push(("SSL_CERT_FILE", path, certificates, child));
+        }
+        let child = scan(|command| command.env("CAM_ART_PASSWORD_FILE", path));
+        running.push(("CAM_ART_PASSWORD_FILE", path, secret, child));
+        let child = scan(|command| {
+            command
+                .args(["--dsn", "mysql://u@127.0.0.1:1/d", "--dsn-ca-file"])
+                .arg(path)
+        });
+        running.push(("--dsn-ca-file", path, certificates, child));
+    }
+    let child = scan(|command| command.env("CREDENTIALS_DIRECTORY", directory));
+    let why = "its end was not reached";
+    running.push(("CREDENTIALS_DIRECTORY", fifo, why, child));
+    for (place, path, why, child) in running {
+        let output = child.wait_with_output().unwrap();
+        let stderr = text(&output.stderr);
+        let what = format!("{place} {}: {stderr}", path.display());
+        assert_eq!(output.status.code(), Some(2), "{what}");
+        assert!(stderr.contains(place) && stderr.contains(why), "{what}");
+        assert!(stderr.contains(path.to_str().unwrap()), "{what}");
+    }
+}
+
+#[test]
+fn what_a_shell_puts_in_place_of_a_command_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("l.db");
+    let script = format!(
+        "\"$0\" release video -O example.com --dsn-file <(echo sqlite:{})",
+        file.display()
+    );
+    let output = std::process::Command::new("bash")
+        .args([
+            "-c",
+            &script,
+            env!("CARGO_BIN_EXE_coreos-artifactory-monitor"),
+        ])
+        .env("HOME", "/nonexistent")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(file.is_file());
 }
