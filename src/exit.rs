@@ -23,7 +23,7 @@ pub enum Exit {
     Credentials,
     /// Interrupted by SIGINT.
     Interrupted,
-    /// Terminated by SIGTERM.
+    /// Terminated by SIGTERM or SIGHUP.
     Terminated,
 }
 

@@ -1,6 +1,7 @@
 //! What both HTTP clients share: building, bounded reading, and words for failures.
 
 use std::io::Read;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use reqwest::blocking::{Client, Response};
@@ -8,6 +9,7 @@ use reqwest::redirect::Policy;
 
 use crate::config::HttpConfig;
 use crate::error::{Error, Result};
+use crate::file::{self, Unread};
 
 /// The longest that a server may be silent within one reply.
 pub const IDLE: Duration = Duration::from_secs(30);
@@ -30,12 +32,16 @@ pub fn client(config: &HttpConfig, redirects: Policy, idle: Duration) -> Result<
         .timeout(idle)
         .redirect(redirects)
         .referer(false);
+    check_system_file()?;
     if let Some(path) = &config.ca_file {
         let shown = path.display();
-        let pem = std::fs::read(path).map_err(|e| {
-            Error::usage(format!("--ca-file (CAM_CA_FILE) {shown} cannot be read")).because_of(&e)
+        // One that can be read again: there are two clients.
+        let pem = file::read_regular(path, file::CERTIFICATES).map_err(|e| {
+            Error::usage(format!("--ca-file (CAM_CA_FILE) {shown} cannot be read"))
+                .because_of(&e)
+                .hint(file::NAME_CERTIFICATES)
         })?;
-        let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|e| {
+        let certificates = reqwest::Certificate::from_pem_bundle(&pem.bytes).map_err(|e| {
             Error::usage(format!(
                 "--ca-file (CAM_CA_FILE) {shown} is not PEM certificates"
             ))
@@ -53,6 +59,22 @@ pub fn client(config: &HttpConfig, redirects: Policy, idle: Duration) -> Result<
             .because(describe(&e))
             .hint("install the ca-certificates package, or name a PEM file with --ca-file")
     })
+}
+
+/// Refuses what `SSL_CERT_FILE` names where it has no end: the library would read on for ever.
+fn check_system_file() -> Result<()> {
+    let Some(path) = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from) else {
+        return Ok(());
+    };
+    match file::read_regular(&path, file::CERTIFICATES) {
+        // The library has its own word for a file that is missing.
+        Ok(_) | Err(Unread::Io(_)) => Ok(()),
+        Err(e) => Err(
+            Error::usage(format!("SSL_CERT_FILE {} cannot be used", path.display()))
+                .because_of(&e)
+                .hint(file::NAME_CERTIFICATES),
+        ),
+    }
 }
 
 /// Why a body could not be used.

@@ -14,7 +14,8 @@
 //! * [`ledger`]: what is deployed and what was tried.
 //! * [`output`]: human, JSON, progress.
 //! * [`serve`]: the HTTP API and the clock; starts passes as subprocesses.
-//! * [`contain`], [`error`], [`exit`], [`secret`], [`text`]: what everybody needs.
+//! * [`contain`], [`error`], [`exit`], [`file`], [`hangup`], [`secret`], [`text`]: what everybody
+//!   needs.
 
 pub mod artifactory;
 pub mod cli;
@@ -25,6 +26,8 @@ pub mod coreos_deploy;
 pub mod deadline;
 pub mod error;
 pub mod exit;
+pub mod file;
+pub mod hangup;
 pub mod http;
 pub mod ledger;
 pub mod model;

@@ -13,7 +13,6 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::BoolishValueParser;
 use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -24,7 +23,7 @@ pub use options::{
     ServerArgs,
 };
 pub use values::{OutputFormat, SettleAs, UnknownHold, variable};
-pub use variables::Variables;
+pub use variables::{OfOneCall, Variables};
 
 /// The name of the program.
 pub const NAME: &str = "coreos-artifactory-monitor";
@@ -55,7 +54,8 @@ Exit codes:
    77  credentials refused
   130, 143  interrupted; what was submitted stays recorded
 
-Every option can be set by a variable: CAM_ and its long name in capitals.
+Every option can be set by a variable: CAM_ and its long name in capitals. Those
+of one command alone cannot: they belong to one call.
 Secrets are best kept out of both: use the -file options, or systemd's
 credentials under the option's long name.";
 
@@ -76,6 +76,9 @@ pub struct Cli {
     /// The options of the command line as variables, for a pass that `serve` starts.
     #[arg(skip)]
     pub variables: Variables,
+    /// The options that no variable sets.
+    #[arg(skip)]
+    pub of_one_call: Vec<OfOneCall>,
 }
 
 /// The command where none is given.
@@ -118,16 +121,16 @@ pub enum Command {
     /// Show what Artifactory offers and what a pass would do, and why; change nothing
     Scan {
         /// Exit with 3 when changes are pending
-        #[arg(long, env = "CAM_EXIT_CODE", alias = "exit_code", value_parser = BoolishValueParser::new())]
+        #[arg(long, alias = "exit_code")]
         exit_code: bool,
     },
     /// Make a pass up to, but without, the submit: show what would be sent
     DryRun {
         /// Exit with 3 when changes are pending
-        #[arg(long, env = "CAM_EXIT_CODE", alias = "exit_code", value_parser = BoolishValueParser::new())]
+        #[arg(long, alias = "exit_code")]
         exit_code: bool,
         /// Show the values of etcd2 keys, which are hidden otherwise
-        #[arg(long, env = "CAM_SHOW_VALUES", alias = "show_values", value_parser = BoolishValueParser::new())]
+        #[arg(long, alias = "show_values")]
         show_values: bool,
     },
     /// Deploy this version now, whatever is newest
@@ -139,10 +142,10 @@ pub enum Command {
         #[arg(value_name = "VERSION", value_parser = values::version)]
         version: String,
         /// Deploy again what is deployed already, and give up an attempt whose outcome is unknown
-        #[arg(long, env = "CAM_FORCE", value_parser = BoolishValueParser::new())]
+        #[arg(long)]
         force: bool,
         /// Leave out the hold that keeps passes from undoing the deploy of an older version
-        #[arg(long, env = "CAM_NO_HOLD", alias = "no_hold", value_parser = BoolishValueParser::new())]
+        #[arg(long, alias = "no_hold")]
         no_hold: bool,
     },
     /// Serve the HTTP API, and make a pass at every interval and when asked to
@@ -167,7 +170,7 @@ pub enum Command {
         #[arg(id = "app_name", value_name = "APP", value_parser = values::app_name)]
         app: Option<String>,
         /// The most attempts to show
-        #[arg(long, env = "CAM_LIMIT", value_name = "N", default_value_t = 20)]
+        #[arg(long, value_name = "N", default_value_t = 20)]
         limit: usize,
     },
     /// Make passes leave an app alone until it is released
@@ -176,13 +179,13 @@ pub enum Command {
         #[arg(id = "app_name", value_name = "APP", value_parser = values::app_name)]
         app: String,
         /// End the hold after this time, such as 2d
-        #[arg(long = "for", env = "CAM_FOR", value_name = "DURATION", value_parser = values::duration)]
+        #[arg(long = "for", value_name = "DURATION", value_parser = values::duration)]
         for_: Option<Duration>,
         /// End the hold when a version newer than this one is marked
-        #[arg(long, env = "CAM_NEWER_THAN", alias = "newer_than", value_name = "VERSION", value_parser = values::version)]
+        #[arg(long, alias = "newer_than", value_name = "VERSION", value_parser = values::version)]
         newer_than: Option<String>,
         /// Why; shown by `status`
-        #[arg(long, env = "CAM_REASON", value_name = "TEXT")]
+        #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
     },
     /// End the hold of an app
@@ -233,7 +236,7 @@ pub enum Command {
     /// Print the manual page, or write the pages of all commands
     Man {
         /// Write a page a command into this directory
-        #[arg(long, env = "CAM_DIRECTORY", value_name = "PATH")]
+        #[arg(long, value_name = "PATH")]
         directory: Option<PathBuf>,
     },
 }
@@ -279,7 +282,9 @@ impl Cli {
             merge(&mut rules.app, "app", &matches, sub);
             merge(&mut rules.exclude_app, "exclude_app", &matches, sub);
         }
-        cli.variables = Variables::of(&Self::command_line(), &matches, &cli.global.rules);
+        let command = Self::command_line();
+        cli.variables = Variables::of(&command, &matches, &cli.global.rules);
+        cli.of_one_call = OfOneCall::all(&command, matches.subcommand_name());
         Ok(cli)
     }
 }
@@ -322,9 +327,7 @@ fn name_the_variable(mut error: clap::Error) -> clap::Error {
     let Some(name) = name else { return error };
     let command = Cli::command_line();
     let known = command
-        .get_subcommands()
-        .chain([&command])
-        .flat_map(clap::Command::get_arguments)
+        .get_arguments()
         .any(|arg| arg.get_long() == Some(name));
     if known && error.get(ContextKind::Suggested).is_none() {
         let tip = format!("the variable {} sets it too", variable(name));

@@ -50,11 +50,16 @@ fn everything_has_help() {
 }
 
 #[test]
-fn every_option_has_its_variable() {
+fn every_option_of_all_commands_has_its_variable_and_no_other_has() {
     assert!(options().count() > 45);
+    let command = Cli::command_line();
+    let of_all: Vec<&str> = command.get_arguments().filter_map(Arg::get_long).collect();
     for arg in options() {
         let long = arg.get_long().unwrap();
-        if is_secret(long) {
+        if !of_all.contains(&long) {
+            // It belongs to one call.
+            assert_eq!(arg.get_env(), None, "{long}");
+        } else if is_secret(long) {
             assert_eq!(arg.get_env(), None, "{long}");
             let help = arg.get_help().unwrap().to_string();
             assert!(
@@ -281,6 +286,18 @@ fn an_error_names_option_and_variable() {
         let text = parse(&["scan", name, "x"]).unwrap_err().to_string();
         assert!(text.contains(name), "{text}");
         assert!(text.contains(&variable(&name[2..])), "{text}");
+    }
+}
+
+#[test]
+fn an_error_names_no_variable_that_is_not_read() {
+    for line in [
+        ["history", "--limit", "x"],
+        ["hold", "--for", "x"],
+        ["hold", "--newer-than", "/"],
+    ] {
+        let text = parse(&line).unwrap_err().to_string();
+        assert!(text.contains(line[1]) && !text.contains("CAM_"), "{text}");
     }
 }
 

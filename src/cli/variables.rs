@@ -97,6 +97,40 @@ impl fmt::Debug for Variables {
     }
 }
 
+/// An option of a command alone, such as `--force`. It belongs to one call, so no variable sets it:
+/// one that is left over would change calls that nobody thinks of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OfOneCall {
+    /// Its long name.
+    pub long: String,
+    /// Whether it is one of the command that was given.
+    pub is_of_this_command: bool,
+}
+
+impl OfOneCall {
+    /// All of them, each once.
+    pub(super) fn all(command: &clap::Command, given: Option<&str>) -> Vec<Self> {
+        let mut all: Vec<Self> = Vec::new();
+        for sub in command.get_subcommands() {
+            let is_given = Some(sub.get_name()) == given;
+            let own = sub
+                .get_arguments()
+                .filter(|arg| !arg.is_hide_set() && !LISTS.contains(&arg.get_id().as_str()));
+            for long in own.filter_map(clap::Arg::get_long) {
+                if let Some(known) = all.iter_mut().find(|known| known.long == long) {
+                    known.is_of_this_command |= is_given;
+                    continue;
+                }
+                all.push(Self {
+                    long: long.to_owned(),
+                    is_of_this_command: is_given,
+                });
+            }
+        }
+        all
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -196,6 +230,23 @@ mod tests {
             wanted.extend(expected(&[(name, "/c"), ("CAM_DEPLOY_URL", "http://c")]));
             assert_eq!(handed(&line, &environment), wanted);
         }
+    }
+
+    #[test]
+    fn an_option_of_a_command_alone_has_no_variable() {
+        let of = |line: &[&str]| {
+            let cli = Cli::parse_from_args(["cam"].iter().chain(line)).unwrap();
+            let all = cli.of_one_call;
+            let of_this = all.iter().filter(|o| o.is_of_this_command);
+            let of_this: Vec<String> = of_this.map(|o| o.long.clone()).collect();
+            (all.len(), of_this)
+        };
+        let (count, of_deploy) = of(&["deploy", "a", "1"]);
+        assert_eq!(of_deploy, ["force", "no-hold"]);
+        assert!(count >= 9, "{count}");
+        assert_eq!(of(&["scan"]), (count, vec!["exit-code".to_owned()]));
+        assert_eq!(of(&["run"]), (count, Vec::new()));
+        assert_eq!(of(&[]), (count, Vec::new()));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::ledger::{self, Access, Attempt, operator};
+use crate::ledger::{Attempt, operator};
 use crate::model::attempt::{State, Word};
 use crate::model::plan;
 use crate::output::Output;
@@ -17,7 +17,7 @@ use crate::pass;
 pub fn run(config: &Config, output: &Output, named: &[String]) -> Result<Exit> {
     let scope = config.scope()?;
     let rules = &config.rules;
-    let mut ledger = ledger::open(config.dsn()?, Access::Write)?;
+    let mut ledger = pass::open_to_write(config, output)?;
     let wanted = parse(named);
     let apps: Vec<&str> = wanted.iter().map(|(app, _)| app.as_str()).collect();
     let lease = pass::take_lease(ledger.as_mut(), scope, rules.lock_wait, &apps)?;

@@ -3,10 +3,9 @@
 use crate::config::Config;
 use crate::error::Result;
 use crate::exit::Exit;
-use crate::ledger::{self, Access};
 use crate::model::plan::Hold;
 use crate::output::Output;
-use crate::pass::now_ms;
+use crate::pass::{now_ms, open_to_write};
 
 /// The hold that an operator asks for.
 pub(super) struct Wanted<'a> {
@@ -29,7 +28,7 @@ pub(super) fn hold(config: &Config, output: &Output, wanted: &Wanted<'_>) -> Res
         placed_by: "hold".to_owned(),
         placed_at: now,
     };
-    ledger::open(config.dsn()?, Access::Write)?.hold(config.scope()?, app, &hold)?;
+    open_to_write(config, output)?.hold(config.scope()?, app, &hold)?;
     if output.is_json() {
         output.json(&serde_json::json!({"app": app, "held": true, "reason": hold.reason, "until": hold.until, "newerThan": hold.newer_than}));
     } else {
@@ -40,7 +39,7 @@ pub(super) fn hold(config: &Config, output: &Output, wanted: &Wanted<'_>) -> Res
 
 /// Lifts a hold.
 pub fn release(config: &Config, output: &Output, app: &str) -> Result<Exit> {
-    let lifted = ledger::open(config.dsn()?, Access::Write)?.release(config.scope()?, app)?;
+    let lifted = open_to_write(config, output)?.release(config.scope()?, app)?;
     if output.is_json() {
         output.json(&serde_json::json!({"app": app, "held": false, "lifted": lifted}));
     } else if lifted {

@@ -28,7 +28,7 @@ use crate::pass::{Invocation, ReportBuilder, Session};
 pub fn dispatch(cli: &Cli, config: &Config) -> Exit {
     let env = |name: &str| std::env::var_os(name);
     let output = Output::new(config.output, Terminal::detect(config.output.color, &env));
-    for warning in &config.exposed {
+    for warning in &config.alerts {
         output.warning(warning);
     }
     for warning in &config.warnings {

@@ -1,15 +1,16 @@
 //! `serve`: the HTTP API, and passes by the clock and on demand.
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use crate::artifactory::Artifactory;
 use crate::cli::Cli;
-use crate::config::{Config, ServeConfig};
+use crate::config::{Config, Dsn, ServeConfig};
 use crate::coreos_deploy::CoreosDeploy;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::ledger::{self, Access};
 use crate::output::Output;
+use crate::pass::open_to_write;
 use crate::serve::{Launch, OptionsView, Server, ServerConfig};
 
 /// Serves until told to stop.
@@ -25,7 +26,7 @@ pub fn run(cli: &Cli, config: &Config, output: &Output) -> Result<Exit> {
     drop(Artifactory::new(config.artifactory()?, &config.http)?);
     drop(CoreosDeploy::new(config.deploy()?, &config.http)?);
     let server = Server::bind(serve)?;
-    match ledger::open(config.dsn()?, Access::Write) {
+    match open_to_write(config, output) {
         Err(error) if error.exit == Exit::Unavailable => output.error(&error),
         opened => drop(opened?),
     }
@@ -35,9 +36,27 @@ pub fn run(cli: &Cli, config: &Config, output: &Output) -> Result<Exit> {
         dsn: config.dsn()?.clone(),
         scope: scope.clone(),
     };
-    let options = cli.variables.for_a_pass(std::env::vars_os());
+    let mut options = cli.variables.for_a_pass(std::env::vars_os());
+    make_absolute(&mut options, config.dsn()?)?;
     let launch = Launch::new(options, longest(config)?, output.verbose() > 0);
     server.run(http, launch)
+}
+
+/// Gives passes the whole path of the ledger: a relative one, which may be typed, is refused in a
+/// variable.
+fn make_absolute(options: &mut [(OsString, OsString)], dsn: &Dsn) -> Result<()> {
+    let Dsn::Sqlite(path) = dsn else {
+        return Ok(());
+    };
+    let path = std::path::absolute(path).map_err(|e| {
+        let message = format!("{} has no absolute path", path.display());
+        Error::unavailable(message).because_of(&e)
+    })?;
+    for (_, value) in options.iter_mut().filter(|(name, _)| name == "CAM_DSN") {
+        *value = OsString::from("sqlite:");
+        value.push(&path);
+    }
+    Ok(())
 }
 
 /// The options as the server shows them: none is a secret.

@@ -8,7 +8,7 @@ use crate::cli::SettleAs;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::ledger::{self, Access, Attempt, Ledger, Snapshot, operator};
+use crate::ledger::{Attempt, Ledger, Snapshot, operator};
 use crate::model::attempt::{Circumstances, Event, State, Word, advance};
 use crate::output::Output;
 use crate::pass;
@@ -40,7 +40,7 @@ impl Wanted<'_> {
 /// cannot be found out.
 pub(super) fn run(config: &Config, output: &Output, wanted: &Wanted<'_>) -> Result<Exit> {
     let scope = config.scope()?;
-    let mut ledger = ledger::open(config.dsn()?, Access::Write)?;
+    let mut ledger = pass::open_to_write(config, output)?;
     let lease = pass::take_lease(
         ledger.as_mut(),
         scope,

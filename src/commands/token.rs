@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::ledger::{self, Access, HASHED_TOKEN, TokenRow};
 use crate::output::Output;
+use crate::pass::open_to_write;
 
 /// What a token that is found somewhere is recognised by.
 const PREFIX: &str = "cam_";
@@ -28,7 +29,7 @@ pub fn run(config: &Config, output: &Output, action: &TokenAction) -> Result<Exi
 /// Stores the hash of a new token and prints the token: the only time that it is seen.
 fn add(config: &Config, output: &Output, name: &str) -> Result<()> {
     let token = new_token();
-    ledger::open(config.dsn()?, Access::Write)?.add_token(name, &stored(&token))?;
+    open_to_write(config, output)?.add_token(name, &stored(&token))?;
     if output.is_json() {
         output.json(&json!({"name": name, "token": token}));
     } else {
@@ -73,7 +74,7 @@ fn list(config: &Config, output: &Output) -> Result<()> {
 /// Removes the token that is meant. One that is not there is an error: whoever mistypes a name must
 /// not believe that the token is dead.
 fn revoke(config: &Config, output: &Output, wanted: &str) -> Result<()> {
-    let mut ledger = ledger::open(config.dsn()?, Access::Write)?;
+    let mut ledger = open_to_write(config, output)?;
     let id = find(&ledger.tokens()?, wanted)?;
     if !ledger.revoke_token(id)? {
         return Err(missing(wanted));

@@ -29,6 +29,8 @@ impl Config {
         } else {
             None
         };
+        let mut alerts = exposed(cli, dsn.as_ref());
+        without_effect(cli, env, &mut alerts, &mut warnings);
         Ok(Config {
             scope: scope(cli)?,
             // Secrets that a command does not use need not be there, nor be readable.
@@ -54,7 +56,7 @@ impl Config {
             rules: rules(cli)?,
             serve: server::from_cli(cli)?,
             output: OutputConfig::from_cli(cli),
-            exposed: exposed(cli, dsn.as_ref()),
+            alerts,
             dsn,
             warnings,
         })
@@ -95,6 +97,24 @@ fn exposed(cli: &Cli, dsn: Option<&Dsn>) -> Vec<String> {
         )
     })
     .collect()
+}
+
+/// Tells of each variable of an option that belongs to one call: whoever reads, where it is one of
+/// this command, which would otherwise be thought to heed it.
+fn without_effect(cli: &Cli, env: Env, alerts: &mut Vec<String>, warnings: &mut Vec<String>) {
+    for option in &cli.of_one_call {
+        let name = variable(&option.long);
+        if env(&name).is_none_or(|value| value.is_empty()) {
+            continue;
+        }
+        let to = if option.is_of_this_command {
+            &mut *alerts
+        } else {
+            &mut *warnings
+        };
+        let long = &option.long;
+        to.push(format!("{name} is set and has no effect: give --{long}"));
+    }
 }
 
 /// The option and its variable, as errors name them.

@@ -7,6 +7,7 @@ use super::secrets::{Env, Source};
 use super::{Dsn, MysqlAddress, MysqlConfig, MysqlTls, dsn};
 use crate::cli::Cli;
 use crate::error::{Error, Result};
+use crate::file;
 
 /// Where the ledger is and how it is spoken to.
 ///
@@ -23,6 +24,7 @@ pub(super) fn ledger(cli: &Cli, env: Env, warnings: &mut Vec<String>) -> Result<
     }
     .find(env, warnings)?;
     let options = dsn::Options {
+        typed: args.dsn.is_some(),
         ca_file: args.dsn_ca_file.as_deref(),
         lease_ttl: between("lease-ttl", args.lease_ttl, 2 * SECOND, 60 * 60 * SECOND)?,
         lease_limit: (cli.global.rules.max_duration)
@@ -45,15 +47,15 @@ fn check_ca_file(config: &MysqlConfig) -> Result<()> {
     let Some(path) = &config.ca_file else {
         return Ok(());
     };
-    let failed = |e: &std::io::Error| {
-        let message = format!("{} {} cannot be read", named("dsn-ca-file"), path.display());
-        Error::usage(message).because_of(e)
-    };
-    let file = std::fs::File::open(path).map_err(|e| failed(&e))?;
-    match file.metadata() {
-        Ok(metadata) if metadata.is_dir() => Err(failed(&std::io::ErrorKind::IsADirectory.into())),
+    // The driver reads it again for every connection, without bounds.
+    match file::read_regular(path, file::CERTIFICATES) {
         Ok(_) => Ok(()),
-        Err(e) => Err(failed(&e)),
+        Err(e) => {
+            let message = format!("{} {} cannot be read", named("dsn-ca-file"), path.display());
+            Err(Error::usage(message)
+                .because_of(&e)
+                .hint(file::NAME_CERTIFICATES))
+        }
     }
 }
 

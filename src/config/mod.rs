@@ -230,8 +230,9 @@ pub struct Config {
     pub serve: Option<ServeConfig>,
     /// How to show it.
     pub output: OutputConfig,
-    /// Secrets on the command line: to be warned of whoever reads, since `ps` shows them.
-    pub exposed: Vec<String>,
+    /// To be told whoever reads: secrets on the command line, which `ps` shows, and variables of
+    /// this command's options that have no effect.
+    pub alerts: Vec<String>,
     /// Standing things to tell a person, such as a secret's file that others may read.
     pub warnings: Vec<String>,
 }

@@ -1,13 +1,12 @@
 //! Secrets: where each is looked for, and which of several counts.
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::cli::variable;
 use crate::error::{Error, Result};
+use crate::file::{self, Unread};
 use crate::secret::Secret;
 
 /// How variables are read; a parameter, so that tests need no environment of their own.
@@ -139,25 +138,22 @@ fn found(value: String, place: String) -> Result<Found> {
 /// for a file that others than its owner may read.
 fn read(path: &Path, place: &str, warnings: Option<&mut Vec<String>>) -> Result<Found> {
     let shown = format!("{place} {}", path.display());
-    let failed = |e: std::io::Error| Error::usage(format!("{shown} cannot be read")).because_of(&e);
-    let file = File::open(path).map_err(failed)?;
-    let metadata = file.metadata().map_err(failed)?;
-    let mode = metadata.permissions().mode();
+    let content = file::read(path, LIMIT).map_err(|e| match e {
+        Unread::TooLarge(_) => unusable(&shown, &e.to_string()),
+        e => Error::usage(format!("{shown} cannot be read"))
+            .because_of(&e)
+            .hint("name a file that holds the secret and nothing else"),
+    })?;
     if let Some(warnings) = warnings
-        && metadata.is_file()
-        && mode & 0o044 != 0
+        && content.metadata.is_file()
+        && content.metadata.permissions().mode() & 0o044 != 0
     {
         warnings.push(crate::text::printable(&format!(
             "{shown} may be read by others than its owner: chmod 600 it"
         )));
     }
-    let mut bytes = Vec::new();
-    let limit = LIMIT as u64 + 1;
-    file.take(limit).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() > LIMIT {
-        return Err(unusable(&shown, "the file is larger than 64 KiB"));
-    }
-    let mut value = String::from_utf8(bytes).map_err(|_| unusable(&shown, "it is not UTF-8"))?;
+    let mut value =
+        String::from_utf8(content.bytes).map_err(|_| unusable(&shown, "it is not UTF-8"))?;
     if value.ends_with('\n') {
         value.pop();
         if value.ends_with('\r') {

@@ -151,12 +151,36 @@ fn files_that_hold_no_secret_are_refused() {
 }
 
 #[test]
+fn a_variable_of_an_option_that_belongs_to_one_call_is_told_of() {
+    let told = |line: &str, variables: &[(&str, &str)]| {
+        let config = config(&format!("{line} --dsn sqlite:/x"), variables).unwrap();
+        (config.alerts, config.warnings)
+    };
+    let set = [("CAM_FORCE", "true"), ("CAM_LIMIT", "many")];
+    let force = "CAM_FORCE is set and has no effect: give --force".to_owned();
+    let limit = "CAM_LIMIT is set and has no effect: give --limit".to_owned();
+    let (alerts, warnings) = told("deploy a 1", &set);
+    assert_eq!(
+        (alerts, warnings),
+        (vec![force.clone()], vec![limit.clone()])
+    );
+    let (alerts, warnings) = told("history", &set);
+    assert_eq!(
+        (alerts, warnings),
+        (vec![limit.clone()], vec![force.clone()])
+    );
+    assert_eq!(told("run", &set), (vec![], vec![force, limit]));
+    assert_eq!(told("deploy a 1", &[("CAM_FORCE", "")]), (vec![], vec![]));
+    assert_eq!(told("hold a", &[("CAM_JOBS", "3")]), (vec![], vec![]));
+}
+
+#[test]
 fn what_others_can_see_is_warned_of() {
     let dir = tempfile::tempdir().unwrap();
     let open = file(dir.path(), "open", CANARY, 0o644);
     let closed = file(dir.path(), "closed", CANARY, 0o600);
     let warnings = |line: &str| config(line, &[]).unwrap().warnings;
-    let exposed = |line: &str| config(line, &[]).unwrap().exposed;
+    let exposed = |line: &str| config(line, &[]).unwrap().alerts;
     assert!(exposed("--art-token canary-5eCr3t")[0].contains("--art-token-file"));
     assert!(exposed("--dsn sqlite:/x").is_empty());
     assert!(exposed("--dsn u@tcp(localhost)/d").is_empty());
@@ -166,7 +190,7 @@ fn what_others_can_see_is_warned_of() {
         "{of_dsn:?}"
     );
     let by_variable = config("", &[("CAM_DSN", "u:canary-5eCr3t@/d")]);
-    assert!(by_variable.unwrap().exposed.is_empty());
+    assert!(by_variable.unwrap().alerts.is_empty());
     assert_eq!(warnings(&format!("--art-token-file {open}")).len(), 1);
     assert!(warnings(&format!("--art-token-file {closed}")).is_empty());
     assert!(warnings("--dsn sqlite:/x").is_empty());
@@ -309,6 +333,10 @@ fn the_ledger_s_place_without_a_dsn() {
         below("/s/a/ledger.sqlite")
     );
     assert_eq!(place(&[xdg, ("STATE_DIRECTORY", "")]), place(&[xdg]));
+    for relative in ["state", "./state", "~/state", "\"/s/a\"", ":/s/b"] {
+        let error = refusal("", &[xdg, ("STATE_DIRECTORY", relative)]);
+        assert!(error.message.contains("STATE_DIRECTORY"), "{error:?}");
+    }
     assert!(refusal("", &[("HOME", "")]).hint.unwrap().contains("--dsn"));
 }
 

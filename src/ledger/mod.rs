@@ -272,6 +272,9 @@ pub struct PassRow {
 /// used) or 2 (a schema that this program cannot work with, a path that cannot be one); nobody
 /// above retries, the implementation waits for locks by itself (at most 10 s).
 pub trait Ledger: Send {
+    /// Where the ledger is, if opening it made it: its file, or its tables in an empty database.
+    fn created(&self) -> Option<String>;
+
     /// Takes the lease of the scope, waiting at most `wait`. `None`: somebody else holds it.
     fn acquire(&mut self, scope: &Scope, wait: Duration) -> Result<Option<Box<dyn Lease>>>;
 

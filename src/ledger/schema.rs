@@ -33,6 +33,14 @@ impl Schema {
         }
     }
 
+    /// What a schema that was found has become by the migrations.
+    pub fn migrated(self) -> Self {
+        match self {
+            Self::Empty | Self::Older => Self::Current,
+            other => other,
+        }
+    }
+
     /// Why a ledger of this schema cannot be used as it is (exit 2), where it cannot. `shown` says
     /// which ledger, `who` may bring it up to date.
     pub fn refusal(self, shown: &str, who: &str) -> Option<Error> {

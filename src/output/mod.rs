@@ -165,6 +165,11 @@ impl Output {
         }
     }
 
+    /// Prints on stderr what happens once and may be a mistake: `-q` does not silence it.
+    pub fn notice(&self, text: &str) {
+        self.stderr(&human::labelled("note", text, &self.terminal));
+    }
+
     /// Prints a detail on stderr, where `-v` was given.
     pub fn note(&self, text: &str) {
         if self.config.verbose > 0 {

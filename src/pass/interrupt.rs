@@ -1,22 +1,27 @@
-//! SIGINT and SIGTERM.
+//! SIGINT, SIGTERM, and SIGHUP, which is taken for SIGTERM.
 
 use std::io::{ErrorKind, Read};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::error::{Error, Result};
 use crate::exit::Exit;
+use crate::hangup;
 
 /// How long the pass gets to stop by itself before the process exits at its next safe point.
 const GRACE: Duration = Duration::from_secs(3);
 
 /// Notes the first signal; a second one ends the process at once, which is as safe as `kill -9`.
+///
+/// SIGHUP never counts as a second one: a terminal that closes sends it more than once, and a
+/// service manager right after SIGTERM.
 #[derive(Clone)]
 pub struct Interrupt {
     signal: Arc<AtomicUsize>,
+    hangup: Arc<AtomicBool>,
     critical: Arc<Mutex<()>>,
 }
 
@@ -25,14 +30,18 @@ impl Interrupt {
     pub fn none() -> Self {
         Self {
             signal: Arc::new(AtomicUsize::new(0)),
+            hangup: Arc::new(AtomicBool::new(false)),
             critical: Arc::new(Mutex::new(())),
         }
     }
 
-    /// Installs the handlers.
+    /// Installs the handlers. SIGHUP stays ignored where it is (`nohup`).
     pub fn install() -> Result<Self> {
+        let failed = |e: std::io::Error| {
+            Error::unavailable("signal handlers cannot be installed").because_of(&e)
+        };
         let this = Self::none();
-        let again = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let again = Arc::new(AtomicBool::new(false));
         for (signal, exit) in [(SIGINT, Exit::Interrupted), (SIGTERM, Exit::Terminated)] {
             let number = usize::try_from(signal).unwrap_or_default();
             signal_hook::flag::register_conditional_shutdown(
@@ -44,9 +53,10 @@ impl Interrupt {
             .and_then(|_| {
                 signal_hook::flag::register_usize(signal, Arc::clone(&this.signal), number)
             })
-            .map_err(|e| {
-                Error::unavailable("signal handlers cannot be installed").because_of(&e)
-            })?;
+            .map_err(failed)?;
+        }
+        if !hangup::is_ignored() {
+            signal_hook::flag::register(SIGHUP, Arc::clone(&this.hangup)).map_err(failed)?;
         }
         let watcher = this.clone();
         std::thread::spawn(move || watcher.watch());
@@ -71,6 +81,7 @@ impl Interrupt {
         match i32::try_from(self.signal.load(Ordering::Relaxed)) {
             Ok(SIGINT) => Some(Exit::Interrupted),
             Ok(SIGTERM) => Some(Exit::Terminated),
+            _ if self.hangup.load(Ordering::Relaxed) => Some(Exit::Terminated),
             _ => None,
         }
     }
@@ -119,5 +130,21 @@ fn wait_for_end(mut input: impl Read) {
             Err(e) if e.kind() != ErrorKind::Interrupted => return,
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hangup_asks_for_the_end_and_sigint_keeps_its_code() {
+        let interrupt = Interrupt::none();
+        assert_eq!(interrupt.requested(), None);
+        interrupt.hangup.store(true, Ordering::Relaxed);
+        assert_eq!(interrupt.requested(), Some(Exit::Terminated));
+        let number = usize::try_from(SIGINT).unwrap();
+        interrupt.signal.store(number, Ordering::Relaxed);
+        assert_eq!(interrupt.requested(), Some(Exit::Interrupted));
     }
 }

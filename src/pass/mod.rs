@@ -19,7 +19,7 @@ pub use prepare::{Prepared, Preparer, Ready, has_payload};
 pub use report::{AppResult, ReportBuilder};
 pub use resume::resolve_open;
 pub use scan::{Scan, guard, scan};
-pub use session::{Invocation, Session, take_lease};
+pub use session::{Invocation, Session, open_to_write, take_lease};
 
 pub use crate::ledger::now_ms;
 

@@ -81,7 +81,7 @@ impl<'a> Session<'a> {
         if invocation.stop_at_eof {
             interrupt.stop_at_eof();
         }
-        let mut ledger = ledger::open(config.dsn()?, Access::Write)?;
+        let mut ledger = open_to_write(config, output)?;
         let apps: Vec<&str> = invocation.app.into_iter().collect();
         let lease = take_lease(ledger.as_mut(), scope, rules.lock_wait, &apps)?;
         let deadline = Deadline::new(rules.max_duration);
@@ -132,6 +132,16 @@ impl<'a> Session<'a> {
         }
         exit
     }
+}
+
+/// Opens the ledger of a command that writes, and says so where that made it: whoever has one
+/// already has mistyped its place, and the new one knows neither versions nor holds.
+pub fn open_to_write(config: &Config, output: &Output) -> Result<Box<dyn Ledger>> {
+    let ledger = ledger::open(config.dsn()?, Access::Write)?;
+    if let Some(place) = ledger.created() {
+        output.notice(&format!("created the ledger {place}"));
+    }
+    Ok(ledger)
 }
 
 /// Why nothing new may be started, if so.

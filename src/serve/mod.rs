@@ -52,6 +52,7 @@ use self::passes::{Passes, Runner};
 use crate::config::ServeConfig;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
+use crate::hangup;
 
 /// The most connections that are served at a time.
 const CONNECTIONS: usize = 512;
@@ -89,8 +90,8 @@ impl Server {
         })
     }
 
-    /// Serves until SIGTERM or SIGINT, which is a success: it is how a server ends. A second one
-    /// ends the process at once.
+    /// Serves until SIGTERM, SIGINT or SIGHUP, which is a success: it is how a server ends. A
+    /// second one of the first two ends the process at once.
     ///
     /// Errors: 69 where a part of the server ends by itself, which is a defect.
     pub fn run(self, config: ServerConfig, launch: Launch) -> Result<Exit> {
@@ -191,7 +192,7 @@ impl Parts {
         let mut watchdog = notify.watchdog().map(every);
         let lost = loop {
             tokio::select! {
-                (name, _) = signals.next() => {
+                name = signals.first() => {
                     info!("{name}: ending what runs");
                     break None;
                 }
@@ -203,7 +204,7 @@ impl Parts {
         notify.stopping();
         stop.send_replace(true);
         tokio::spawn(async move {
-            let (name, exit) = signals.next().await;
+            let (name, exit) = signals.second().await;
             error!("{name} again: ending at once");
             std::process::exit(i32::from(exit.code()));
         });
@@ -253,6 +254,8 @@ async fn tick(interval: &mut Option<Interval>) {
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
+    /// `None` where it stays ignored (`nohup`).
+    hangup: Option<Signal>,
 }
 
 impl Signals {
@@ -264,11 +267,32 @@ impl Signals {
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,
+            hangup: if hangup::is_ignored() {
+                None
+            } else {
+                Some(listen(SignalKind::hangup())?)
+            },
         })
     }
 
-    /// The next one, and the exit code of a process that it ends at once.
-    async fn next(&mut self) -> (&'static str, Exit) {
+    /// The first one's name.
+    async fn first(&mut self) -> &'static str {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            _ = self.interrupt.recv() => "SIGINT",
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = hangup => "SIGHUP",
+        }
+    }
+
+    /// The next one that ends the process at once, and its exit code. SIGHUP is none: a terminal
+    /// that closes sends it more than once, and a service manager right after SIGTERM.
+    async fn second(&mut self) -> (&'static str, Exit) {
         tokio::select! {
             _ = self.interrupt.recv() => ("SIGINT", Exit::Interrupted),
             _ = self.terminate.recv() => ("SIGTERM", Exit::Terminated),

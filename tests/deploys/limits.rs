@@ -58,6 +58,55 @@ fn a_pass_that_is_terminated_is_carried_on_by_the_next() {
 }
 
 #[test]
+fn a_pass_whose_terminal_is_closed_ends_as_if_terminated() {
+    for line in [&["run"][..], &["deploy", "video", "1.0.0"]] {
+        let rig = Rig::new();
+        rig.publish("video", "1.0.0");
+        rig.deploy.deploy_takes(Duration::from_secs(12));
+        let child = rig.spawn(&[line, &["--output", "json"]].concat());
+        until("video is posted", || rig.posted().len() == 1);
+        until("video is being deployed", || {
+            rig.states() == ["video 1.0.0 submitted"]
+        });
+        // A shell sends it, and so does the kernel.
+        signal("HUP", &child);
+        signal("HUP", &child);
+        let ran = Ran::wait(child);
+        assert_eq!(ran.code, Some(143), "{line:?}: {ran:#?}");
+        let report = ran.json();
+        assert_eq!(report["exitCode"], 143, "{report:#}");
+        assert_eq!(app(&report, "video")["outcome"], "submitted");
+        assert_eq!(rig.states(), ["video 1.0.0 submitted"]);
+        let kept = rig.sql("SELECT report FROM artifactory_passes");
+        assert_eq!(kept.len(), 1, "{kept:?}");
+        assert!(kept.concat()[0].as_ref().unwrap().contains("143"));
+    }
+}
+
+#[test]
+fn a_pass_under_nohup_outlives_its_terminal() {
+    let rig = Rig::new();
+    rig.publish("video", "1.0.0");
+    rig.deploy.deploy_takes(Duration::from_secs(2));
+    let usual = rig.std_command(&["run"]);
+    let child = Command::new("sh")
+        .args(["-c", "trap '' HUP; exec \"$0\" \"$@\""])
+        .arg(usual.get_program())
+        .args(usual.get_args())
+        .env_clear()
+        .envs(usual.get_envs().filter_map(|(k, v)| Some((k, v?))))
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("sh runs");
+    until("video is posted", || rig.posted().len() == 1);
+    signal("HUP", &child);
+    let ran = Ran::wait(child);
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    assert_eq!(rig.states(), ["video 1.0.0 succeeded"]);
+}
+
+#[test]
 fn an_interrupted_deploy_of_an_operator_stays_recorded() {
     let rig = Rig::new();
     rig.publish("video", "1.0.0");

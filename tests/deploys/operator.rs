@@ -3,9 +3,10 @@
 use std::thread;
 use std::time::Duration;
 
+use serde_json::Value;
 use simulator::{Behaviour, Fault, Payload};
 
-use crate::support::{Ran, Rig, app, until};
+use crate::support::{Ledger, Ran, Rig, app, until};
 
 /// A cluster that runs 1.1.0 of `video`, after 1.0.0.
 fn two_releases() -> Rig {
@@ -17,6 +18,72 @@ fn two_releases() -> Rig {
     assert_eq!(rig.posted(), ["1.0.0", "1.1.0"]);
     rig.forget();
     rig
+}
+
+#[test]
+fn a_variable_changes_no_call() {
+    let rig = two_releases();
+    let with = |name: &str, value: &str, arguments: &[&str]| {
+        let output = rig.command(arguments).env(name, value).output();
+        let ran = Ran::of(&output.expect("the program starts"));
+        let said = format!("{name} is set and has no effect: give --");
+        assert_eq!(ran.stderr.matches(&said).count(), 1, "{ran:#?}");
+        assert_eq!(ran.code, Some(0), "{ran:#?}");
+        ran
+    };
+    with("CAM_FORCE", "true", &["deploy", "video", "1.1.0"]);
+    assert_eq!(rig.posted(), [""; 0]);
+    let scan = ["scan", "--output", "json"];
+    rig.publish("audio", "1.0.0");
+    with("CAM_EXIT_CODE", "true", &scan);
+    with("CAM_LIMIT", "many", &["history"]);
+    let hold = ["hold", "video", "--output", "json"];
+    for (name, value, key, expected) in [
+        ("CAM_FOR", "1s", "until", Value::Null),
+        ("CAM_NEWER_THAN", "9", "newerThan", Value::Null),
+        ("CAM_REASON", "x", "reason", "no reason given".into()),
+    ] {
+        let document = with(name, value, &hold).json();
+        assert_eq!(document[key], expected, "{document}");
+    }
+    assert_eq!(rig.run(&["release", "video"]).code, Some(0));
+    with("CAM_NO_HOLD", "1", &["deploy", "video", "1.0.0"]);
+    let report = rig.json(&["run", "--app", "video"], 0);
+    assert_eq!(app(&report, "video")["action"], "held");
+    // A pass has no such option: nobody is told at every one of them.
+    let output = rig.command(&["run"]).env("CAM_FORCE", "true").output();
+    let ran = Ran::of(&output.expect("the program starts"));
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{ran:#?}");
+}
+
+#[test]
+fn whoever_makes_a_ledger_is_told_once() {
+    for line in [
+        &["run", "-q"][..],
+        &["deploy", "video", "1.0"],
+        &["hold", "video"],
+        &["release", "video", "-q"],
+        &["baseline", "video=1.0"],
+        &["token", "add", "ci", "--output", "json"],
+    ] {
+        let rig = Rig::new();
+        rig.publish("video", "1.0");
+        for reader in [&["status"][..], &["scan"], &["history"], &["token", "list"]] {
+            let ran = rig.run(reader);
+            assert!(!ran.stderr.contains("created"), "{reader:?}: {ran:#?}");
+        }
+        assert!(rig.is_untouched());
+        let place = match &rig.ledger {
+            Ledger::Sqlite(file) => file.display().to_string(),
+            Ledger::MariaDb(_, database) => format!("{database} on 127.0.0.1:"),
+        };
+        let ran = rig.run(line);
+        let said = format!("note: created the ledger {place}");
+        assert!(ran.stderr.starts_with(&said), "{line:?}: {ran:#?}");
+        assert_eq!(ran.stderr.matches("created").count(), 1, "{ran:#?}");
+        let again = rig.run(line);
+        assert!(!again.stderr.contains("created"), "{line:?}: {again:#?}");
+    }
 }
 
 #[test]

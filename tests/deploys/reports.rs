@@ -203,6 +203,8 @@ fn status_and_history_tell_what_the_ledger_holds() {
 fn quiet_prints_errors_only() {
     let rig = Rig::new();
     rig.publish("video", "1.0.0");
+    // That a ledger was made is said all the same, so one is there already.
+    rig.run(&["release", "nothing"]);
     let ran = rig.run(&["run", "-q"]);
     assert_eq!(ran.code, Some(0));
     assert_eq!((ran.stdout.as_str(), ran.stderr.as_str()), ("", ""));

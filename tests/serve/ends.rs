@@ -11,7 +11,7 @@ use crate::support::{Ran, Rig, until};
 
 #[test]
 fn a_signal_is_how_a_server_ends() {
-    for signal in [Signal::TERM, Signal::INT] {
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         let rig = Rig::new();
         let mut server = Server::start(&rig, &[]);
         until("the first pass", || !server.ended("success").is_empty());
@@ -59,6 +59,50 @@ fn a_pass_that_runs_ends_in_good_order() {
         rig.run(&["run", "--unknown-hold", "1s"]).code == Some(0)
     });
     assert_eq!(rig.posted(), ["1.0"]);
+}
+
+#[test]
+fn a_terminal_that_closes_ends_server_and_pass_in_good_order() {
+    let rig = Rig::new();
+    rig.publish("video", "1.0");
+    rig.deploy.deploy_takes(Duration::from_secs(8));
+    let mut server = Server::idle(&rig);
+    server.force();
+    let child = server.child();
+    until("the POST", || rig.posted() == ["1.0"]);
+    server.signal(Signal::HUP);
+    server.until_logged("SIGHUP: ending what runs");
+    // A shell and the kernel both send it.
+    server.signal(Signal::HUP);
+    kill(child, Signal::HUP);
+    assert_eq!(server.wait().code(), Some(0));
+    assert!(!is_alive(child));
+    let ended = server.lines_with(" ended: ");
+    assert!(
+        ended[0].contains("ended: interrupted, exit code 143"),
+        "{ended:?}"
+    );
+    assert_eq!(rig.states(), ["video 1.0 submitted"]);
+}
+
+#[test]
+fn a_server_under_nohup_outlives_its_terminal() {
+    let rig = Rig::new();
+    let usual = rig.std_command(&["serve", "-H", "127.0.0.1", "-p", "0", "-g", "0"]);
+    let mut command = std::process::Command::new("sh");
+    command
+        .args(["-c", "trap '' HUP; exec \"$0\" \"$@\""])
+        .arg(usual.get_program())
+        .args(usual.get_args())
+        .env_clear()
+        .envs(usual.get_envs().filter_map(|(k, v)| Some((k, v?))));
+    let mut server = Server::of(&rig, &mut command);
+    server.signal(Signal::HUP);
+    assert_eq!(server.request("GET", "/v1.0/health").unwrap().0, 200);
+    assert_eq!(server.pass(), "success");
+    server.signal(Signal::TERM);
+    assert_eq!(server.wait().code(), Some(0));
+    assert_eq!(server.lines_with("SIGHUP"), [""; 0]);
 }
 
 #[test]

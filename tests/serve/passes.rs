@@ -185,6 +185,19 @@ fn a_pass_that_the_lease_refuses_is_no_error_of_the_server() {
 }
 
 #[test]
+fn a_relative_ledger_is_the_same_one_in_every_pass() {
+    let (rig, file) = Rig::on_sqlite();
+    rig.publish("video", "1.0");
+    let line = ["serve", "-H", "127.0.0.1", "-p", "0", "-g", "0"];
+    let mut command = replaced::command(&rig, "dsn", "ledger.db", &line);
+    command.current_dir(rig.path());
+    let server = Server::of(&rig, &mut command);
+    assert_eq!(server.pass(), "success");
+    assert_eq!(rig.states(), ["video 1.0 succeeded"]);
+    assert!(file.exists());
+}
+
+#[test]
 fn a_ledger_that_is_not_there_yet_keeps_no_server_from_starting() {
     let rig = Rig::new();
     rig.publish("video", "1.0");

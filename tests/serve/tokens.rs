@@ -21,9 +21,11 @@ fn token(rig: &Rig, arguments: &[&str]) -> Ran {
 }
 
 fn good(rig: &Rig, arguments: &[&str]) -> String {
+    let writes_first = rig.is_untouched() && arguments[0] == "add";
     let ran = token(rig, arguments);
     assert_eq!(ran.code, Some(0), "{ran:#?}");
-    assert_eq!(ran.stderr, "");
+    assert_eq!(ran.stderr.contains("created the ledger"), writes_first);
+    assert_eq!(ran.stderr.is_empty(), !writes_first, "{ran:#?}");
     ran.stdout
 }
 

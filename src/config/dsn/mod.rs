@@ -20,22 +20,38 @@ const FILE: &str = "ledger.sqlite";
 const FORMS: &str = "write USER:PASSWORD@tcp(HOST:PORT)/DATABASE, \
     mysql://USER:PASSWORD@HOST:PORT/DATABASE, or sqlite:PATH";
 
-/// Reads a DSN: `sqlite:PATH`, a bare path, `mysql://…`, or one of go-sql-driver/mysql.
+const UNQUOTED: &str = "write it without quotes: only a shell takes them away";
+
+/// Marks that people and copied text put around a value.
+const QUOTES: [char; 7] = ['"', '\'', '`', '“', '”', '‘', '’'];
+
+/// Reads a DSN: `sqlite:PATH`, a bare path, `mysql://…`, or one of go-sql-driver/mysql. Schemes are
+/// known in any letter case (RFC 3986).
 ///
 /// What begins like a path is one. Else an `@`, which every DSN of go-sql-driver with a user has,
-/// or an address in parentheses tells those from relative paths.
+/// or an address in parentheses tells those from relative paths. What is nearly a DSN of another
+/// kind is no path: a ledger that nobody meant is empty, and everything would be deployed again.
 pub(super) fn parse(dsn: &str, options: &Options) -> Result<Dsn> {
-    if let Some(path) = dsn.strip_prefix("sqlite:") {
+    if dsn.trim() != dsn {
+        return Err(refused(
+            "it begins or ends with a blank",
+            "take the blank out, of the variable or the file too",
+        ));
+    }
+    if dsn.starts_with(QUOTES) {
+        return Err(refused("it begins with a quotation mark", UNQUOTED));
+    }
+    if let Some(path) = after_scheme(dsn, &["sqlite"], ":") {
         return match path {
             // `sqlite:///abs` is how others write it.
-            path if path.starts_with("///") => sqlite(&path[2..]),
+            path if path.starts_with("///") => sqlite(&path[2..], options.typed),
             path if path.starts_with("//") => {
                 Err(refused("it is not sqlite:PATH or a path", FORMS))
             }
-            path => sqlite(path),
+            path => sqlite(path, options.typed),
         };
     }
-    if let Some(rest) = after_scheme(dsn) {
+    if let Some(rest) = after_scheme(dsn, &["mysql", "mariadb"], "://") {
         return mysql::from_url(rest, options).map(|c| Dsn::Mysql(Box::new(c)));
     }
     if ["/", "./", "../", "~/"].iter().any(|p| dsn.starts_with(p)) {
@@ -45,18 +61,20 @@ pub(super) fn parse(dsn: &str, options: &Options) -> Result<Dsn> {
                 "a path with an '@' is written sqlite:PATH",
             ));
         }
-        return sqlite(dsn);
+        return sqlite(dsn, options.typed);
     }
     if is_go(dsn) {
         return mysql::from_go(dsn, options).map(|c| Dsn::Mysql(Box::new(c)));
     }
-    if dsn.contains("://") {
+    if dsn.contains("://") || first_part(dsn).contains(':') {
         return Err(foreign_scheme());
     }
-    sqlite(dsn)
+    sqlite(dsn, options.typed)
 }
 
-fn sqlite(path: &str) -> Result<Dsn> {
+/// Takes a path that can't be meant as anything else. It may be relative where it was typed: there
+/// it is one of the folder that the person is in, elsewhere of the one that a job is started in.
+fn sqlite(path: &str, typed: bool) -> Result<Dsn> {
     let hint = "name a file: --dsn sqlite:PATH";
     if path.is_empty() {
         return Err(refused("it names no file", hint));
@@ -64,17 +82,56 @@ fn sqlite(path: &str) -> Result<Dsn> {
     if path.starts_with("file:") || path.starts_with(':') {
         return Err(refused("URIs and in-memory databases are no ledger", hint));
     }
+    if path.trim() != path {
+        return Err(refused("its path begins or ends with a blank", hint));
+    }
+    if path.starts_with(QUOTES) || path.ends_with(QUOTES) {
+        return Err(refused(
+            "its path begins or ends with a quotation mark",
+            UNQUOTED,
+        ));
+    }
+    if first_part(path).contains(':') {
+        return Err(refused(
+            "a ':' stands before the first '/' of its path, as after a second scheme",
+            "a file whose name holds a ':' is written sqlite:./NAME",
+        ));
+    }
+    if path.contains('?') {
+        return Err(refused(
+            "it has parameters, which a ledger in a file does not take",
+            "leave out the '?' and what follows it",
+        ));
+    }
+    if path.split('/').any(|part| part == "~") || path.starts_with(['~', '$']) {
+        return Err(refused(
+            "it holds a '~' or a '$' that no shell has replaced",
+            "write the whole path, from '/' on; a file of such a name is written sqlite:./NAME",
+        ));
+    }
     let last = path.rsplit('/').next().unwrap_or_default();
     if matches!(last, "" | "." | "..") || Path::new(path).is_dir() {
         return Err(refused("it names a directory, not a file", hint));
     }
+    if !typed && !path.starts_with('/') {
+        return Err(refused(
+            "it is a relative path, from a variable or a file: \
+             it would be another ledger in every folder",
+            "write the whole path, from '/' on",
+        ));
+    }
     Ok(Dsn::Sqlite(PathBuf::from(path)))
 }
 
-/// What follows `mysql://` or `mariadb://`.
-fn after_scheme(dsn: &str) -> Option<&str> {
-    let (scheme, rest) = dsn.split_once("://")?;
-    ["mysql", "mariadb"]
+/// What stands before the first `/`.
+fn first_part(path: &str) -> &str {
+    path.split('/').next().unwrap_or_default()
+}
+
+/// What follows one of these schemes and what ends it, in any letter case.
+fn after_scheme<'a>(dsn: &'a str, known: &[&str], end: &str) -> Option<&'a str> {
+    let (scheme, rest) = dsn.split_once(end)?;
+    known
         .iter()
         .any(|known| scheme.eq_ignore_ascii_case(known))
         .then_some(rest)
@@ -110,11 +167,13 @@ fn refused(why: impl AsRef<str>, hint: impl AsRef<str>) -> Error {
 /// The ledger where no DSN is given: in `$STATE_DIRECTORY` (systemd; the first of several), else
 /// in a folder of `$XDG_STATE_HOME`, which is `~/.local/state` where it is not an absolute path.
 pub(super) fn default(env: Env) -> Result<Dsn> {
-    if let Some(directories) = env("STATE_DIRECTORY") {
+    if let Some(directories) = env("STATE_DIRECTORY").filter(|d| !d.is_empty()) {
         let first = std::env::split_paths(&directories).next();
-        if let Some(directory) = first.filter(|d| d.is_absolute()) {
-            return Ok(Dsn::Sqlite(directory.join(FILE)));
-        }
+        return match first.filter(|directory| directory.is_absolute()) {
+            Some(directory) => Ok(Dsn::Sqlite(directory.join(FILE))),
+            None => Err(Error::usage("STATE_DIRECTORY is not an absolute path")
+                .hint("write the whole path of the folder, or name a file with --dsn (CAM_DSN)")),
+        };
     }
     let absolute = |name: &str| env(name).map(PathBuf::from).filter(|p| p.is_absolute());
     let state = absolute("XDG_STATE_HOME")

@@ -15,8 +15,10 @@ const PORT: u16 = 3306;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What other options say of a ledger on `MySQL`.
+/// Where the DSN is from, and what other options say of a ledger on `MySQL`.
 pub(in crate::config) struct Options<'a> {
+    /// Whether it stands on the command line.
+    pub(in crate::config) typed: bool,
     /// `--dsn-ca-file`.
     pub(in crate::config) ca_file: Option<&'a Path>,
     /// `--lease-ttl`.

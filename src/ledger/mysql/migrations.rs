@@ -64,7 +64,7 @@ pub fn schema(conn: &mut Conn) -> Sql<Schema> {
 
 /// Applies what is missing. The servers commit each DDL statement by itself, so a migration may
 /// have been applied in part, or be under way from another host: every statement is of a kind
-/// that is done, or found done.
+/// that is done, or found done. The result is the schema as found.
 pub fn migrate(conn: &mut Conn) -> Sql<Schema> {
     let found = schema(conn)?;
     if !matches!(found, Schema::Older | Schema::Empty) {
@@ -91,7 +91,7 @@ pub fn migrate(conn: &mut Conn) -> Sql<Schema> {
             params! { number, name, "at" => takeover::now() },
         )?;
     }
-    Ok(Schema::Current)
+    Ok(found)
 }
 
 /// The statements of a migration: each ends with a semicolon at the end of a line.

@@ -40,14 +40,23 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_s
 pub struct MysqlLedger {
     session: Session,
     access: Access,
+    created: bool,
 }
 
 /// Opens the ledger in the database that `config` names.
 pub fn open(config: &MysqlConfig, access: Access) -> Result<Box<dyn Ledger>> {
     let session = Session::open(config)?;
-    let mut ledger = MysqlLedger { session, access };
+    let mut ledger = MysqlLedger {
+        session,
+        access,
+        created: false,
+    };
     let schema = match access {
-        Access::Write => ledger.run(migrations::migrate)?,
+        Access::Write => {
+            let found = ledger.run(migrations::migrate)?;
+            ledger.created = found == Schema::Empty;
+            found.migrated()
+        }
         Access::ReadOnly => ledger.schema_at_rest()?,
     };
     let who = " as a user with the grants for migrating";
@@ -133,6 +142,10 @@ impl MysqlLedger {
 }
 
 impl Ledger for MysqlLedger {
+    fn created(&self) -> Option<String> {
+        self.created.then(|| place(self.session.config()))
+    }
+
     fn acquire(&mut self, scope: &Scope, wait: Duration) -> Result<Option<Box<dyn Lease>>> {
         self.check_writable()?;
         lease::acquire(self.session.config(), scope, wait)

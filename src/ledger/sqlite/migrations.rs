@@ -59,7 +59,7 @@ pub fn schema(conn: &Connection) -> rusqlite::Result<Schema> {
 }
 
 /// Applies what is missing, in one transaction: of several processes one does it, the others wait
-/// and find it done. A schema from the future is left alone, and so is told by the result.
+/// and find it done. A schema from the future is left alone. The result is the schema as found.
 pub fn migrate(conn: &mut Connection) -> rusqlite::Result<Schema> {
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let found = schema(&tx)?;
@@ -84,5 +84,5 @@ pub fn migrate(conn: &mut Connection) -> rusqlite::Result<Schema> {
         }
     }
     tx.commit()?;
-    Ok(Schema::Current)
+    Ok(found)
 }

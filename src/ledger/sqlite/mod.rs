@@ -35,6 +35,7 @@ pub struct SqliteLedger {
     conn: Connection,
     path: PathBuf,
     access: Access,
+    created: bool,
 }
 
 /// Opens the ledger in the file at `path`.
@@ -48,13 +49,21 @@ pub fn open(path: &Path, access: Access) -> Result<SqliteLedger> {
     };
     let mut conn = connect(&path, access).map_err(|e| failure(&path, &e))?;
     let mut schema = migrations::schema(&conn).map_err(|e| failure(&path, &e))?;
+    let mut created = false;
     if matches!(schema, Schema::Older | Schema::Empty) && access == Access::Write {
-        schema = migrations::migrate(&mut conn).map_err(|e| failure(&path, &e))?;
+        let found = migrations::migrate(&mut conn).map_err(|e| failure(&path, &e))?;
+        created = found == Schema::Empty;
+        schema = found.migrated();
     }
     match schema.refusal(&path.display().to_string(), "") {
         Some(refusal) => Err(refusal),
         None if schema == Schema::Empty => empty_ledger(),
-        None => Ok(SqliteLedger { conn, path, access }),
+        None => Ok(SqliteLedger {
+            conn,
+            path,
+            access,
+            created,
+        }),
     }
 }
 
@@ -131,6 +140,7 @@ pub fn empty_ledger() -> Result<SqliteLedger> {
         conn,
         path,
         access: Access::ReadOnly,
+        created: false,
     })
 }
 
@@ -225,6 +235,10 @@ impl SqliteLedger {
 }
 
 impl Ledger for SqliteLedger {
+    fn created(&self) -> Option<String> {
+        self.created.then(|| self.path.display().to_string())
+    }
+
     fn acquire(&mut self, scope: &Scope, wait: Duration) -> Result<Option<Box<dyn Lease>>> {
         if self.access == Access::ReadOnly {
             return Err(Error::unavailable("the ledger was opened for reading only"));

@@ -11,7 +11,13 @@ use crate::secret::Secret;
 const CANARY: &str = "cAnArY5eCr3t";
 
 fn parse(dsn: &str) -> Result<Dsn> {
+    parse_from(dsn, true)
+}
+
+/// Reads a DSN that was typed, or one of a variable or a file.
+fn parse_from(dsn: &str, typed: bool) -> Result<Dsn> {
     let options = Options {
+        typed,
         ca_file: None,
         lease_ttl: Duration::from_secs(60),
         lease_limit: Duration::from_secs(600),
@@ -213,18 +219,94 @@ fn paths_stay_paths() {
         "unix/a.db",
         "/a(b)/c.db",
         "./tcp(h)/d",
-        "a:b",
-        "/x?tls=true",
+        "./a:b",
+        "dir/a:b",
+        "it's.db",
+        "/x/~backup/a.db",
+        "/a b/c.db",
     ] {
         assert_eq!(parse(path), Ok(Dsn::Sqlite(path.into())), "{path}");
     }
     for (dsn, path) in [
         ("sqlite:/var/a@b", "/var/a@b"),
-        ("sqlite:u:p@tcp(h)/d", "u:p@tcp(h)/d"),
+        ("sqlite:./u:p@tcp(h)/d", "./u:p@tcp(h)/d"),
         ("sqlite:///x", "/x"),
-        ("sqlite:mysql://x/y", "mysql://x/y"),
+        ("SQLite:/x", "/x"),
+        ("SQLITE:x", "x"),
+        ("sQlItE:///x", "/x"),
+        ("sqlite:./~x", "./~x"),
+        ("sqlite:./a:b", "./a:b"),
     ] {
         assert_eq!(parse(dsn), Ok(Dsn::Sqlite(path.into())), "{dsn}");
+    }
+}
+
+#[test]
+fn what_may_be_meant_otherwise_is_no_path() {
+    for (dsn, part) in [
+        ("\"sqlite:/x\"", "quotation mark"),
+        ("'/x'", "quotation mark"),
+        ("'mysql://u:cAnArY5eCr3t@h/d'", "quotation mark"),
+        ("\"u:cAnArY5eCr3t@tcp(h)/d\"", "quotation mark"),
+        ("“/x”", "quotation mark"),
+        ("sqlite:\"/x\"", "quotation mark"),
+        ("/x'", "quotation mark"),
+        (" sqlite:/x", "blank"),
+        ("/x ", "blank"),
+        ("/x\u{a0}", "blank"),
+        ("sqlite: /x", "blank"),
+        (" u:cAnArY5eCr3t@tcp(h)/d", "blank"),
+        ("sqlite3:/x", "scheme"),
+        ("SQLite3:/x", "scheme"),
+        ("postgres:/x", "scheme"),
+        ("POSTGRES://cAnArY5eCr3t/d", "scheme"),
+        ("file:/x", "scheme"),
+        ("jdbc:sqlite:/x", "scheme"),
+        ("jdbc:mysql://cAnArY5eCr3t/d", "scheme"),
+        ("sqlite :/x", "scheme"),
+        ("a:b", "scheme"),
+        ("C:\\x", "scheme"),
+        ("db.example:3306/cAnArY5eCr3t", "scheme"),
+        ("Mysql:cAnArY5eCr3t", "no database"),
+        ("MYSQL:/cAnArY5eCr3t", "neither tcp nor unix"),
+        ("sqlite:mysql://cAnArY5eCr3t/y", "second scheme"),
+        ("sqlite:sqlite:/x", "second scheme"),
+        ("sqlite:File:/x", "second scheme"),
+        ("sqlite:u:cAnArY5eCr3t@tcp(h)/d", "second scheme"),
+        ("sqlite:/x?mode=ro", "parameters"),
+        ("sqlite:///x?cache=shared", "parameters"),
+        ("/x?tls=true", "parameters"),
+        ("x?", "parameters"),
+        ("~", "shell"),
+        ("~/x", "shell"),
+        ("sqlite:~/x", "shell"),
+        ("sqlite:~cam/x", "shell"),
+        ("sqlite:///~/x", "shell"),
+        ("/home/~/x", "shell"),
+        ("$HOME/x", "shell"),
+        ("sqlite:${HOME}/x", "shell"),
+        ("sqlite://x", "not sqlite:PATH"),
+        ("SQLITE://localhost/x", "not sqlite:PATH"),
+    ] {
+        for typed in [true, false] {
+            let error = parse_from(dsn, typed).expect_err(dsn);
+            assert!(error.causes[0].contains(part), "{dsn}: {error:?}");
+            assert!(!text(&error).contains(CANARY), "{dsn}: {error:?}");
+        }
+        refusal(dsn);
+    }
+}
+
+#[test]
+fn a_relative_path_is_one_that_was_typed() {
+    for dsn in ["x", "./x", "../x", "a/b", "sqlite:x", "SQLite:./x"] {
+        assert!(parse_from(dsn, true).is_ok(), "{dsn}");
+        let error = parse_from(dsn, false).expect_err(dsn);
+        assert_eq!(error.exit, Exit::Usage, "{dsn}");
+        assert!(error.causes[0].contains("relative"), "{dsn}: {error:?}");
+    }
+    for dsn in ["/x", "sqlite:/x", "sqlite:///x", "u:p@/d", "mysql://h/d"] {
+        assert!(parse_from(dsn, false).is_ok(), "{dsn}");
     }
 }
 
