@@ -17,7 +17,7 @@ const HOSTILE: [&str; 6] = [
     "c1\u{9b}31mred",
     "hidden\u{200b}\u{feff}\u{7f}",
 ];
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "run",
     "scan",
     "dry-run",
@@ -28,6 +28,7 @@ const COMMANDS: [&str; 15] = [
     "release",
     "rollback",
     "baseline",
+    "migrate",
     "serve",
     "health",
     "token",

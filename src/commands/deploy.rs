@@ -121,9 +121,7 @@ pub(super) fn carry_out(
     let rules = &world.config.rules;
     let is_older = |d: &&str| rules.order.key(order.version) < rules.order.key(d);
     let place_hold = match deployed.as_deref().filter(is_older) {
-        Some(deployed) if !order.no_hold => {
-            Some(hold_for(world, artifactory, snapshot, order, deployed)?)
-        }
+        Some(deployed) if !order.no_hold => Some(hold_for(world, artifactory, order, deployed)?),
         _ => None,
     };
     tally.request(
@@ -149,13 +147,8 @@ pub(super) fn carry_out(
                 observe: !order.force,
             };
             let result = pass::deploy_one(world, desk, &errand, tally);
-            if let Some(hold) = errand
-                .place_hold
-                .as_ref()
-                .filter(|_| tally.was_tried(order.app))
-            {
-                let what = format!("{} is {}", order.app, hold.describe());
-                world.output.warning(&what);
+            if errand.place_hold.is_some() && tally.was_tried(order.app) {
+                warn_of_hold(world, desk, order.app);
             }
             result
         }
@@ -168,11 +161,10 @@ pub(super) fn carry_out(
 }
 
 /// The hold that keeps passes from undoing a deploy of an older version: until a version newer than
-/// the newest marker, and than `above`, is marked. No weaker than a hold that stands already.
+/// the newest marker, and than `above`, is marked.
 pub(super) fn hold_for(
     world: &World<'_>,
     artifactory: &Artifactory,
-    snapshot: &Snapshot,
     order: &Order<'_>,
     above: &str,
 ) -> Result<Hold> {
@@ -194,17 +186,24 @@ pub(super) fn hold_for(
     }
     let key = |v: &str| rules.order.key(v);
     let newest = offered.newest.filter(|newest| key(newest) > key(above));
-    let hold = Hold {
+    Ok(Hold {
         reason: format!("`{}` of {}", order.command, order.version),
         until: None,
         newer_than: Some(newest.unwrap_or_else(|| above.to_owned())),
         placed_by: order.command.to_owned(),
         placed_at: now_ms(),
-    };
-    let now = now_ms();
-    let standing = snapshot
-        .holds
-        .get(order.app)
-        .filter(|h| h.until.is_none_or(|until| until > now));
-    Ok(hold.beside(standing, rules.order))
+    })
+}
+
+/// Says what stands on an app now; a hold that was put is put beside the one that stood.
+fn warn_of_hold(world: &World<'_>, desk: &mut Desk<'_>, app: &str) {
+    match desk.ledger.snapshot(world.scope) {
+        Ok(snapshot) => {
+            if let Some(hold) = snapshot.holds.get(app) {
+                let what = format!("{app} is {}", hold.describe());
+                world.output.warning(&what);
+            }
+        }
+        Err(error) => world.output.note(&format!("{app}: {}", error.one_line())),
+    }
 }

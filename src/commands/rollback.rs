@@ -43,8 +43,9 @@ pub fn run(config: &Config, output: &Output, app: &str) -> Result<Exit> {
             };
             if deployed.as_deref() == Some(version.as_str()) {
                 // The try of the newer version failed, so this one still runs: keep it there.
-                let hold = hold_for(world, artifactory, &snapshot, &order, &tried)?;
-                desk.ledger.hold(world.scope, app, &hold)?;
+                let hold = hold_for(world, artifactory, &order, &tried)?;
+                let rules = &world.config.rules;
+                let hold = desk.ledger.hold(world.scope, app, &hold, rules.order)?;
                 tally.deployed_already(app, &version);
                 let what = format!(
                     "{app} {version} is deployed already; it is {}",

@@ -126,7 +126,8 @@ pub fn carry_out(
                     "{} units of it run already; nothing was sent",
                     ready.request.num_instances
                 );
-                let hold = errand.place_hold.as_ref();
+                let order = world.config.rules.order;
+                let hold = errand.place_hold.as_ref().map(|hold| (hold, order));
                 let taken =
                     desk.ledger
                         .record_deployed(world.scope, &attempt, hold, desk.lease.token())?;

@@ -25,6 +25,7 @@ use crate::error::{Error, Result};
 use crate::model::attempt::{Move, State};
 use crate::model::name::Scope;
 use crate::model::plan::Hold;
+use crate::model::version::Order;
 
 /// How long a statement is tried again, over locks and lost connections.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -50,12 +51,28 @@ pub fn open(config: &MysqlConfig, access: Access) -> Result<Box<dyn Ledger>> {
         Access::Write => ledger.run(migrations::migrate)?,
         Access::ReadOnly => ledger.schema_at_rest()?,
     };
-    let who = " as a user with the grants for migrating";
-    match schema.refusal(&place(config), who) {
+    match refusal(config, schema) {
         Some(refusal) => Err(refusal),
         None if schema == Schema::Empty => Ok(Box::new(sqlite::empty_ledger()?)),
         None => Ok(Box::new(ledger)),
     }
+}
+
+/// Brings the ledger in the database that `config` names up to date, and says how its schema was
+/// found.
+pub fn migrate(config: &MysqlConfig) -> Result<Schema> {
+    let session = Session::open(config)?;
+    let access = Access::Write;
+    let mut ledger = MysqlLedger { session, access };
+    let found = ledger.run(migrations::schema)?;
+    let schema = ledger.run(migrations::migrate)?;
+    refusal(config, schema).map_or(Ok(found), Err)
+}
+
+/// Why a ledger of this schema cannot be used, where it cannot.
+fn refusal(config: &MysqlConfig, schema: Schema) -> Option<Error> {
+    let who = " as a user with the grants for migrating";
+    schema.refusal(&place(config), who)
 }
 
 /// The pauses between tries: doubled, with jitter, until the time is up.
@@ -197,19 +214,19 @@ impl Ledger for MysqlLedger {
         &mut self,
         scope: &Scope,
         attempt: &Attempt,
-        place_hold: Option<&Hold>,
+        hold: Option<(&Hold, Order)>,
         token: i64,
     ) -> Result<Option<String>> {
         attempt.check_deployed()?;
-        self.run(|conn| write::record_deployed(conn, scope, attempt, place_hold, token))
+        self.run(|conn| write::record_deployed(conn, scope, attempt, hold, token))
     }
 
     fn name_conflicts(&mut self, scope: &Scope, apps: &[&str]) -> Result<BTreeMap<String, String>> {
         self.run(|conn| original::name_conflicts(conn, scope, apps))
     }
 
-    fn hold(&mut self, scope: &Scope, app: &str, hold: &Hold) -> Result<()> {
-        self.run(|conn| write::put_hold(conn, scope, app, hold))
+    fn hold(&mut self, scope: &Scope, app: &str, hold: &Hold, order: Order) -> Result<Hold> {
+        self.run(|conn| write::put_hold(conn, scope, app, (hold, order)))
     }
 
     fn release(&mut self, scope: &Scope, app: &str) -> Result<bool> {

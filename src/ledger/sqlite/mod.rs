@@ -26,6 +26,7 @@ use crate::exit::Exit;
 use crate::model::attempt::{Move, State};
 use crate::model::name::Scope;
 use crate::model::plan::Hold;
+use crate::model::version::Order;
 
 /// How long a statement waits for another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -39,22 +40,33 @@ pub struct SqliteLedger {
 
 /// Opens the ledger in the file at `path`.
 pub fn open(path: &Path, access: Access) -> Result<SqliteLedger> {
+    open_as_found(path, access).map(|(ledger, _)| ledger)
+}
+
+/// Brings the ledger in the file at `path` up to date, and says how its schema was found.
+pub fn migrate(path: &Path) -> Result<Schema> {
+    open_as_found(path, Access::Write).map(|(_, found)| found)
+}
+
+/// Opens a ledger, migrated where it may be written, and says how its schema was found.
+fn open_as_found(path: &Path, access: Access) -> Result<(SqliteLedger, Schema)> {
     if path == Path::new(":memory:") && access == Access::Write {
         return Err(Error::usage("the ledger cannot be in memory")
             .hint("name a file: what was deployed must be known to the next pass"));
     }
     let Some(path) = prepare_file(path, access)? else {
-        return empty_ledger();
+        return Ok((empty_ledger()?, Schema::Empty));
     };
     let mut conn = connect(&path, access).map_err(|e| failure(&path, &e))?;
-    let mut schema = migrations::schema(&conn).map_err(|e| failure(&path, &e))?;
+    let found = migrations::schema(&conn).map_err(|e| failure(&path, &e))?;
+    let mut schema = found;
     if matches!(schema, Schema::Older | Schema::Empty) && access == Access::Write {
         schema = migrations::migrate(&mut conn).map_err(|e| failure(&path, &e))?;
     }
     match schema.refusal(&path.display().to_string(), "") {
         Some(refusal) => Err(refusal),
-        None if schema == Schema::Empty => empty_ledger(),
-        None => Ok(SqliteLedger { conn, path, access }),
+        None if schema == Schema::Empty => Ok((empty_ledger()?, found)),
+        None => Ok((SqliteLedger { conn, path, access }, found)),
     }
 }
 
@@ -268,11 +280,11 @@ impl Ledger for SqliteLedger {
         &mut self,
         scope: &Scope,
         attempt: &Attempt,
-        place_hold: Option<&Hold>,
+        hold: Option<(&Hold, Order)>,
         token: i64,
     ) -> Result<Option<String>> {
         attempt.check_deployed()?;
-        self.run(|conn| write::record_deployed(conn, scope, attempt, place_hold, token))?;
+        self.run(|conn| write::record_deployed(conn, scope, attempt, hold, token))?;
         Ok(None)
     }
 
@@ -281,8 +293,8 @@ impl Ledger for SqliteLedger {
         Ok(BTreeMap::new())
     }
 
-    fn hold(&mut self, scope: &Scope, app: &str, hold: &Hold) -> Result<()> {
-        self.run(|conn| write::put_hold(conn, scope, app, hold))
+    fn hold(&mut self, scope: &Scope, app: &str, hold: &Hold, order: Order) -> Result<Hold> {
+        self.run(|conn| write::put_hold(conn, scope, app, (hold, order)))
     }
 
     fn release(&mut self, scope: &Scope, app: &str) -> Result<bool> {
