@@ -179,6 +179,8 @@ fn missing(
     let age = artifactory.marker_age(app, version)?;
     let limit = world.config.rules.payload_wait;
     let shown = humantime::format_duration(Duration::from_secs(age.as_secs()));
+    // Told again and again: what grows would look like news each time.
+    let longest = humantime::format_duration(limit);
     Ok(if age < limit {
         Prepared::Waiting(format!(
             "the payload {file} is not there yet; marked {shown} ago"
@@ -186,7 +188,7 @@ fn missing(
     } else {
         Prepared::Error(
             gone().because(format!(
-                "the marker is {shown} old, more than --payload-wait allows"
+                "its marker has waited for it for more than --payload-wait {longest}"
             )),
             None,
         )
