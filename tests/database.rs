@@ -36,7 +36,7 @@ fn a_connection_that_is_cut_loses_and_doubles_nothing() {
         ] {
             let rig = rig(Ledger::mariadb());
             let (server, database) = rig.ledger.server();
-            assert_eq!(rig.run(&["hold", "none"]).code, Some(0), "makes the tables");
+            assert_eq!(rig.run(&["migrate"]).code, Some(0));
             let cut = Cut::before(server.port());
             cut.lose(lost, statement);
             let ran = by(&rig, &server.dsn_at(cut.port(), database), &["run"]);
@@ -116,7 +116,7 @@ fn a_server_that_stays_away_leaves_what_the_next_pass_carries_on_from() {
 fn nothing_is_done_without_a_ledger_that_can_be_written() {
     let rig = rig(Ledger::on_own_server());
     let (server, database) = rig.ledger.server();
-    assert_eq!(rig.run(&["hold", "none"]).code, Some(0), "makes the tables");
+    assert_eq!(rig.run(&["migrate"]).code, Some(0));
     server
         .sql("", "SET GLOBAL read_only = 1")
         .expect("root may");
@@ -181,7 +181,7 @@ fn the_originals_database_is_taken_over_and_its_reader_understands_what_is_writt
         .expect("the original's table");
     let columns = rig.sql("SHOW CREATE TABLE artifactory_deploys");
     // What the README's guide does first: it deploys nothing, and shows what would be deployed.
-    let made = rig.run(&["release", "none"]);
+    let made = rig.run(&["migrate"]);
     assert_eq!(made.code, Some(0), "{made:#?}");
     let scan = rig.json(&["scan"], 1);
     assert_eq!(app(&scan, "APP3")["deployed"], "1.0.0");

@@ -17,7 +17,7 @@ const HOSTILE: [&str; 6] = [
     "c1\u{9b}31mred",
     "hidden\u{200b}\u{feff}\u{7f}",
 ];
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "run",
     "scan",
     "dry-run",
@@ -28,6 +28,7 @@ const COMMANDS: [&str; 15] = [
     "release",
     "rollback",
     "baseline",
+    "migrate",
     "serve",
     "health",
     "token",
@@ -393,6 +394,127 @@ fn a_pass_that_finds_nothing_to_do_is_silent() {
         assert_eq!((ran.code, &*ran.stdout, &*ran.stderr), (Some(0), "", ""));
     }
     assert!(rig.run(&["-v"]).stdout.contains("video"));
+}
+
+/// A rig of which every pass exits with 1: an app whose only release failed.
+fn failing() -> Rig {
+    let rig = Rig::new();
+    rig.publish("web", "1.2.0");
+    rig.deploy
+        .next_deploy(Behaviour::Fail("No machine.".to_owned()));
+    assert_eq!(rig.run(&[]).code, Some(1));
+    rig
+}
+
+#[test]
+fn a_failed_app_in_its_pause_is_told_at_every_pass() {
+    let rig = failing();
+
+    for arguments in [&[][..], &["run"], &["dry-run"], &["dry-run", "--exit-code"]] {
+        for _ in 0..2 {
+            let ran = rig.run(arguments);
+            assert_eq!(ran.code, Some(1), "{arguments:?}: {ran:#?}");
+            let told = "attempt 1 of 5 failed: No machine; next try in ";
+            let lines: Vec<&str> = ran.stdout.lines().filter(|l| l.contains(told)).collect();
+            assert_eq!(lines.len(), 1, "{arguments:?}: {ran:#?}");
+            assert!(lines[0].starts_with("web"), "{ran:#?}");
+        }
+    }
+    let scan = rig.run(&["scan", "--exit-code"]);
+    assert_eq!(scan.code, Some(1), "{scan:#?}");
+    assert!(scan.stdout.contains("attempt 1 of 5 failed: No machine"));
+}
+
+#[test]
+fn an_app_that_is_given_up_is_told_at_every_pass() {
+    let rig = failing();
+    for arguments in [&[][..], &["dry-run"]] {
+        for _ in 0..2 {
+            let ran = rig.run(&[arguments, &["--max-attempts", "1"]].concat());
+            assert_eq!(ran.code, Some(1), "{ran:#?}");
+            let told = "attempt 1 of 1 failed: No machine; no more are made";
+            assert!(ran.stdout.contains(told), "{ran:#?}");
+        }
+    }
+}
+
+#[test]
+fn who_wants_it_quiet_is_told_of_a_failure_once() {
+    let rig = failing();
+    for _ in 0..2 {
+        let ran = rig.run(&["-q"]);
+        assert_eq!((ran.code, &*ran.stdout, &*ran.stderr), (Some(1), "", ""));
+    }
+    let given_up = ["-q", "--max-attempts", "1"];
+    let ran = rig.run(&given_up);
+    assert_eq!(ran.code, Some(1), "{ran:#?}");
+    assert!(ran.stdout.contains("no more are made"), "{ran:#?}");
+    let ran = rig.run(&given_up);
+    assert_eq!((ran.code, &*ran.stdout, &*ran.stderr), (Some(1), "", ""));
+    // A bad payload, which is looked at again at every pass, too.
+    rig.artifactory
+        .publish("web", "1.3.0", b"no archive".to_vec());
+    let ran = rig.run(&["-q"]);
+    assert!(ran.stdout.contains("web"), "{ran:#?}");
+    let ran = rig.run(&["-q"]);
+    assert_eq!((ran.code, &*ran.stdout, &*ran.stderr), (Some(1), "", ""));
+    // What is asked for is answered.
+    let ran = rig.run(&["-q", "deploy", "web", "1.3.0"]);
+    assert_eq!(ran.code, Some(1), "{ran:#?}");
+    assert!(!ran.stderr.is_empty(), "{ran:#?}");
+}
+
+#[test]
+fn no_exit_code_but_0_is_without_a_word() {
+    let rig = failing();
+    for app in ["good", "bad", "closed"] {
+        rig.publish(app, "1.0");
+    }
+    let forbidden = Fault::Status(403);
+    rig.artifactory
+        .fault("/api/storage/deploys/closed", forbidden, None);
+    rig.artifactory
+        .publish("bad", "2.0", b"no archive".to_vec());
+    let options = ["--listing", "folders", "--retry-after", "1h"];
+    let check = |arguments: &[&str]| {
+        let ran = rig.run(&[&options, arguments].concat());
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert_ne!(ran.code, Some(0), "{arguments:?}: {ran:#?}");
+        assert!(!said.trim().is_empty(), "{arguments:?}: {ran:#?}");
+        said
+    };
+    for arguments in [
+        &["scan"][..],
+        &["scan", "--exit-code"],
+        &["dry-run"],
+        &["dry-run", "--exit-code"],
+        &["--max-deploys", "1"],
+        &["--max-duration", "1ms"],
+        &["status", "nowhere"],
+        &["history", "nowhere"],
+        &["release", "nowhere"],
+        &["hold", "nowhere"],
+        &["baseline", "nowhere"],
+        &["rollback", "web"],
+        &["deploy", "web", "9"],
+        &["token", "revoke", "9"],
+        &["health", "--port", "1"],
+    ] {
+        check(arguments);
+    }
+    for _ in 0..2 {
+        let said = check(&["run"]);
+        for app in ["bad", "closed", "web"] {
+            let told = |line: &str| line.starts_with(app);
+            assert!(said.lines().any(told), "{app} in {said}");
+        }
+    }
+    let lost = Fault::LoseReplyNotRun;
+    rig.deploy.fault("/v1.0/deploy", lost, Some(1));
+    rig.publish("good", "2.0");
+    let said = check(&["run", "--unknown-hold", "1h"]);
+    assert!(said.contains("good"), "{said}");
+    check(&["run", "--unknown-hold", "1h"]);
 }
 
 #[test]

@@ -187,6 +187,9 @@ pub enum Command {
         /// Why; shown by `status`
         #[arg(long, value_name = "TEXT")]
         reason: Option<String>,
+        /// Hold an app that neither the ledger nor a marker knows yet
+        #[arg(long)]
+        new: bool,
     },
     /// End the hold of an app
     Release {
@@ -226,7 +229,12 @@ pub enum Command {
         /// that the ledger does not know
         #[arg(id = "app_names", value_name = "APP[=VERSION]", value_parser = values::app_and_version)]
         apps: Vec<String>,
+        /// Record apps that neither the ledger nor a marker knows
+        #[arg(long, requires = "app_names")]
+        new: bool,
     },
+    /// Make the tables of the ledger, or bring them up to date, and do nothing else
+    Migrate,
     /// Print the script that lets a shell complete the command line
     Completions {
         /// The shell

@@ -289,7 +289,7 @@ pub struct OutputArgs {
         default_value_t
     )]
     pub output: OutputFormat,
-    /// Print errors only: no warning, no progress, no report of a pass that went well
+    /// Print errors only, each failure once: no warning, no progress, no pass that went well
     #[arg(short = 'q', long, env = "CAM_QUIET", global = true, value_parser = BoolishValueParser::new())]
     pub quiet: bool,
     /// Print more; -vv prints every request

@@ -224,7 +224,7 @@ fn commands_and_their_arguments() {
     assert!(matches!(command(&["hold", "web", "--for", "2d"]),
         Command::Hold { for_: Some(d), .. } if d == Duration::from_secs(172_800)));
     assert!(matches!(command(&["baseline", "a", "b=1.0"]),
-        Command::Baseline { apps } if apps == ["a", "b=1.0"]));
+        Command::Baseline { apps, .. } if apps == ["a", "b=1.0"]));
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! `baseline [APP[=VERSION]…]`: records as deployed without deploying.
 
+use super::names::Names;
 use super::settle::close;
 use crate::artifactory::Artifactory;
+use crate::cli::Cli;
 use crate::config::Config;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
@@ -14,7 +16,13 @@ use crate::pass;
 
 /// Records versions as deployed: the newest markers of apps that the ledger doesn't know, or the
 /// ones that are named. Sends nothing to coreos-deploy.
-pub fn run(config: &Config, output: &Output, named: &[String]) -> Result<Exit> {
+pub fn run(
+    cli: &Cli,
+    config: &Config,
+    output: &Output,
+    named: &[String],
+    new: bool,
+) -> Result<Exit> {
     let scope = config.scope()?;
     let rules = &config.rules;
     let mut ledger = pass::open_to_write(config, output)?;
@@ -39,6 +47,16 @@ pub fn run(config: &Config, output: &Output, named: &[String]) -> Result<Exit> {
     } else {
         std::collections::BTreeMap::new()
     };
+    let known = Names {
+        cli,
+        config,
+        snapshot: &snapshot,
+        otherwise: "--new records an app that nobody knows.",
+    };
+    if !new {
+        let apps: Vec<&str> = wanted.iter().map(|(app, _)| app.as_str()).collect();
+        known.check_all(&apps)?;
+    }
     let newest_of = |app: &str| newest.get(app).and_then(|a| a.newest.clone());
     let mut records: Vec<(String, String)> = Vec::new();
     if wanted.is_empty() {

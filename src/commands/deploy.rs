@@ -112,7 +112,7 @@ pub(super) fn carry_out(
     let is_older = |d: &&str| rules.order.key(asked.version) < rules.order.key(d);
     let above = asked.above.or(deployed.as_deref().filter(is_older));
     let place_hold = match above {
-        Some(above) if !asked.no_hold => Some(hold_for(session, snapshot, asked, above)?),
+        Some(above) if !asked.no_hold => Some(hold_for(session, asked, above)?),
         _ => None,
     };
     session.report.request(
@@ -137,13 +137,8 @@ pub(super) fn carry_out(
                 observe: None,
             };
             let result = pass::deploy_one(session, &job);
-            if let Some(hold) = job
-                .place_hold
-                .as_ref()
-                .filter(|_| session.report.was_tried(asked.app))
-            {
-                let what = format!("{} is {}", asked.app, hold.describe());
-                session.output.warning(&what);
+            if job.place_hold.is_some() && session.report.was_tried(asked.app) {
+                warn_of_hold(session, asked.app);
             }
             result
         }
@@ -158,13 +153,8 @@ pub(super) fn carry_out(
 }
 
 /// The hold that keeps passes from undoing a deploy of an older version: until a version newer than
-/// the newest marker, and than `above`, is marked. No weaker than a hold that stands already.
-pub(super) fn hold_for(
-    session: &Session<'_>,
-    snapshot: &Snapshot,
-    asked: &Asked<'_>,
-    above: &str,
-) -> Result<Hold> {
+/// the newest marker, and than `above`, is marked.
+pub(super) fn hold_for(session: &Session<'_>, asked: &Asked<'_>, above: &str) -> Result<Hold> {
     let rules = session.rules;
     let filter = AppFilter {
         include: vec![asked.app.to_owned()],
@@ -183,17 +173,24 @@ pub(super) fn hold_for(
     }
     let key = |v: &str| rules.order.key(v);
     let newest = offered.newest.filter(|newest| key(newest) > key(above));
-    let hold = Hold {
+    Ok(Hold {
         reason: format!("`{}` of {}", asked.command, asked.version),
         until: None,
         newer_than: Some(newest.unwrap_or_else(|| above.to_owned())),
         placed_by: asked.command.to_owned(),
         placed_at: now_ms(),
-    };
-    let now = now_ms();
-    let standing = snapshot
-        .holds
-        .get(asked.app)
-        .filter(|h| h.until.is_none_or(|until| until > now));
-    Ok(hold.beside(standing, rules.order))
+    })
+}
+
+/// Says what stands on an app now; a hold that was put is put beside the one that stood.
+pub(super) fn warn_of_hold(session: &mut Session<'_>, app: &str) {
+    match session.ledger.snapshot(session.scope) {
+        Ok(snapshot) => {
+            if let Some(hold) = snapshot.holds.get(app) {
+                let what = format!("{app} is {}", hold.describe());
+                session.output.warning(&what);
+            }
+        }
+        Err(error) => session.output.note(&format!("{app}: {}", error.one_line())),
+    }
 }

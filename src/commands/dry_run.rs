@@ -99,7 +99,7 @@ pub fn run(config: &Config, output: &Output, show_values: bool, exit_code: bool)
                 app.app,
                 app.newest.as_deref().unwrap_or("-")
             ));
-        } else if output.verbose() > 0 {
+        } else if app.failing || output.verbose() > 0 {
             output.line(&format!(
                 "{}: {}: {}",
                 app.app,

@@ -1,5 +1,7 @@
 //! `history [APP]`: every attempt, newest first.
 
+use super::names::Names;
+use crate::cli::Cli;
 use crate::config::Config;
 use crate::error::Result;
 use crate::exit::Exit;
@@ -8,9 +10,24 @@ use crate::model::time;
 use crate::output::Output;
 
 /// Shows attempts; with `-v`, every move of each.
-pub fn run(config: &Config, output: &Output, app: Option<&str>, limit: usize) -> Result<Exit> {
+pub fn run(
+    cli: &Cli,
+    config: &Config,
+    output: &Output,
+    app: Option<&str>,
+    limit: usize,
+) -> Result<Exit> {
     let scope = config.scope()?;
     let mut ledger = ledger::open(config.dsn()?, Access::ReadOnly)?;
+    if let Some(app) = app {
+        let names = Names {
+            cli,
+            config,
+            snapshot: &ledger.snapshot(scope)?,
+            otherwise: "",
+        };
+        names.check(app)?;
+    }
     let attempts = ledger.history(scope, app, u32::try_from(limit).unwrap_or(u32::MAX))?;
     if output.is_json() {
         output.json(&documents::history(&attempts));

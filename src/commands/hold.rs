@@ -1,47 +1,155 @@
 //! `hold APP` and `release APP`.
 
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::names::Names;
+use crate::cli::Cli;
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::model::plan::Hold;
+use crate::ledger::Snapshot;
+use crate::model::plan::{Hold, NO_REASON};
 use crate::output::Output;
 use crate::pass::{now_ms, open_to_write};
 
 /// The hold that an operator asks for.
 pub(super) struct Wanted<'a> {
     pub(super) app: &'a str,
-    pub(super) for_: Option<std::time::Duration>,
+    pub(super) for_: Option<Duration>,
     pub(super) newer_than: Option<&'a str>,
     pub(super) reason: Option<&'a str>,
+    /// The app need not be known yet.
+    pub(super) new: bool,
+}
+
+impl Wanted<'_> {
+    /// Errors (exit 2): a hold that would hold nothing, whatever the markers are.
+    fn hold(&self, config: &Config, now: i64) -> Result<Hold> {
+        let milliseconds = self.for_.map(|time| i64::try_from(time.as_millis()));
+        let time = milliseconds.map(|ms| ms.unwrap_or(i64::MAX));
+        if time == Some(0) {
+            return Err(Error::usage("a hold --for no time would hold nothing"));
+        }
+        let order = config.rules.order;
+        if let Some(version) = self.newer_than.filter(|v| order.key(v).is_none()) {
+            let order = order.as_str();
+            return Err(
+                Error::usage(format!("--newer-than cannot be {version}")).because(format!(
+                    "the order {order} cannot compare it with a version"
+                )),
+            );
+        }
+        Ok(Hold {
+            reason: self.reason.unwrap_or(NO_REASON).to_owned(),
+            until: time.map(|time| now.saturating_add(time)),
+            newer_than: self.newer_than.map(str::to_owned),
+            placed_by: "hold".to_owned(),
+            placed_at: now,
+        })
+    }
 }
 
 /// Keeps passes from deploying an app.
-pub(super) fn hold(config: &Config, output: &Output, wanted: &Wanted<'_>) -> Result<Exit> {
-    let app = wanted.app;
+pub(super) fn hold(
+    cli: &Cli,
+    config: &Config,
+    output: &Output,
+    wanted: &Wanted<'_>,
+) -> Result<Exit> {
+    let (app, scope) = (wanted.app, config.scope()?);
     let now = now_ms();
-    let hold = Hold {
-        reason: wanted.reason.unwrap_or("no reason given").to_owned(),
-        until: wanted
-            .for_
-            .map(|d| now.saturating_add(i64::try_from(d.as_millis()).unwrap_or(i64::MAX))),
-        newer_than: wanted.newer_than.map(str::to_owned),
-        placed_by: "hold".to_owned(),
-        placed_at: now,
+    let hold = wanted.hold(config, now)?;
+    let mut ledger = open_to_write(config, output)?;
+    let snapshot = ledger.snapshot(scope)?;
+    let names = Names {
+        cli,
+        config,
+        snapshot: &snapshot,
+        otherwise: "--new holds an app ahead of its first release.",
     };
-    open_to_write(config, output)?.hold(config.scope()?, app, &hold)?;
+    check_against_markers(&names, output, wanted, &hold)?;
+    let order = config.rules.order;
+    let standing = ledger.hold(scope, app, &hold, order)?;
     if output.is_json() {
-        output.json(&serde_json::json!({"app": app, "held": true, "reason": hold.reason, "until": hold.until, "newerThan": hold.newer_than}));
-    } else {
-        output.line(&format!("{} is {}", app, hold.describe()));
+        output.json(&json!({"app": app, "held": true, "reason": standing.reason, "until": standing.until, "newerThan": standing.newer_than}));
+        return Ok(Exit::Success);
+    }
+    output.line(&format!("{app} is {}", standing.describe()));
+    if standing.until != hold.until || standing.newer_than != hold.newer_than {
+        tell_what_stood(output, &snapshot, app);
     }
     Ok(Exit::Success)
 }
 
+/// Says why an app is held for longer than was asked for.
+fn tell_what_stood(output: &Output, snapshot: &Snapshot, app: &str) {
+    let stood = match snapshot.holds.get(app) {
+        Some(hold) => format!("{app} was {} already", hold.describe()),
+        None => format!("{app} was held already"),
+    };
+    output.warning(&format!(
+        "{stood}: a hold only ends as it said, or by `release {app}`"
+    ));
+}
+
+/// Errors (exit 2): an app that nobody knows, a hold that does not hold the newest marker. Where
+/// the markers are needed and can't be read, what was asked for is done, with a warning.
+fn check_against_markers(
+    names: &Names<'_>,
+    output: &Output,
+    wanted: &Wanted<'_>,
+    hold: &Hold,
+) -> Result<()> {
+    let app = wanted.app;
+    let is_known = wanted.new || names.snapshot.knows(app);
+    if is_known && wanted.newer_than.is_none() {
+        return Ok(());
+    }
+    let listing = match names.markers() {
+        Ok(listing) => listing,
+        Err(error) => {
+            let what = if is_known {
+                format!("whether {app} is held now is not known")
+            } else {
+                format!("the ledger does not know {app}; whether there is such an app is not known")
+            };
+            let why = error.one_line();
+            output.warning(&format!("{what}, since the markers cannot be read: {why}"));
+            return Ok(());
+        }
+    };
+    if !wanted.new {
+        names.check_among(&listing, app)?;
+    }
+    let order = names.config.rules.order;
+    let newest = listing.apps.get(app).and_then(|app| app.newest.as_deref());
+    match (newest, wanted.newer_than) {
+        (Some(newest), Some(than)) if !hold.stops(order, newest, hold.placed_at) => Err(
+            Error::usage(format!("{app}: --newer-than {than} would hold nothing"))
+                .because(format!("{newest} is marked, which is newer"))
+                .hint(format!("--newer-than {newest} holds it")),
+        ),
+        _ => Ok(()),
+    }
+}
+
 /// Lifts a hold.
-pub fn release(config: &Config, output: &Output, app: &str) -> Result<Exit> {
-    let lifted = open_to_write(config, output)?.release(config.scope()?, app)?;
+pub fn release(cli: &Cli, config: &Config, output: &Output, app: &str) -> Result<Exit> {
+    let scope = config.scope()?;
+    let mut ledger = open_to_write(config, output)?;
+    let snapshot = ledger.snapshot(scope)?;
+    let names = Names {
+        cli,
+        config,
+        snapshot: &snapshot,
+        otherwise: "",
+    };
+    names.check(app)?;
+    let lifted = ledger.release(scope, app)?;
     if output.is_json() {
-        output.json(&serde_json::json!({"app": app, "held": false, "lifted": lifted}));
+        output.json(&json!({"app": app, "held": false, "lifted": lifted}));
     } else if lifted {
         output.line(&format!("{app} is released"));
     } else {

@@ -8,6 +8,8 @@ mod health;
 mod history;
 mod hold;
 mod man;
+mod migrate;
+mod names;
 mod rollback;
 mod run;
 mod scan;
@@ -85,23 +87,27 @@ fn carry_out(cli: &Cli, config: &Config, output: &Output, command: &Command) -> 
             };
             deploy::run(config, output, &asked)
         }
-        Command::Status { app } => status::run(config, output, app.as_deref()),
-        Command::History { app, limit } => history::run(config, output, app.as_deref(), *limit),
+        Command::Status { app } => status::run(cli, config, output, app.as_deref()),
+        Command::History { app, limit } => {
+            history::run(cli, config, output, app.as_deref(), *limit)
+        }
         Command::Hold {
             app,
             for_,
             newer_than,
             reason,
+            new,
         } => {
             let wanted = hold::Wanted {
                 app,
                 for_: *for_,
                 newer_than: newer_than.as_deref(),
                 reason: reason.as_deref(),
+                new: *new,
             };
-            hold::hold(config, output, &wanted)
+            hold::hold(cli, config, output, &wanted)
         }
-        Command::Release { app } => hold::release(config, output, app),
+        Command::Release { app } => hold::release(cli, config, output, app),
         Command::Rollback { app } => rollback::run(config, output, app),
         Command::Settle {
             app,
@@ -117,7 +123,8 @@ fn carry_out(cli: &Cli, config: &Config, output: &Output, command: &Command) -> 
             };
             settle::run(config, output, &wanted)
         }
-        Command::Baseline { apps } => baseline::run(config, output, apps),
+        Command::Baseline { apps, new } => baseline::run(cli, config, output, apps, *new),
+        Command::Migrate => migrate::run(config, output),
         Command::Completions { shell } => Ok(completions::run(output, *shell)),
         Command::Man { directory } => man::run(output, directory.as_deref()),
     }
@@ -169,6 +176,7 @@ const fn name(command: &Command) -> &'static str {
         Command::Rollback { .. } => "rollback",
         Command::Settle { .. } => "settle",
         Command::Baseline { .. } => "baseline",
+        Command::Migrate => "migrate",
         Command::Completions { .. } => "completions",
         Command::Man { .. } => "man",
     }

@@ -1,6 +1,6 @@
 //! `rollback APP`: back, never forward.
 
-use super::deploy::{Asked, carry_out, hold_for, resolve};
+use super::deploy::{Asked, carry_out, hold_for, resolve, warn_of_hold};
 use super::in_session;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -46,7 +46,7 @@ pub fn run(config: &Config, output: &Output, app: &str) -> Result<Exit> {
             if history.last().is_some_and(was_open)
                 || pass::still_runs_alone(session, known, &snapshot)?
             {
-                return keep(session, &snapshot, &asked, known);
+                return keep(session, &asked, known);
             }
         }
         carry_out(session, &snapshot, &asked, None).map_err(|error| with_others(error, app, &found))
@@ -90,30 +90,21 @@ fn standing<'a>(
 }
 
 /// Keeps what runs: a hold, and the record that the rollback ended well.
-fn keep(
-    session: &mut Session<'_>,
-    snapshot: &Snapshot,
-    asked: &Asked<'_>,
-    known: &Attempt,
-) -> Result<()> {
+fn keep(session: &mut Session<'_>, asked: &Asked<'_>, known: &Attempt) -> Result<()> {
     let (app, version) = (asked.app, asked.version);
-    let hold = hold_for(session, snapshot, asked, asked.above.unwrap_or(version))?;
+    let hold = hold_for(session, asked, asked.above.unwrap_or(version))?;
     let what = format!("{version} runs already; nothing was sent");
     let seen = Attempt {
         service_name: known.service_name.clone(),
         num_instances: known.num_instances,
         ..Attempt::new(app, version, State::Observed, COMMAND, &what)
     };
-    let token = session.token();
-    session
-        .ledger
-        .record(session.scope, &seen, Some(&hold), token)?;
+    let (hold, token) = (Some((&hold, session.rules.order)), session.token());
+    session.ledger.record(session.scope, &seen, hold, token)?;
     session.report.deployed_already(app, version);
-    let what = format!(
-        "{app} {version} is deployed already; it is {}",
-        hold.describe()
-    );
+    let what = format!("{app} {version} is deployed already; nothing was sent");
     session.output.warning(&what);
+    warn_of_hold(session, app);
     Ok(())
 }
 

@@ -35,6 +35,7 @@ pub fn run(cli: &Cli, config: &Config, output: &Output) -> Result<Exit> {
         options: view(cli, config, serve)?,
         dsn: config.dsn()?.clone(),
         scope: scope.clone(),
+        order: config.rules.order,
     };
     let mut options = cli.variables.for_a_pass(std::env::vars_os());
     make_absolute(&mut options, config.dsn()?)?;

@@ -1,25 +1,37 @@
 //! `status [APP]`: what the ledger holds.
 
+use super::names::Names;
+use crate::cli::Cli;
 use crate::config::Config;
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::ledger::{self, Access, Snapshot, documents};
+use crate::model::plan::Hold;
 use crate::model::time;
 use crate::output::Output;
 use crate::pass::now_ms;
 
 /// Shows what is deployed, open, held and failing, and who holds the lease.
-pub fn run(config: &Config, output: &Output, app: Option<&str>) -> Result<Exit> {
+pub fn run(cli: &Cli, config: &Config, output: &Output, app: Option<&str>) -> Result<Exit> {
     let scope = config.scope()?;
     let mut ledger = ledger::open(config.dsn()?, Access::ReadOnly)?;
     let mut snapshot = ledger.snapshot(scope)?;
     let lease = ledger.lease_info(scope)?;
     if let Some(app) = app {
+        let names = Names {
+            cli,
+            config,
+            snapshot: &snapshot,
+            otherwise: "",
+        };
+        names.check(app)?;
         snapshot.records.retain(|a, _| a == app);
         snapshot.latest.retain(|a, _| a == app);
         snapshot.holds.retain(|a, _| a == app);
         snapshot.open.retain(|a| a.app == app);
     }
+    let stored = snapshot.holds.clone();
+    snapshot.drop_ended_holds(config.rules.order, now_ms());
     if output.is_json() {
         output.json(&documents::status(&snapshot, lease.as_ref()));
         return Ok(Exit::Success);
@@ -30,7 +42,11 @@ pub fn run(config: &Config, output: &Output, app: Option<&str>) -> Result<Exit> 
         .chain(snapshot.latest.keys())
         .chain(snapshot.holds.keys())
         .collect();
-    let rows: Vec<Vec<String>> = names.iter().map(|app| row(&snapshot, app)).collect();
+    let ended = |app: &str| stored.get(app).filter(|_| output.verbose() > 0);
+    let rows: Vec<Vec<String>> = names
+        .iter()
+        .map(|app| row(&snapshot, app, ended(app)))
+        .collect();
     if rows.is_empty() {
         output.line(&format!(
             "the ledger holds nothing of {}",
@@ -56,7 +72,8 @@ pub fn run(config: &Config, output: &Output, app: Option<&str>) -> Result<Exit> 
     Ok(Exit::Success)
 }
 
-fn row(snapshot: &Snapshot, app: &str) -> Vec<String> {
+/// A line of the table; a hold that has ended is told where it is given.
+fn row(snapshot: &Snapshot, app: &str, ended: Option<&Hold>) -> Vec<String> {
     let deployed = snapshot
         .records
         .get(app)
@@ -75,8 +92,8 @@ fn row(snapshot: &Snapshot, app: &str) -> Vec<String> {
     );
     let note = match snapshot.holds.get(app) {
         Some(hold) => hold.describe(),
-        None if matches!(state, "succeeded" | "-") => String::new(),
-        None => message,
+        None if !matches!(state, "succeeded" | "-") => message,
+        None => ended.map_or_else(String::new, |hold| format!("no longer {}", hold.describe())),
     };
     vec![
         app.to_owned(),

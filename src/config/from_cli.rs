@@ -63,6 +63,16 @@ impl Config {
     }
 }
 
+impl ArtifactoryConfig {
+    /// How Artifactory is spoken to, for a command that may do without: nothing of it, no secret
+    /// either, is looked at before.
+    ///
+    /// Errors: exit 2.
+    pub fn from_cli(cli: &Cli, env: Env) -> Result<Self> {
+        artifactory(cli, env, &mut Vec::new())?.ok_or_else(Self::missing)
+    }
+}
+
 impl OutputConfig {
     /// How results are wanted.
     pub fn from_cli(cli: &Cli) -> Self {

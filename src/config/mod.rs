@@ -38,6 +38,15 @@ pub struct ArtifactoryConfig {
     pub max_duration: Duration,
 }
 
+impl ArtifactoryConfig {
+    fn missing() -> Error {
+        Error::usage(
+            "this command needs --art-endpoint (CAM_ART_ENDPOINT), \
+            --art-deploy-repo (CAM_ART_DEPLOY_REPO) and --art-payload-repo (CAM_ART_PAYLOAD_REPO)",
+        )
+    }
+}
+
 /// How we say who we are to Artifactory.
 #[derive(Clone, Debug)]
 pub enum Credentials {
@@ -252,11 +261,9 @@ impl Config {
 
     /// How Artifactory is spoken to, for a command that needs it.
     pub fn artifactory(&self) -> Result<&ArtifactoryConfig> {
-        let missing = "this command needs --art-endpoint (CAM_ART_ENDPOINT), \
-            --art-deploy-repo (CAM_ART_DEPLOY_REPO) and --art-payload-repo (CAM_ART_PAYLOAD_REPO)";
         self.artifactory
             .as_ref()
-            .ok_or_else(|| Error::usage(missing))
+            .ok_or_else(ArtifactoryConfig::missing)
     }
 
     /// How coreos-deploy is spoken to, for a command that needs it.

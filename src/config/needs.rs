@@ -15,7 +15,7 @@ pub(super) fn reads_artifactory(cli: &Cli) -> bool {
             | Command::Rollback { .. },
         ) => true,
         // Apps that are named with their versions need no marker.
-        Some(Command::Baseline { apps }) => {
+        Some(Command::Baseline { apps, .. }) => {
             apps.is_empty() || apps.iter().any(|app| !app.contains('='))
         }
         Some(
@@ -26,6 +26,7 @@ pub(super) fn reads_artifactory(cli: &Cli) -> bool {
             | Command::Settle { .. }
             | Command::Health
             | Command::Token { .. }
+            | Command::Migrate
             | Command::Completions { .. }
             | Command::Man { .. },
         ) => false,

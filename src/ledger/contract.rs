@@ -1,12 +1,14 @@
 //! What every implementation of [`Ledger`] must do.
 
+mod holds;
+
 use std::time::Duration;
 
 use super::{Attempt, Intended, Intent, Ledger, PassRecord};
 use crate::model::attempt::{Move, State};
 use crate::model::name::Scope;
-use crate::model::plan::Hold;
 use crate::model::report::{Report, Summary};
+use crate::model::version::Order;
 
 /// One empty database.
 pub trait Fixture {
@@ -48,7 +50,7 @@ pub fn intent(id: &str, app: &str, version: &str) -> Intent {
     Intent {
         attempt: attempt(id, app, version, State::Submitting),
         respect_holds: true,
-        order: crate::model::version::Order::Natural,
+        order: Order::Natural,
         place_hold: None,
     }
 }
@@ -70,7 +72,9 @@ pub fn suite(make: &dyn Fn() -> Box<dyn Fixture>) {
         history_is_fixed,
         takeover,
         original_row,
-        holds,
+        holds::put_and_lifted,
+        holds::put_with_an_attempt,
+        holds::put_at_once,
         passes,
         trouble,
         tokens,
@@ -269,38 +273,6 @@ fn original_row(fixture: &dyn Fixture) {
     );
 }
 
-fn holds(fixture: &dyn Fixture) {
-    let (mut ledger, s) = (fixture.open(), scope());
-    let lease = ledger.acquire(&s, Duration::ZERO).unwrap().unwrap();
-    let hold = Hold {
-        reason: "r".to_owned(),
-        until: None,
-        newer_than: None,
-        placed_by: "hold".to_owned(),
-        placed_at: 5,
-    };
-    ledger.hold(&s, "x", &hold).unwrap();
-    let stopped = Ok(Intended::Held(hold.clone()));
-    assert_eq!(ledger.intend(&s, &intent("a", "x", "1"), &*lease), stopped);
-    assert_eq!(ledger.snapshot(&s).unwrap().holds["x"], hold);
-    ledger
-        .hold(
-            &s,
-            "x",
-            &Hold {
-                until: Some(1),
-                ..hold
-            },
-        )
-        .unwrap();
-    assert_eq!(
-        ledger.intend(&s, &intent("a", "x", "1"), &*lease),
-        Ok(Intended::Committed)
-    );
-    assert_eq!(ledger.release(&s, "x"), Ok(true));
-    assert_eq!(ledger.release(&s, "x"), Ok(false));
-}
-
 fn passes(fixture: &dyn Fixture) {
     let (mut ledger, s) = (fixture.open(), scope());
     let busy = [Some(true), Some(false), Some(true), None, Some(true), None];
@@ -357,7 +329,8 @@ fn trouble(fixture: &dyn Fixture) {
         assert_eq!(again, Ok(false));
     }
     let seen = ledger.snapshot(&s).unwrap();
-    assert_eq!(seen.records["x"].troubled["2"].attempts, 2);
+    let trouble = &seen.records["x"].troubled["2"];
+    assert_eq!((trouble.attempts, trouble.message.as_str()), (2, "refused"));
     assert_eq!(
         (seen.records["x"].floor.clone(), seen.open.len()),
         (None, 0)
@@ -381,19 +354,14 @@ fn trouble(fixture: &dyn Fixture) {
 
 fn baselines(fixture: &dyn Fixture) {
     let (mut ledger, s) = (fixture.open(), scope());
-    let hold = Hold {
-        reason: "older".to_owned(),
-        until: Some(7),
-        newer_than: Some("2".to_owned()),
-        placed_by: "deploy".to_owned(),
-        placed_at: 5,
-    };
+    let hold = holds::hold(Some(i64::MAX), Some("2"));
     let _lease = ledger.acquire(&s, Duration::ZERO).unwrap().unwrap();
     fixture
         .sql("UPDATE artifactory_lease SET token = 4")
         .unwrap();
     let older = attempt("a", "x", "1", State::Observed);
-    assert_eq!(ledger.record(&s, &older, Some(&hold), 4), Ok(None));
+    let recorded = ledger.record(&s, &older, Some((&hold, Order::Natural)), 4);
+    assert_eq!(recorded, Ok(None));
     let seen = ledger.snapshot(&s).unwrap();
     assert_eq!(seen.holds["x"], hold);
     let latest = &seen.latest["x"];

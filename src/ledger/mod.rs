@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use crate::config::Dsn;
 pub use holder::operator;
+use schema::Schema;
 pub use takeover::{COMMAND as TAKEOVER, now as now_ms};
 
 use crate::error::{Error, Result};
@@ -42,6 +43,28 @@ pub fn open(dsn: &Dsn, access: Access) -> Result<Box<dyn Ledger>> {
     match dsn {
         Dsn::Sqlite(path) => Ok(Box::new(sqlite::open(path, access)?)),
         Dsn::Mysql(config) => mysql::open(config, access),
+    }
+}
+
+/// What was done to the tables when the ledger was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Migrated {
+    /// The tables were not there.
+    Made,
+    /// Some were older, or only those of the original were there.
+    Updated,
+    /// Nothing.
+    Unchanged,
+}
+
+impl From<Schema> for Migrated {
+    /// What had to be done with a schema that was found.
+    fn from(found: Schema) -> Self {
+        match found {
+            Schema::Empty => Self::Made,
+            Schema::Older => Self::Updated,
+            Schema::Current | Schema::Newer(_) => Self::Unchanged,
+        }
     }
 }
 
@@ -182,8 +205,46 @@ pub struct Intent {
     pub respect_holds: bool,
     /// The order in which a hold's version is compared.
     pub order: Order,
-    /// A hold to put in the same transaction.
+    /// A hold to put in the same transaction, as [`Ledger::hold`] puts it.
     pub place_hold: Option<Hold>,
+}
+
+impl Snapshot {
+    /// Whether the ledger has anything of an app: an attempt, a row of the original's, a hold.
+    pub fn knows(&self, app: &str) -> bool {
+        self.latest.contains_key(app) || self.holds.contains_key(app)
+    }
+
+    /// Whether a hold would stop the next pass, as far as the ledger tells.
+    pub fn is_held(&self, app: &str, order: Order, now: i64) -> bool {
+        self.holds.get(app).is_some_and(|hold| {
+            let seen = self.newest_since(app, hold.placed_at);
+            seen.map_or(!hold.is_over(now), |newest| hold.stops(order, newest, now))
+        })
+    }
+
+    /// Leaves out the holds that would not stop the next pass.
+    pub fn drop_ended_holds(&mut self, order: Order, now: i64) {
+        let is_ended = |app: &&String| !self.is_held(app, order, now);
+        let ended: Vec<String> = self.holds.keys().filter(is_ended).cloned().collect();
+        for app in ended {
+            self.holds.remove(&app);
+        }
+    }
+
+    /// The newest marker that a pass has seen since a time, in milliseconds since 1970 UTC: the
+    /// last one, or the one that sent what was tried last.
+    fn newest_since(&self, app: &str, time: i64) -> Option<&str> {
+        /// A report tells whole seconds.
+        const SECOND: i64 = 1000;
+        let runs = self.last_run.iter();
+        let runs = runs.filter(|r| takeover::milliseconds(&r.started_at) + SECOND > time);
+        let told = runs.flat_map(|run| &run.apps).find(|told| told.app == app);
+        let tried = self.latest.get(app);
+        let tried = tried.filter(|a| a.command == "run" && a.created_at > time);
+        told.and_then(|told| told.newest.as_deref())
+            .or_else(|| tried.map(|attempt| attempt.version.as_str()))
+    }
 }
 
 /// Why an intent was not committed. Nothing was changed and nothing may be sent.
@@ -272,8 +333,8 @@ pub struct PassRow {
 /// used) or 2 (a schema that this program cannot work with, a path that cannot be one); nobody
 /// above retries, the implementation waits for locks by itself (at most 10 s).
 pub trait Ledger: Send {
-    /// Where the ledger is, if opening it made it: its file, or its tables in an empty database.
-    fn created(&self) -> Option<String>;
+    /// What opening it did to the tables, and where it is: a file, or the database of a server.
+    fn opened(&self) -> (Migrated, String);
 
     /// Takes the lease of the scope, waiting at most `wait`. `None`: somebody else holds it.
     fn acquire(&mut self, scope: &Scope, wait: Duration) -> Result<Option<Box<dyn Lease>>>;
@@ -306,14 +367,14 @@ pub trait Ledger: Send {
     ) -> Result<bool>;
 
     /// Records what became of a version without deploying it: that it runs ([`State::Baseline`],
-    /// [`State::Observed`]), or that it may be tried again ([`State::Abandoned`]). Where the
-    /// original's table has a row of another name in the place of the app's, nothing is recorded
-    /// and that name is the result.
+    /// [`State::Observed`]), or that it may be tried again ([`State::Abandoned`]); and puts the hold
+    /// as [`Ledger::hold`] does. Where the original's table has a row of another name in the place
+    /// of the app's, nothing is recorded and that name is the result.
     fn record(
         &mut self,
         scope: &Scope,
         attempt: &Attempt,
-        place_hold: Option<&Hold>,
+        hold: Option<(&Hold, Order)>,
         token: i64,
     ) -> Result<Option<String>>;
 
@@ -321,8 +382,9 @@ pub trait Ledger: Send {
     /// (`app3` beside `APP3` under a case-insensitive collation), with the name of that row.
     fn name_conflicts(&mut self, scope: &Scope, apps: &[&str]) -> Result<BTreeMap<String, String>>;
 
-    /// Puts a hold, in place of an earlier one.
-    fn hold(&mut self, scope: &Scope, app: &str, hold: &Hold) -> Result<()>;
+    /// Puts a hold beside the one that stands ([`Hold::beside`]: never a weaker one), and returns
+    /// what stands then. `order` compares their versions.
+    fn hold(&mut self, scope: &Scope, app: &str, hold: &Hold, order: Order) -> Result<Hold>;
 
     /// Lifts a hold. Returns false where there was none.
     fn release(&mut self, scope: &Scope, app: &str) -> Result<bool>;

@@ -51,7 +51,7 @@ impl Schema {
                     "the ledger {shown} has an older schema than this program"
                 ))
                 .hint(format!(
-                    "any command that writes brings it up to date{who}; `release none` changes nothing else"
+                    "`migrate` brings it up to date{who}, as does any command that writes"
                 )),
             ),
             Self::Newer(number) => Some(

@@ -120,6 +120,7 @@ pub fn add(snapshot: &mut Snapshot, attempt: Attempt) {
                 attempts: before.as_ref().map_or(0, |t| t.attempts).saturating_add(1),
                 abandoned: before.as_ref().map_or(0, |t| t.abandoned),
                 ended_at: attempt.updated_at,
+                message: attempt.message.clone(),
             };
             record.troubled.insert(version, trouble);
         }

@@ -7,14 +7,16 @@ use std::time::Duration;
 use super::attempt::State;
 use super::listing::{AppFilter, AppListing, Listing};
 use super::report::Action;
-use super::time;
 use super::version::{Order, VersionKey};
 use crate::text::printable;
 
 mod back_off;
+mod hold;
 
 #[cfg(test)]
 mod tests;
+
+pub use hold::{Hold, NO_REASON};
 
 /// What the ledger knows of one app.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,6 +42,8 @@ pub struct Trouble {
     pub abandoned: u32,
     /// When it ended, milliseconds since 1970 UTC.
     pub ended_at: i64,
+    /// Why.
+    pub message: String,
 }
 
 /// An open attempt, as far as the plan needs it.
@@ -53,63 +57,6 @@ pub struct OpenAttempt {
     pub version: String,
     /// Submitting, Submitted or Unknown.
     pub state: State,
-}
-
-/// A hold on one app.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hold {
-    /// Why, as the operator said.
-    pub reason: String,
-    /// Ends by itself at this time, milliseconds since 1970 UTC.
-    pub until: Option<i64>,
-    /// Ends by itself when the newest marker is newer than this version.
-    pub newer_than: Option<String>,
-    /// Who put it: a command.
-    pub placed_by: String,
-    /// When, milliseconds since 1970 UTC.
-    pub placed_at: i64,
-}
-
-impl Hold {
-    /// Whether the hold stands in the way of a pass that is about to deploy `version` at `now`
-    /// (milliseconds since 1970 UTC). A version that the order has no place for is stopped.
-    pub fn stops(&self, order: Order, version: &str, now: i64) -> bool {
-        let is_over = self.until.is_some_and(|until| until <= now);
-        let is_passed = self.newer_than.as_deref().is_some_and(|than| {
-            let keys = order.key(version).zip(order.key(than));
-            keys.is_some_and(|(version, than)| version > than)
-        });
-        !is_over && !is_passed
-    }
-
-    /// This hold beside one that stands already: never weaker than either. A hold that ends only
-    /// by time or by hand is not ended by a version, so the two together end by hand.
-    #[must_use]
-    pub fn beside(mut self, other: Option<&Hold>, order: Order) -> Hold {
-        let Some(other) = other else { return self };
-        self.newer_than = match (self.newer_than.take(), other.newer_than.clone()) {
-            (Some(a), Some(b)) => Some(if order.key(&a) < order.key(&b) { b } else { a }),
-            _ => None,
-        };
-        self.until = None;
-        self.reason = format!("{}; {}", self.reason, other.reason);
-        self
-    }
-
-    /// When it ends and why it was put: `held until released: REASON`.
-    pub fn describe(&self) -> String {
-        let until = self.until.map(time::rfc3339);
-        let marked = self
-            .newer_than
-            .as_ref()
-            .map(|v| format!("a version newer than {v} is marked"));
-        let mut ends: Vec<String> = until.into_iter().chain(marked).collect();
-        if ends.is_empty() {
-            ends.push("released".to_owned());
-        }
-        let reason = if self.reason.is_empty() { "" } else { ": " };
-        format!("held until {}{reason}{}", ends.join(" or "), self.reason)
-    }
 }
 
 /// All that a plan is made of.

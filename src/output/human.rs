@@ -15,7 +15,8 @@ use crate::text::printable;
 const INDENT: usize = 4;
 
 /// Renders the lines of a pass: one an app that is worth it, by name, and a summary. Empty where
-/// nothing is worth a line, nobody looks, and nobody asked.
+/// nothing is worth a line, nobody looks, and nobody asked. Without `-q` every exit code but 0 has
+/// a line, unless an error stopped the pass, which is told by itself.
 pub fn report(
     report: &Report,
     previous: Option<&Report>,
@@ -24,14 +25,19 @@ pub fn report(
 ) -> String {
     let asked = config.verbose > 0;
     let looked_at = terminal.stdout_tty && !config.quiet;
-    let news = News { report, previous };
+    let news = News {
+        // Only passes tell of the same thing again and again.
+        previous: previous.filter(|previous| previous.command == report.command),
+        quiet: config.quiet,
+        looked_at,
+    };
     let mut shown: Vec<&AppReport> = report
         .apps
         .iter()
-        .filter(|app| asked || news.is_shown(app, looked_at))
-        .filter(|app| asked || !config.quiet || !went_well(app))
+        .filter(|app| asked || news.is_shown(app))
         .collect();
-    if shown.is_empty() && !asked && !looked_at {
+    let unexplained = report.exit_code != 0 && report.error.is_none() && !config.quiet;
+    if shown.is_empty() && !asked && !looked_at && !unexplained {
         return String::new();
     }
     shown.sort_by(|a, b| a.app.cmp(&b.app));
@@ -42,57 +48,53 @@ pub fn report(
 
 /// What of a report is worth a line to somebody who did not ask for all.
 struct News<'a> {
-    report: &'a Report,
     previous: Option<&'a Report>,
+    quiet: bool,
+    looked_at: bool,
 }
 
 impl News<'_> {
-    /// Whether an app is shown; a person who looks is told again what stands.
-    fn is_shown(&self, app: &AppReport, looked_at: bool) -> bool {
+    /// Whether an app is shown; a person who looks is told again what stands. With `-q` only what
+    /// went wrong is, and only once.
+    fn is_shown(&self, app: &AppReport) -> bool {
+        if self.quiet {
+            return !went_well(app) && !self.is_told(app);
+        }
         if app.outcome.is_some() {
             return true;
         }
         match app.action {
             Action::UpToDate => false,
-            Action::New | Action::Upgrade | Action::Retry | Action::Resume | Action::Requested => {
-                true
-            }
-            Action::Held | Action::Ahead | Action::Unreadable | Action::GivenUp => {
-                looked_at || self.is_changed(app)
-            }
-            Action::Waiting => {
-                looked_at || (self.some_wait_after_failure() && self.is_changed(app))
-            }
+            Action::Held | Action::Ahead => self.looked_at || !self.is_told(app),
+            Action::Waiting => self.looked_at || app.failing,
+            _ => true,
         }
     }
 
-    fn is_changed(&self, app: &AppReport) -> bool {
-        let before = self
-            .previous
-            .and_then(|report| report.apps.iter().find(|before| before.app == app.app));
-        before.is_none_or(|before| {
-            (&before.newest, before.action, before.outcome)
-                != (&app.newest, app.action, app.outcome)
-                && !is_told_already(before, app)
+    /// Whether the last pass told the same.
+    fn is_told(&self, app: &AppReport) -> bool {
+        let apps = self.previous.map_or(&[][..], |report| &report.apps);
+        let before = apps
+            .iter()
+            .find(|before| before.app == app.app && before.newest == app.newest);
+        before.is_some_and(|before| match app.outcome {
+            None => {
+                (before.action, before.outcome) == (app.action, None)
+                    || is_told_already(before, app)
+            }
+            Some(Outcome::Error) => before.outcome == app.outcome && before.error == app.error,
+            Some(Outcome::Unknown | Outcome::Submitted) => {
+                before.outcome == app.outcome && before.attempt == app.attempt
+            }
+            // Each is of an attempt of its own.
+            Some(_) => false,
         })
-    }
-
-    /// Whether some app waits because it failed: the summary counts it as failed, an app does not
-    /// say. Where none does, all wait for payloads, which is no failure.
-    fn some_wait_after_failure(&self) -> bool {
-        let alone = self.report.apps.iter().filter(|app| match app.outcome {
-            Some(outcome) => is_failure(outcome),
-            None => matches!(app.action, Action::GivenUp | Action::Unreadable),
-        });
-        self.report.summary.failed > alone.count() as u64
     }
 }
 
 /// A failure was printed when it happened; that its back-off runs now is no news.
 fn is_told_already(before: &AppReport, now: &AppReport) -> bool {
-    now.action == Action::Waiting
-        && before.newest == now.newest
-        && before.outcome.is_some_and(is_failure)
+    now.action == Action::Waiting && before.outcome.is_some_and(is_failure)
 }
 
 const fn is_failure(outcome: Outcome) -> bool {
@@ -102,8 +104,9 @@ const fn is_failure(outcome: Outcome) -> bool {
 /// Whether there is nothing in it for somebody who wants only errors.
 const fn went_well(app: &AppReport) -> bool {
     match (app.outcome, app.action) {
-        (Some(Outcome::Succeeded | Outcome::Observed), _) => true,
-        (None, action) => matches!(action, Action::Held | Action::Ahead | Action::UpToDate),
+        (Some(Outcome::Succeeded | Outcome::Observed), _)
+        | (None, Action::Held | Action::Ahead | Action::UpToDate) => true,
+        (None, Action::Waiting) => !app.failing,
         _ => false,
     }
 }

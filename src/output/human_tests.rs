@@ -9,6 +9,11 @@ const CRON: OutputConfig = OutputConfig {
     color: ColorMode::Auto,
 };
 
+const QUIET: OutputConfig = OutputConfig {
+    quiet: true,
+    ..CRON
+};
+
 fn pipe() -> Terminal {
     Terminal {
         stdout_tty: false,
@@ -41,6 +46,15 @@ fn app(name: &str, action: Action, outcome: Option<Outcome>) -> AppReport {
         deploy_id: None,
         duration_ms: None,
         error: None,
+        failing: matches!(action, Action::Unreadable | Action::GivenUp),
+    }
+}
+
+/// An app that waits for its next try.
+fn backing_off() -> AppReport {
+    AppReport {
+        failing: true,
+        ..app("a", Action::Waiting, None)
     }
 }
 
@@ -179,42 +193,108 @@ fn nothing_is_said_where_nothing_happened_and_nobody_looks() {
     assert!(super::report(&quiet, None, config, &pipe()).starts_with("a  "));
 }
 
+/// A report of this one app, whose exit code says that something failed.
+fn failing(app: AppReport) -> Report {
+    Report {
+        exit_code: 1,
+        ..of(vec![app], 1)
+    }
+}
+
 #[test]
-fn a_standing_state_is_told_once() {
-    for action in [
-        Action::Held,
-        Action::Ahead,
-        Action::Unreadable,
-        Action::GivenUp,
-        Action::Waiting,
-    ] {
-        let failed = u64::from(!matches!(action, Action::Held | Action::Ahead));
-        let now = of(vec![app("a", action, None)], failed);
+fn what_nobody_need_do_anything_about_is_told_once() {
+    for action in [Action::Held, Action::Ahead] {
+        let now = of(vec![app("a", action, None)], 0);
         let before = of(vec![app("a", Action::UpToDate, None)], 0);
         let mut newer = now.clone();
         newer.apps[0].newest = Some("3.0".into());
-        let told = |previous, terminal: &Terminal| {
-            !super::report(&now, previous, CRON, terminal).is_empty()
-        };
-        assert!(told(None, &pipe()), "{action:?}");
-        assert!(told(Some(&before), &pipe()), "{action:?}");
-        assert!(told(Some(&newer), &pipe()), "{action:?}");
-        assert!(!told(Some(&now), &pipe()), "{action:?}");
+        let told = |previous| !super::report(&now, previous, CRON, &pipe()).is_empty();
+        assert!(told(None), "{action:?}");
+        assert!(told(Some(&before)), "{action:?}");
+        assert!(told(Some(&newer)), "{action:?}");
+        assert!(!told(Some(&now)), "{action:?}");
+        assert_eq!(super::report(&now, None, QUIET, &pipe()), "");
         let seen = super::report(&now, Some(&now), CRON, &screen(80));
         assert!(seen.starts_with("a  1.0 -> 2.0  "), "{seen}");
     }
 }
 
 #[test]
-fn the_back_off_of_a_failure_that_was_told_is_silent() {
-    let waiting = of(vec![app("a", Action::Waiting, None)], 1);
-    for outcome in [Outcome::Failed, Outcome::Refused, Outcome::Error] {
-        let before = of(vec![app("a", Action::New, Some(outcome))], 1);
-        assert_eq!(super::report(&waiting, Some(&before), CRON, &pipe()), "");
+fn what_is_wrong_is_told_at_every_pass_and_once_to_who_wants_it_quiet() {
+    let unreadable = app("a", Action::Unreadable, None);
+    let given_up = app("a", Action::GivenUp, None);
+    for standing in [unreadable, given_up, backing_off()] {
+        let now = failing(standing);
+        let before = of(vec![app("a", Action::UpToDate, None)], 0);
+        let mut newer = now.clone();
+        newer.apps[0].newest = Some("3.0".into());
+        for previous in [None, Some(&before), Some(&newer), Some(&now)] {
+            let text = super::report(&now, previous, CRON, &pipe());
+            assert!(text.starts_with("a  1.0 -> 2.0  "), "{text:?}");
+            let quiet = super::report(&now, previous, QUIET, &pipe());
+            assert_eq!(quiet.is_empty(), previous == Some(&now), "{quiet}");
+        }
     }
-    let given_up = of(vec![app("a", Action::GivenUp, None)], 1);
-    let text = super::report(&given_up, Some(&waiting), CRON, &pipe());
+}
+
+#[test]
+fn who_wants_it_quiet_is_told_of_an_outcome_once() {
+    let with = |action, outcome, error: &str, attempt: &str| {
+        let mut app = app("a", action, Some(outcome));
+        app.error = Some(error.into());
+        app.attempt = Some(attempt.into());
+        failing(app)
+    };
+    let told = |now: &Report, before: &Report| {
+        assert!(!super::report(now, Some(before), CRON, &pipe()).is_empty());
+        !super::report(now, Some(before), QUIET, &pipe()).is_empty()
+    };
+    let (new, resume) = (Action::New, Action::Resume);
+    // A payload that is still bad, and one that is bad in another way.
+    let bad = with(new, Outcome::Error, "no unit", "");
+    assert!(!told(&bad, &bad));
+    assert!(told(&bad, &with(new, Outcome::Error, "no key", "")));
+    assert!(told(&bad, &with(new, Outcome::Refused, "no unit", "")));
+    // An attempt that is still open, and another one.
+    for outcome in [Outcome::Unknown, Outcome::Submitted] {
+        let open = with(resume, outcome, "5s ago", "one");
+        assert!(!told(&open, &with(new, outcome, "0s ago", "one")));
+        assert!(told(&open, &with(new, outcome, "5s ago", "two")));
+    }
+    // Each failure is of another attempt.
+    let failed = with(new, Outcome::Failed, "no", "one");
+    assert!(told(&failed, &failed));
+    // What an operator asked for is answered, whatever the last pass said.
+    let mut asked = bad.clone();
+    asked.command = "deploy".into();
+    assert!(told(&asked, &bad));
+}
+
+#[test]
+fn the_back_off_of_a_failure_is_silent_only_for_who_wants_it_quiet() {
+    let waiting = failing(backing_off());
+    for outcome in [Outcome::Failed, Outcome::Refused, Outcome::Error] {
+        let before = failing(app("a", Action::New, Some(outcome)));
+        assert_eq!(super::report(&waiting, Some(&before), QUIET, &pipe()), "");
+        let text = super::report(&waiting, Some(&before), CRON, &pipe());
+        assert!(text.contains("waiting: why"), "{text}");
+    }
+    let given_up = failing(app("a", Action::GivenUp, None));
+    let text = super::report(&given_up, Some(&waiting), QUIET, &pipe());
     assert!(text.contains("given up: why"), "{text}");
+}
+
+#[test]
+fn no_exit_code_but_0_is_without_a_word() {
+    let nothing = of(vec![app("a", Action::UpToDate, None)], 0);
+    let mut odd = nothing.clone();
+    odd.exit_code = 1;
+    assert_eq!(super::report(&nothing, None, CRON, &pipe()), "");
+    let text = super::report(&odd, None, CRON, &pipe());
+    assert!(text.starts_with("0 deployed"), "{text}");
+    // The error that stopped it is told by itself.
+    odd.error = Some("Artifactory is down".into());
+    assert_eq!(super::report(&odd, None, CRON, &pipe()), "");
 }
 
 #[test]

@@ -79,6 +79,7 @@ mod tests {
                 deploy_id: None,
                 duration_ms: Some(1),
                 error: None,
+                failing: false,
             }],
             summary: Summary::default(),
             exit_code: 0,

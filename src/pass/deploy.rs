@@ -167,7 +167,9 @@ fn observed(session: &mut Session<'_>, job: &Job<'_>, mut attempt: Attempt) -> R
         "{} units of it run already; nothing was sent",
         attempt.num_instances
     );
-    let (hold, token) = (job.place_hold.as_ref(), session.token());
+    let order = session.rules.order;
+    let hold = job.place_hold.as_ref().map(|hold| (hold, order));
+    let token = session.token();
     let taken = session
         .ledger
         .record(session.scope, &attempt, hold, token)?;

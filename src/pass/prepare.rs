@@ -186,12 +186,15 @@ impl<'a> Preparer<'a> {
         }
         let age = self.releases.marker_age(app, version)?;
         let shown = humantime::format_duration(Duration::from_secs(age.as_secs()));
+        // Told again and again: what grows would look like news each time.
+        let longest = humantime::format_duration(self.payload_wait);
         Ok(if age < self.payload_wait {
             Prepared::Waiting(format!(
                 "the payload {file} is not there yet; marked {shown} ago"
             ))
         } else {
-            let why = format!("the marker is {shown} old, more than --payload-wait allows");
+            let why =
+                format!("its marker has waited for it for more than --payload-wait {longest}");
             Prepared::Error(gone.because(why), None)
         })
     }

@@ -42,6 +42,7 @@ impl AppResult {
                 deploy_id: None,
                 duration_ms: None,
                 error: None,
+                failing: exit != Exit::Success,
             },
             exit,
             failing: step.failing,

@@ -9,7 +9,7 @@ use crate::coreos_deploy::{CoreosDeploy, Target};
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::ledger::{self, Access, Attempt, Lease, Ledger};
+use crate::ledger::{self, Access, Attempt, Lease, Ledger, Migrated};
 use crate::model::name::Scope;
 use crate::model::report::Report;
 use crate::model::time::rfc3339;
@@ -138,7 +138,7 @@ impl<'a> Session<'a> {
 /// already has mistyped its place, and the new one knows neither versions nor holds.
 pub fn open_to_write(config: &Config, output: &Output) -> Result<Box<dyn Ledger>> {
     let ledger = ledger::open(config.dsn()?, Access::Write)?;
-    if let Some(place) = ledger.created() {
+    if let (Migrated::Made, place) = ledger.opened() {
         output.notice(&format!("created the ledger {place}"));
     }
     Ok(ledger)

@@ -273,6 +273,7 @@ mod tests {
             deploy_id: None,
             duration_ms: None,
             error: None,
+            failing: false,
         };
         Report {
             pass: "p".into(),

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::config::Dsn;
 use crate::model::name::Scope;
+use crate::model::version::Order;
 
 /// What the HTTP API needs to know.
 #[derive(Clone, Debug)]
@@ -16,6 +17,8 @@ pub struct ServerConfig {
     pub dsn: Dsn,
     /// The scope whose deploys and passes are shown.
     pub scope: Scope,
+    /// The order of versions, which tells whether a hold still holds.
+    pub order: Order,
 }
 
 /// The options as `/v1.0/info` and `/v1.0/metrics` show them: the keys of the Go program, in its

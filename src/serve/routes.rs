@@ -22,9 +22,10 @@ use super::replies::{self, Refusal, Reply};
 use super::route::Route;
 use super::stats::Stats;
 use super::store::Store;
-use crate::ledger::documents;
+use crate::ledger::{documents, now_ms};
 use crate::model::report::Report;
 use crate::model::time::rfc3339;
+use crate::model::version::Order;
 use crate::output::json as render;
 
 /// The most passes that are listed: as many as the ledger keeps.
@@ -39,6 +40,7 @@ pub(super) struct Api {
     pub(super) store: Store,
     pub(super) metrics: Arc<Metrics>,
     options: OptionsView,
+    order: Order,
     passes: Passes,
 }
 
@@ -60,6 +62,7 @@ pub fn router(
         store,
         metrics,
         options: config.options,
+        order: config.order,
         passes,
     });
     let gated = |route: Route, answers: MethodRouter<Arc<Api>>| -> MethodRouter<Arc<Api>> {
@@ -199,8 +202,10 @@ fn shown_report(report: &Report) -> Reply {
 }
 
 async fn deploys(State(api): Shared) -> Reply {
-    let read = api.store.read(|ledger, scope| {
-        let snapshot = ledger.snapshot(scope)?;
+    let order = api.order;
+    let read = api.store.read(move |ledger, scope| {
+        let mut snapshot = ledger.snapshot(scope)?;
+        snapshot.drop_ended_holds(order, now_ms());
         let lease = ledger.lease_info(scope)?;
         Ok(documents::status(&snapshot, lease.as_ref()))
     });

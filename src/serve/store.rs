@@ -206,6 +206,7 @@ mod tests {
 
     use super::super::options::OptionsView;
     use super::*;
+    use crate::model::version::Order;
 
     fn store(folder: &tempfile::TempDir) -> Store {
         Store::new(&ServerConfig {
@@ -216,6 +217,7 @@ mod tests {
                 domain: "example.com".into(),
                 environment: "qa".into(),
             },
+            order: Order::Natural,
         })
     }
 

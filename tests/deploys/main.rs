@@ -1,8 +1,10 @@
 //! Passes and commands of the real binary, over HTTP, from Artifactory to the cluster and back.
 
 mod failures;
+mod holds;
 mod limits;
 mod lost;
+mod names;
 mod operator;
 mod refusals;
 mod reports;

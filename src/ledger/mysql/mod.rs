@@ -17,14 +17,15 @@ use mysql::Conn;
 use self::session::{Failure, Session, Sql, place};
 use super::schema::Schema;
 use super::{
-    Access, Attempt, AttemptEvent, Intended, Intent, Lease, LeaseInfo, Ledger, PassRecord, PassRow,
-    Snapshot, TokenRow, sqlite,
+    Access, Attempt, AttemptEvent, Intended, Intent, Lease, LeaseInfo, Ledger, Migrated,
+    PassRecord, PassRow, Snapshot, TokenRow, sqlite,
 };
 use crate::config::MysqlConfig;
 use crate::error::{Error, Result};
 use crate::model::attempt::{Move, State};
 use crate::model::name::Scope;
 use crate::model::plan::Hold;
+use crate::model::version::Order;
 
 /// How long a statement is tried again, over locks and lost connections.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -40,7 +41,7 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(20), Duration::from_s
 pub struct MysqlLedger {
     session: Session,
     access: Access,
-    created: bool,
+    migrated: Migrated,
 }
 
 /// Opens the ledger in the database that `config` names.
@@ -49,12 +50,12 @@ pub fn open(config: &MysqlConfig, access: Access) -> Result<Box<dyn Ledger>> {
     let mut ledger = MysqlLedger {
         session,
         access,
-        created: false,
+        migrated: Migrated::Unchanged,
     };
     let schema = match access {
         Access::Write => {
             let found = ledger.run(migrations::migrate)?;
-            ledger.created = found == Schema::Empty;
+            ledger.migrated = found.into();
             found.migrated()
         }
         Access::ReadOnly => ledger.schema_at_rest()?,
@@ -142,8 +143,8 @@ impl MysqlLedger {
 }
 
 impl Ledger for MysqlLedger {
-    fn created(&self) -> Option<String> {
-        self.created.then(|| place(self.session.config()))
+    fn opened(&self) -> (Migrated, String) {
+        (self.migrated, place(self.session.config()))
     }
 
     fn acquire(&mut self, scope: &Scope, wait: Duration) -> Result<Option<Box<dyn Lease>>> {
@@ -210,19 +211,19 @@ impl Ledger for MysqlLedger {
         &mut self,
         scope: &Scope,
         attempt: &Attempt,
-        place_hold: Option<&Hold>,
+        hold: Option<(&Hold, Order)>,
         token: i64,
     ) -> Result<Option<String>> {
         attempt.check_closed()?;
-        self.run(|conn| write::record_closed(conn, scope, attempt, place_hold, token))
+        self.run(|conn| write::record_closed(conn, scope, attempt, hold, token))
     }
 
     fn name_conflicts(&mut self, scope: &Scope, apps: &[&str]) -> Result<BTreeMap<String, String>> {
         self.run(|conn| original::name_conflicts(conn, scope, apps))
     }
 
-    fn hold(&mut self, scope: &Scope, app: &str, hold: &Hold) -> Result<()> {
-        self.run(|conn| write::put_hold(conn, scope, app, hold))
+    fn hold(&mut self, scope: &Scope, app: &str, hold: &Hold, order: Order) -> Result<Hold> {
+        self.run(|conn| write::put_hold(conn, scope, app, (hold, order)))
     }
 
     fn release(&mut self, scope: &Scope, app: &str) -> Result<bool> {

@@ -152,7 +152,7 @@ fn standing(conn: &mut impl Queryable, scope: &Scope, to: &mut Snapshot) -> Sql<
 fn troubled(conn: &mut impl Queryable, scope: &Scope, to: &mut Snapshot) -> Sql<()> {
     let rows: Vec<Row> = conn.exec(
         "SELECT l.app, l.version, COALESCE(l.verdict, l.state), l.updated_at, COUNT(c.seq),
-                CAST(COALESCE(SUM(c.state = 'abandoned'), 0) AS SIGNED)
+                CAST(COALESCE(SUM(c.state = 'abandoned'), 0) AS SIGNED), MAX(l.message)
          FROM artifactory_attempts l LEFT JOIN artifactory_attempts c
            ON c.domain = l.domain AND c.environment = l.environment
           AND c.app = l.app AND c.version = l.version
@@ -176,6 +176,7 @@ fn troubled(conn: &mut impl Queryable, scope: &Scope, to: &mut Snapshot) -> Sql<
             ended_at: row.get()?,
             attempts: row.get()?,
             abandoned: row.get()?,
+            message: row.get()?,
         };
         record.troubled.insert(version, trouble);
     }
@@ -208,12 +209,12 @@ fn holds(conn: &mut impl Queryable, scope: &Scope, to: &mut Snapshot) -> Sql<()>
     Ok(())
 }
 
-/// The hold on one app.
+/// The hold on one app, as it is now; nobody changes it before the transaction ends.
 pub fn hold_of(conn: &mut impl Queryable, scope: &Scope, app: &str) -> Sql<Option<Hold>> {
     let row: Option<Row> = conn.exec_first(
         format!(
             "SELECT {HOLD} FROM artifactory_holds
-             WHERE domain = :d AND environment = :e AND app = :app"
+             WHERE domain = :d AND environment = :e AND app = :app FOR UPDATE"
         ),
         params! { "d" => &scope.domain, "e" => &scope.environment, app },
     )?;

@@ -11,6 +11,7 @@ use crate::ledger::{Attempt, Intended, Intent, PassRecord, Snapshot};
 use crate::model::attempt::{Move, State};
 use crate::model::name::Scope;
 use crate::model::plan::Hold;
+use crate::model::version::Order;
 
 /// How many passes of a scope are kept.
 const PASSES_KEPT: u32 = 200;
@@ -118,7 +119,7 @@ pub fn intend(conn: &mut Conn, scope: &Scope, intent: &Intent, token: i64) -> Sq
         return Ok(Intended::NameTaken(name));
     }
     if let Some(hold) = &intent.place_hold {
-        put_hold(&mut tx, scope, &attempt.app, hold)?;
+        place_hold(&mut tx, scope, &attempt.app, (hold, intent.order))?;
     }
     tx.commit()?;
     Ok(Intended::Committed)
@@ -139,7 +140,7 @@ pub fn record_closed(
     conn: &mut Conn,
     scope: &Scope,
     attempt: &Attempt,
-    place_hold: Option<&Hold>,
+    hold: Option<(&Hold, Order)>,
     token: i64,
 ) -> Sql<Option<String>> {
     let mut tx = begin(conn)?;
@@ -154,8 +155,8 @@ pub fn record_closed(
     if let Some(name) = record(&mut tx, scope, &attempt)? {
         return Ok(Some(name));
     }
-    if let Some(hold) = place_hold {
-        put_hold(&mut tx, scope, &attempt.app, hold)?;
+    if let Some(hold) = hold {
+        place_hold(&mut tx, scope, &attempt.app, hold)?;
     }
     tx.commit()?;
     Ok(None)
@@ -299,15 +300,23 @@ fn add_event(tx: &mut Transaction<'_>, attempt: &Attempt, at: i64) -> Sql<()> {
     )?)
 }
 
-/// Puts a hold, in place of an earlier one.
-pub fn put_hold(conn: &mut impl Queryable, scope: &Scope, app: &str, hold: &Hold) -> Sql<()> {
-    Ok(conn.exec_drop(
-        "INSERT INTO artifactory_holds
-             (domain, environment, app, reason, until, newer_than, placed_by, placed_at)
-         VALUES (:d, :e, :app, :reason, :until, :newer_than, :placed_by, :placed_at)
-         ON DUPLICATE KEY UPDATE reason = VALUES(reason), until = VALUES(until),
-             newer_than = VALUES(newer_than), placed_by = VALUES(placed_by),
-             placed_at = VALUES(placed_at)",
+/// Puts a hold beside the one that stands, and returns what stands then.
+pub fn put_hold(conn: &mut Conn, scope: &Scope, app: &str, hold: (&Hold, Order)) -> Sql<Hold> {
+    let mut tx = begin(conn)?;
+    let standing = place_hold(&mut tx, scope, app, hold)?;
+    tx.commit()?;
+    Ok(standing)
+}
+
+/// [`put_hold`] in a transaction. The row is written before it is read: what is not there yet
+/// cannot be locked at every isolation level, and of two that are put at once none may be lost.
+fn place_hold(
+    tx: &mut Transaction<'_>,
+    scope: &Scope,
+    app: &str,
+    (hold, order): (&Hold, Order),
+) -> Sql<Hold> {
+    let of = |hold: &Hold| {
         params! {
             app,
             "d" => &scope.domain,
@@ -317,8 +326,26 @@ pub fn put_hold(conn: &mut impl Queryable, scope: &Scope, app: &str, hold: &Hold
             "newer_than" => &hold.newer_than,
             "placed_by" => &hold.placed_by,
             "placed_at" => hold.placed_at,
-        },
-    )?)
+        }
+    };
+    tx.exec_drop(
+        "INSERT INTO artifactory_holds
+             (domain, environment, app, reason, until, newer_than, placed_by, placed_at)
+         VALUES (:d, :e, :app, :reason, :until, :newer_than, :placed_by, :placed_at)
+         ON DUPLICATE KEY UPDATE placed_at = placed_at",
+        of(hold),
+    )?;
+    let found = read::hold_of(tx, scope, app)?;
+    let standing = hold.clone().beside(found.as_ref(), order, now());
+    if found.as_ref() != Some(&standing) {
+        tx.exec_drop(
+            "UPDATE artifactory_holds SET reason = :reason, until = :until,
+                 newer_than = :newer_than, placed_by = :placed_by, placed_at = :placed_at
+             WHERE domain = :d AND environment = :e AND app = :app",
+            of(&standing),
+        )?;
+    }
+    Ok(standing)
 }
 
 /// Lifts a hold; false where there was none.

@@ -18,14 +18,15 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::schema::Schema;
 use super::{
-    Access, Attempt, AttemptEvent, Intended, Intent, Lease, LeaseInfo, Ledger, PassRecord, PassRow,
-    Snapshot, TokenRow, check_move,
+    Access, Attempt, AttemptEvent, Intended, Intent, Lease, LeaseInfo, Ledger, Migrated,
+    PassRecord, PassRow, Snapshot, TokenRow, check_move,
 };
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::model::attempt::{Move, State};
 use crate::model::name::Scope;
 use crate::model::plan::Hold;
+use crate::model::version::Order;
 
 /// How long a statement waits for another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -35,7 +36,7 @@ pub struct SqliteLedger {
     conn: Connection,
     path: PathBuf,
     access: Access,
-    created: bool,
+    migrated: Migrated,
 }
 
 /// Opens the ledger in the file at `path`.
@@ -49,10 +50,10 @@ pub fn open(path: &Path, access: Access) -> Result<SqliteLedger> {
     };
     let mut conn = connect(&path, access).map_err(|e| failure(&path, &e))?;
     let mut schema = migrations::schema(&conn).map_err(|e| failure(&path, &e))?;
-    let mut created = false;
+    let mut migrated = Migrated::Unchanged;
     if matches!(schema, Schema::Older | Schema::Empty) && access == Access::Write {
         let found = migrations::migrate(&mut conn).map_err(|e| failure(&path, &e))?;
-        created = found == Schema::Empty;
+        migrated = found.into();
         schema = found.migrated();
     }
     match schema.refusal(&path.display().to_string(), "") {
@@ -62,7 +63,7 @@ pub fn open(path: &Path, access: Access) -> Result<SqliteLedger> {
             conn,
             path,
             access,
-            created,
+            migrated,
         }),
     }
 }
@@ -140,7 +141,7 @@ pub fn empty_ledger() -> Result<SqliteLedger> {
         conn,
         path,
         access: Access::ReadOnly,
-        created: false,
+        migrated: Migrated::Unchanged,
     })
 }
 
@@ -235,8 +236,8 @@ impl SqliteLedger {
 }
 
 impl Ledger for SqliteLedger {
-    fn created(&self) -> Option<String> {
-        self.created.then(|| self.path.display().to_string())
+    fn opened(&self) -> (Migrated, String) {
+        (self.migrated, self.path.display().to_string())
     }
 
     fn acquire(&mut self, scope: &Scope, wait: Duration) -> Result<Option<Box<dyn Lease>>> {
@@ -282,11 +283,11 @@ impl Ledger for SqliteLedger {
         &mut self,
         scope: &Scope,
         attempt: &Attempt,
-        place_hold: Option<&Hold>,
+        hold: Option<(&Hold, Order)>,
         token: i64,
     ) -> Result<Option<String>> {
         attempt.check_closed()?;
-        self.run(|conn| write::record_closed(conn, scope, attempt, place_hold, token))?;
+        self.run(|conn| write::record_closed(conn, scope, attempt, hold, token))?;
         Ok(None)
     }
 
@@ -295,8 +296,8 @@ impl Ledger for SqliteLedger {
         Ok(BTreeMap::new())
     }
 
-    fn hold(&mut self, scope: &Scope, app: &str, hold: &Hold) -> Result<()> {
-        self.run(|conn| write::put_hold(conn, scope, app, hold))
+    fn hold(&mut self, scope: &Scope, app: &str, hold: &Hold, order: Order) -> Result<Hold> {
+        self.run(|conn| write::put_hold(conn, scope, app, (hold, order)))
     }
 
     fn release(&mut self, scope: &Scope, app: &str) -> Result<bool> {

@@ -121,7 +121,7 @@ fn standing(conn: &Connection, scope: &Scope, to: &mut Snapshot) -> rusqlite::Re
 fn troubled(conn: &Connection, scope: &Scope, to: &mut Snapshot) -> rusqlite::Result<()> {
     let mut statement = conn.prepare_cached(
         "SELECT l.app, l.version, COALESCE(l.verdict, l.state), l.updated_at, COUNT(c.seq),
-                COALESCE(SUM(c.state = 'abandoned'), 0)
+                COALESCE(SUM(c.state = 'abandoned'), 0), l.message
          FROM artifactory_attempts l LEFT JOIN artifactory_attempts c
            ON c.domain = l.domain AND c.environment = l.environment
           AND c.app = l.app AND c.version = l.version
@@ -143,6 +143,7 @@ fn troubled(conn: &Connection, scope: &Scope, to: &mut Snapshot) -> rusqlite::Re
             ended_at: row.get(3)?,
             attempts: row.get(4)?,
             abandoned: row.get(5)?,
+            message: row.get(6)?,
         };
         record.troubled.insert(row.get(1)?, trouble);
     }

@@ -8,6 +8,7 @@ use crate::ledger::{Attempt, Intended, Intent, PassRecord};
 use crate::model::attempt::{Move, State};
 use crate::model::name::Scope;
 use crate::model::plan::Hold;
+use crate::model::version::Order;
 
 /// How many passes of a scope are kept.
 const PASSES_KEPT: i64 = 200;
@@ -84,7 +85,7 @@ pub fn intend(
     attempt.updated_at = at;
     record(&tx, scope, &attempt)?;
     if let Some(hold) = &intent.place_hold {
-        put_hold(&tx, scope, &attempt.app, hold)?;
+        place_hold(&tx, scope, &attempt.app, (hold, intent.order))?;
     }
     tx.commit()?;
     Ok(Intended::Committed)
@@ -95,7 +96,7 @@ pub fn record_closed(
     conn: &mut Connection,
     scope: &Scope,
     attempt: &Attempt,
-    place_hold: Option<&Hold>,
+    hold: Option<(&Hold, Order)>,
     token: i64,
 ) -> rusqlite::Result<()> {
     let at = now();
@@ -105,8 +106,8 @@ pub fn record_closed(
     attempt.created_at = at;
     attempt.updated_at = at;
     record(&tx, scope, &attempt)?;
-    if let Some(hold) = place_hold {
-        put_hold(&tx, scope, &attempt.app, hold)?;
+    if let Some(hold) = hold {
+        place_hold(&tx, scope, &attempt.app, hold)?;
     }
     tx.commit()
 }
@@ -250,9 +251,28 @@ fn hold_of(conn: &Connection, scope: &Scope, app: &str) -> rusqlite::Result<Opti
     .optional()
 }
 
-/// Puts a hold, in place of an earlier one.
-pub fn put_hold(conn: &Connection, scope: &Scope, app: &str, hold: &Hold) -> rusqlite::Result<()> {
-    conn.execute(
+/// Puts a hold beside the one that stands, and returns what stands then.
+pub fn put_hold(
+    conn: &mut Connection,
+    scope: &Scope,
+    app: &str,
+    hold: (&Hold, Order),
+) -> rusqlite::Result<Hold> {
+    let tx = begin(conn)?;
+    let standing = place_hold(&tx, scope, app, hold)?;
+    tx.commit()?;
+    Ok(standing)
+}
+
+fn place_hold(
+    tx: &Transaction<'_>,
+    scope: &Scope,
+    app: &str,
+    (hold, order): (&Hold, Order),
+) -> rusqlite::Result<Hold> {
+    let found = hold_of(tx, scope, app)?;
+    let hold = hold.clone().beside(found.as_ref(), order, now());
+    tx.execute(
         "INSERT INTO artifactory_holds
              (domain, environment, app, reason, until, newer_than, placed_by, placed_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
@@ -270,7 +290,7 @@ pub fn put_hold(conn: &Connection, scope: &Scope, app: &str, hold: &Hold) -> rus
             hold.placed_at
         ],
     )?;
-    Ok(())
+    Ok(hold)
 }
 
 /// Lifts a hold; false where there was none.

@@ -17,6 +17,17 @@ impl Trouble {
         }
     }
 
+    /// Why it ended badly, to be put behind what it did: `: REASON`.
+    fn why(&self) -> String {
+        let message = self.message.trim().trim_end_matches('.');
+        let end = message.char_indices().nth(MESSAGE);
+        match (message, end) {
+            ("", _) => String::new(),
+            (message, Some((end, _))) => format!(": {}…", &message[..end]),
+            (message, None) => format!(": {message}"),
+        }
+    }
+
     /// How many milliseconds the back-off still runs; 0 where it is over. It doubles with every
     /// attempt, and an attempt that was not counted has none.
     fn wait(&self, retry_after: Duration, now: i64) -> u128 {
@@ -34,6 +45,9 @@ impl Trouble {
     }
 }
 
+/// The most characters of a message of an attempt that are told with what follows from it.
+const MESSAGE: usize = 300;
+
 /// Whether a version that ended badly is tried again now, later or not at all.
 pub(super) fn decide(inputs: &Inputs<'_>, trouble: &Trouble) -> Decision {
     if trouble.state == State::Dismissed {
@@ -46,8 +60,9 @@ pub(super) fn decide(inputs: &Inputs<'_>, trouble: &Trouble) -> Decision {
         _ => "failed",
     };
     let (attempts, max) = (trouble.attempts, inputs.max_attempts);
+    let why = trouble.why();
     if attempts >= max {
-        let reason = format!("attempt {attempts} of {max} {what}; no more are made");
+        let reason = format!("attempt {attempts} of {max} {what}{why}; no more are made");
         return Decision::failing(Action::GivenUp, reason);
     }
     let last = match attempts {
@@ -58,7 +73,7 @@ pub(super) fn decide(inputs: &Inputs<'_>, trouble: &Trouble) -> Decision {
         0 => Decision::new(Action::Retry, last),
         left => Decision::failing(
             Action::Waiting,
-            format!("{last}; next try in {}", time_left(left)),
+            format!("{last}{why}; next try in {}", time_left(left)),
         ),
     }
 }

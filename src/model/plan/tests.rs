@@ -46,6 +46,7 @@ impl World {
             attempts,
             abandoned,
             ended_at: NOW - age,
+            message: String::new(),
         };
         self.record().troubled.insert(version.into(), trouble);
         self

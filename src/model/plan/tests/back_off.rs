@@ -25,6 +25,32 @@ fn the_back_off_doubles_and_ends() {
 }
 
 #[test]
+fn what_went_wrong_is_told_with_what_follows_from_it() {
+    for (attempts, message, reason) in [
+        (
+            1,
+            "No machine.\n",
+            "attempt 1 of 5 failed: No machine; next try in 5m",
+        ),
+        (
+            5,
+            "No\nmachine",
+            "attempt 5 of 5 failed: No\\u{a}machine; no more are made",
+        ),
+        (1, " . ", "attempt 1 of 5 failed; next try in 5m"),
+    ] {
+        let mut world = World::new("2.0", None).trouble("2.0", State::Failed, attempts, 0);
+        let trouble = world.record().troubled.get_mut("2.0").unwrap();
+        message.clone_into(&mut trouble.message);
+        assert_eq!(world.action().1, reason);
+        let trouble = world.record().troubled.get_mut("2.0").unwrap();
+        trouble.message = "ü".repeat(10_000);
+        let end = reason.split(';').next_back().unwrap();
+        assert!(world.action().1.ends_with(&format!("ü…;{end}")));
+    }
+}
+
+#[test]
 fn trouble_is_explained() {
     for (state, attempts, age, reason) in [
         (

@@ -1,0 +1,127 @@
+//! Names of apps that a command was given: one that nobody knows is a slip of the hand.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::artifactory::{Artifactory, Releases};
+use crate::cli::Cli;
+use crate::config::{ArtifactoryConfig, Config};
+use crate::deadline::Deadline;
+use crate::error::{Error, Result};
+use crate::ledger::Snapshot;
+use crate::model::listing::{AppFilter, Listing, ListingBuilder};
+use crate::model::plan;
+
+/// How long the markers are waited for, where a command can do without.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Who may know the name of an app: the ledger, and the markers in Artifactory.
+pub(super) struct Names<'a> {
+    pub(super) cli: &'a Cli,
+    pub(super) config: &'a Config,
+    pub(super) snapshot: &'a Snapshot,
+    /// What helps where a name is meant that nobody knows; may be empty.
+    pub(super) otherwise: &'static str,
+}
+
+impl Names<'_> {
+    /// Errors (exit 2): a name that neither the ledger nor the markers know. The markers are read
+    /// only where the ledger doesn't know it; where they can't be read, nobody does.
+    pub(super) fn check(&self, app: &str) -> Result<()> {
+        self.check_all(&[app])
+    }
+
+    /// [`Names::check`] for several names; the markers are read once.
+    pub(super) fn check_all(&self, apps: &[&str]) -> Result<()> {
+        let mut unknown = apps
+            .iter()
+            .filter(|app| !self.snapshot.knows(app))
+            .peekable();
+        let Some(first) = unknown.peek() else {
+            return Ok(());
+        };
+        let listing = self.markers().map_err(|error| {
+            let what = format!("the ledger does not know {first}, and the markers cannot be read");
+            self.with_hint(Error::usage(what).because(error.one_line()), "")
+        })?;
+        unknown.try_for_each(|app| self.check_among(&listing, app))
+    }
+
+    fn with_hint(&self, error: Error, hint: &str) -> Error {
+        match [hint, self.otherwise].join(" ").trim() {
+            "" => error,
+            hint => error.hint(hint),
+        }
+    }
+
+    /// [`Names::check`] where the markers have been read.
+    pub(super) fn check_among(&self, listing: &Listing, app: &str) -> Result<()> {
+        if self.snapshot.knows(app) || listing.apps.contains_key(app) {
+            return Ok(());
+        }
+        let (snapshot, scope) = (self.snapshot, self.config.scope()?);
+        let mut error = Error::usage(format!("there is no app {app} in {scope}"))
+            .because("neither the ledger nor a marker in Artifactory knows it");
+        if snapshot.latest.is_empty() && snapshot.holds.is_empty() {
+            error = error.because(format!("the ledger has nothing of {scope}"));
+        }
+        let known = snapshot.latest.keys().chain(snapshot.holds.keys());
+        let known = known.chain(listing.apps.keys()).map(String::as_str);
+        let hint = nearest(app, known).map(|name| format!("did you mean {name}?"));
+        let hint = hint.unwrap_or_else(|| "check --domain and --environment.".to_owned());
+        Err(self.with_hint(error, &hint))
+    }
+
+    /// The markers of all apps.
+    pub(super) fn markers(&self) -> Result<Listing> {
+        let env = |name: &str| std::env::var_os(name);
+        let config = ArtifactoryConfig::from_cli(self.cli, &env)?;
+        let patience = self.config.rules.max_duration.min(PATIENCE);
+        let artifactory =
+            Artifactory::new(&config, &self.config.http)?.until(Deadline::new(patience));
+        let order = self.config.rules.order;
+        let records = &self.snapshot.records;
+        let builder = ListingBuilder::new(order, AppFilter::default(), BTreeMap::new(), false);
+        let listing = artifactory.list(builder)?;
+        if plan::suspicious_emptiness(&listing, records) {
+            return Err(Error::unavailable(
+                "Artifactory shows no marker at all, but apps are deployed",
+            ));
+        }
+        Ok(listing)
+    }
+}
+
+/// The name that is most like `app`; of equally near ones the first.
+fn nearest<'a>(app: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    // Signs and the case of letters are what is mixed up first.
+    let plain = |name: &str| name.to_ascii_lowercase().replace(['_', '.'], "-");
+    let distance = |name: &str| {
+        let rough = strsim::osa_distance(&plain(app), &plain(name));
+        (rough, strsim::osa_distance(app, name))
+    };
+    known.min_by_key(|name| (distance(name), *name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_found() {
+        let known = ["svc-04", "svc-05", "video", "video-mobile", "web"];
+        for (app, name) in [
+            ("svc_04", "svc-04"),
+            ("SVC-05", "svc-05"),
+            ("svc-40", "svc-04"),
+            ("vidoe", "video"),
+            ("video-mobil", "video-mobile"),
+            ("we", "web"),
+        ] {
+            assert_eq!(nearest(app, known.into_iter()), Some(name), "{app}");
+            let backwards = nearest(app, known.into_iter().rev());
+            assert_eq!(backwards, Some(name), "{app}");
+        }
+        assert_eq!(nearest("web", std::iter::empty()), None);
+    }
+}
