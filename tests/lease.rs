@@ -3,11 +3,11 @@
 mod support;
 
 use std::path::Path;
-use std::process::{Child, Command};
 use std::time::Duration;
 
+use rustix::process::Signal;
 use simulator::{Fault, MariaDb, Race};
-use support::{Ledger, Ran, Rig, until};
+use support::{Ledger, Ran, Rig, kill, until};
 
 fn race(ledgers: &[String], rounds: usize) {
     let program = Path::new(env!("CARGO_BIN_EXE_coreos-artifactory-monitor"));
@@ -37,15 +37,6 @@ fn one_of_several_processes_on_sqlite_has_the_lease() {
     }
 }
 
-/// Sends a signal to a process.
-fn signal(child: &Child, name: &str) {
-    let sent = Command::new("kill")
-        .args([name, &child.id().to_string()])
-        .status()
-        .expect("kill runs");
-    assert!(sent.success());
-}
-
 /// A pass that stands still, at this request to one of the servers, for longer than its lease
 /// lives, while another one takes over and deploys.
 fn stopped_at(stand: impl Fn(&Rig), is_there: impl Fn(&Rig) -> bool) {
@@ -55,7 +46,7 @@ fn stopped_at(stand: impl Fn(&Rig), is_there: impl Fn(&Rig) -> bool) {
     let short = ["run", "--lease-ttl", "2s"];
     let stopped = rig.spawn(&short);
     until("the pass is under way", || is_there(&rig));
-    signal(&stopped, "-STOP");
+    kill(stopped.id(), Signal::STOP);
     rig.artifactory.clear_faults();
     rig.deploy.clear_faults();
     let at_once = rig.run(&short);
@@ -64,7 +55,7 @@ fn stopped_at(stand: impl Fn(&Rig), is_there: impl Fn(&Rig) -> bool) {
     assert_eq!(ran.code, Some(0), "{ran:#?}");
     assert_eq!(rig.posted(), ["1.0.0"]);
     let attempts = rig.attempts();
-    signal(&stopped, "-CONT");
+    kill(stopped.id(), Signal::CONT);
     let ran = Ran::wait(stopped);
     assert_eq!(ran.code, Some(75), "{ran:#?}");
     assert!(ran.stderr.contains("lease was lost"), "{ran:#?}");
@@ -107,13 +98,13 @@ fn a_holder_that_stands_still_before_it_records_units_that_run_records_nothing_a
     };
     let stopped = rig.spawn(&short);
     until("the units are asked for", asked);
-    signal(&stopped, "-STOP");
+    kill(stopped.id(), Signal::STOP);
     rig.deploy.clear_faults();
     rig.publish("video", "2.0.0");
     let ran = rig.run(&[&short[..], &["--lock-wait", "30s"]].concat());
     assert_eq!(ran.code, Some(0), "{ran:#?}");
     let attempts = rig.attempts();
-    signal(&stopped, "-CONT");
+    kill(stopped.id(), Signal::CONT);
     let ran = Ran::wait(stopped);
     assert_eq!(ran.code, Some(75), "{ran:#?}");
     assert_eq!(rig.attempts(), attempts, "it changed nothing");

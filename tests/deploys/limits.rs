@@ -1,20 +1,11 @@
 //! Passes that are limited, interrupted, or not alone.
 
-use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use simulator::{Behaviour, Fault};
 
-use crate::support::{Ran, Rig, app, until};
-
-fn signal(name: &str, child: &Child) {
-    let kill = format!("kill -{name} {}", child.id());
-    let sent = Command::new("sh")
-        .args(["-c", &kill])
-        .status()
-        .expect("sh runs");
-    assert!(sent.success());
-}
+use crate::support::{Ran, Rig, app, kill, until};
 
 #[test]
 fn a_pass_that_is_terminated_is_carried_on_by_the_next() {
@@ -29,7 +20,7 @@ fn a_pass_that_is_terminated_is_carried_on_by_the_next() {
         rig.states() == ["audio 1.0.0 submitted"]
     });
     let asked = Instant::now();
-    signal("TERM", &child);
+    kill(child.id(), Signal::TERM);
     let ran = Ran::wait(child);
     assert_eq!(ran.code, Some(143), "{ran:#?}");
     assert!(
@@ -44,7 +35,7 @@ fn a_pass_that_is_terminated_is_carried_on_by_the_next() {
     until("audio is asked about", || {
         rig.deploy.requests().len() > before
     });
-    signal("INT", &child);
+    kill(child.id(), Signal::INT);
     let ran = Ran::wait(child);
     assert_eq!(ran.code, Some(130), "{ran:#?}");
     assert_eq!(rig.posted().len(), 1);
@@ -67,7 +58,7 @@ fn an_interrupted_deploy_of_an_operator_stays_recorded() {
     until("video is being deployed", || {
         rig.states() == ["video 1.0.0 submitted"]
     });
-    signal("INT", &child);
+    kill(child.id(), Signal::INT);
     let ran = Ran::wait(child);
     assert_eq!(ran.code, Some(130), "{ran:#?}");
     let report = ran.json();

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::server::{Server, is_alive, kill};
-use crate::support::{Ran, Rig, until};
+use crate::server::{Server, is_alive};
+use crate::support::{Ran, Rig, kill, until};
 
 #[test]
 fn a_signal_is_how_a_server_ends() {

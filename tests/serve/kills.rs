@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::server::{Server, is_alive, kill};
-use crate::support::{Rig, until};
+use crate::server::{Server, is_alive};
+use crate::support::{Rig, kill, until};
 
 /// A server in whose pass a deploy of two seconds runs, and the process of that pass.
 fn in_mid_deploy(rig: &Rig) -> (Server, u32) {

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use simulator::{Artifactory, Auth, CoreosDeploy, Payload, Rows};
 use tempfile::TempDir;
@@ -219,6 +220,15 @@ pub fn app<'a>(report: &'a Value, name: &str) -> &'a Value {
     let apps = report["apps"].as_array().expect("apps is an array");
     let found = apps.iter().find(|app| app["app"] == name);
     found.unwrap_or_else(|| panic!("no {name} in {report:#}"))
+}
+
+/// Sends a signal.
+pub fn kill(pid: u32, signal: Signal) {
+    let pid = i32::try_from(pid)
+        .ok()
+        .and_then(Pid::from_raw)
+        .expect("a process");
+    kill_process(pid, signal).expect("it is there");
 }
 
 /// Waits until something is so, for at most 30 s.
