@@ -1,15 +1,10 @@
 //! Deploys that fail, and releases that cannot be deployed.
 
-use std::thread;
 use std::time::Duration;
 
 use simulator::{Behaviour, Payload};
 
 use crate::support::{Rig, app, until};
-
-fn wait_for_retry() {
-    thread::sleep(Duration::from_millis(1_100));
-}
 
 #[test]
 fn a_failed_deploy_is_reported_retried_and_given_up() {
@@ -29,8 +24,7 @@ fn a_failed_deploy_is_reported_retried_and_given_up() {
     assert_eq!((waiting.stdout.as_str(), waiting.stderr.as_str()), ("", ""));
     assert_eq!(rig.posted().len(), 1);
 
-    wait_for_retry();
-    let retry = ["run", "--retry-after", "1s", "--max-attempts", "2"];
+    let retry = ["run", "--retry-after", "1ms", "--max-attempts", "2"];
     let report = rig.json(&retry, 1);
     assert_eq!(app(&report, "video")["action"], "retry");
     assert_eq!(rig.posted().len(), 2);

@@ -40,7 +40,7 @@ fn a_log_that_nobody_reads_any_more_ends_nothing() {
 fn a_pass_that_runs_ends_in_good_order() {
     let rig = Rig::new();
     rig.publish("video", "1.0");
-    rig.deploy.deploy_takes(Duration::from_secs(8));
+    rig.deploy.deploy_takes(Duration::from_secs(600));
     let mut server = Server::idle(&rig);
     server.force();
     let child = server.child();
@@ -55,6 +55,7 @@ fn a_pass_that_runs_ends_in_good_order() {
         ended[0].contains("ended: interrupted, exit code 143"),
         "{ended:?}"
     );
+    rig.deploy.deploy_takes(Duration::ZERO);
     until("the outcome", || {
         rig.run(&["run", "--unknown-hold", "1s"]).code == Some(0)
     });
@@ -65,7 +66,7 @@ fn a_pass_that_runs_ends_in_good_order() {
 fn a_second_signal_ends_it_at_once() {
     let rig = Rig::new();
     rig.publish("video", "1.0");
-    rig.deploy.deploy_takes(Duration::from_secs(8));
+    rig.deploy.deploy_takes(Duration::from_secs(600));
     let mut server = Server::idle(&rig);
     server.force();
     let child = server.child();
@@ -84,7 +85,7 @@ fn a_second_signal_ends_it_at_once() {
 fn a_pass_that_does_not_end_is_killed_in_time() {
     let rig = Rig::new();
     rig.publish("video", "1.0");
-    rig.deploy.deploy_takes(Duration::from_secs(3));
+    rig.deploy.deploy_takes(Duration::from_secs(600));
     let mut server = Server::idle(&rig);
     server.force();
     let child = server.child();

@@ -231,9 +231,9 @@ pub fn kill(pid: u32, signal: Signal) {
     kill_process(pid, signal).expect("it is there");
 }
 
-/// Waits until something is so, for at most 30 s.
+/// Waits until something is so, for at most 90 s: only what never comes is a fault.
 pub fn until(what: &str, is_so: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(30);
+    let end = Instant::now() + Duration::from_secs(90);
     while !is_so() {
         assert!(Instant::now() < end, "waited too long: {what}");
         std::thread::sleep(Duration::from_millis(20));
