@@ -169,7 +169,7 @@ fn at_the_end_what_runs_is_finished_and_nothing_new_begins() {
     idle.read_exact(&mut first).unwrap();
     server.stop();
     rest(&mut idle);
-    assert!(TcpStream::connect(server.address).is_err());
+    assert!(server.is_closed());
     running.write_all(b"{}").unwrap();
     assert_eq!(Answer::read(&mut running).status(), 200);
     server.wait();
