@@ -45,7 +45,8 @@ release=$(. /etc/os-release && echo "$VERSION_CODENAME")
 mirror=$(apt-get indextargets --format '$(CODENAME) $(REPO_URI)' 'Created-By: Packages' |
   sed -n "s/^$release //p" | head -n 1)
 [ -n "$mirror" ] || fail "apt-get has no source for $release"
-debootstrap --variant=minbase "$release" "$machine" "$mirror"
+# What it mounts goes with it, in whatever way it ends.
+unshare --mount debootstrap --variant=minbase "$release" "$machine" "$mirror"
 
 # How this machine gets at packages and libraries.
 for part in sources.list sources.list.d auth.conf.d preferences.d keyrings trusted.gpg.d; do
@@ -76,7 +77,6 @@ export machine
 toolchain=$(rustc --print sysroot)
 for command in "${commands[@]}"; do
   echo "bare.sh: $command"
-  # In here: no `kill` by another's hand, no mount that is left.
   unshare --mount --pid --fork --kill-child sh -euc '
     mount --bind -o ro "$1" "$machine/rust"
     mount -t proc proc "$machine/proc"
