@@ -3,7 +3,6 @@
 
 mod support;
 
-use std::thread;
 use std::time::Duration;
 
 use simulator::{Cut, Lost};
@@ -74,11 +73,14 @@ fn a_connection_that_is_cut_loses_and_doubles_nothing() {
 fn a_server_that_is_started_again_in_mid_deploy_is_waited_for() {
     let rig = rig(Ledger::on_own_server());
     let (server, _) = rig.ledger.server();
-    rig.deploy.deploy_takes(Duration::from_secs(3));
+    rig.deploy.deploy_takes(Duration::from_secs(600));
     let pass = rig.spawn(&["run", "--lease-ttl", "60s"]);
     until("it deploys", || !rig.deploy.posts().is_empty());
     server.kill();
-    thread::sleep(Duration::from_secs(4));
+    rig.deploy.deploy_takes(Duration::ZERO);
+    until("it is done", || rig.deploy.deploys()[0].status != 1);
+    let asked = rig.deploy.requests().len();
+    until("that is known", || rig.deploy.requests().len() > asked);
     server.restart();
     let ran = Ran::wait(pass);
     assert_eq!(ran.code, Some(0), "{ran:#?}");
@@ -89,13 +91,14 @@ fn a_server_that_is_started_again_in_mid_deploy_is_waited_for() {
 fn a_server_that_stays_away_leaves_what_the_next_pass_carries_on_from() {
     let rig = rig(Ledger::on_own_server());
     let (server, _) = rig.ledger.server();
-    rig.deploy.deploy_takes(Duration::from_secs(2));
+    rig.deploy.deploy_takes(Duration::from_secs(600));
     let pass = rig.spawn(&["run"]);
     let submitted = "SELECT 1 FROM artifactory_attempts WHERE state = 'submitted'";
     until("its id is recorded", || {
         rig.ledger.sql(submitted).is_ok_and(|rows| !rows.is_empty())
     });
     server.kill();
+    rig.deploy.deploy_takes(Duration::ZERO);
     let ran = Ran::wait(pass);
     assert_eq!(ran.code, Some(4), "{ran:#?}");
     let id = &rig.deploy.deploys()[0].id;

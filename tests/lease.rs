@@ -3,11 +3,14 @@
 mod support;
 
 use std::path::Path;
-use std::process::{Child, Command};
 use std::time::Duration;
 
-use simulator::{Fault, MariaDb, Race};
-use support::{Ledger, Ran, Rig, until};
+use rustix::process::Signal;
+use simulator::{Fault, Gate, MariaDb, Race};
+use support::{Ledger, Ran, Rig, kill, until};
+
+/// A lease that does not live long, but is renewed in time by a machine under load.
+const SHORT: &str = "5s";
 
 fn race(ledgers: &[String], rounds: usize) {
     let program = Path::new(env!("CARGO_BIN_EXE_coreos-artifactory-monitor"));
@@ -37,34 +40,25 @@ fn one_of_several_processes_on_sqlite_has_the_lease() {
     }
 }
 
-/// Sends a signal to a process.
-fn signal(child: &Child, name: &str) {
-    let sent = Command::new("kill")
-        .args([name, &child.id().to_string()])
-        .status()
-        .expect("kill runs");
-    assert!(sent.success());
-}
-
 /// A pass that stands still, at this request to one of the servers, for longer than its lease
 /// lives, while another one takes over and deploys.
-fn stopped_at(stand: impl Fn(&Rig), is_there: impl Fn(&Rig) -> bool) {
+fn stopped_at(stand: impl Fn(&Rig, Fault), is_there: impl Fn(&Rig) -> bool) {
     let rig = Rig::on(Ledger::mariadb());
     rig.publish("video", "1.0.0");
-    stand(&rig);
-    let short = ["run", "--lease-ttl", "2s"];
+    let gate = Gate::default();
+    stand(&rig, Fault::Gate(gate.clone()));
+    let short = ["run", "--lease-ttl", SHORT];
     let stopped = rig.spawn(&short);
     until("the pass is under way", || is_there(&rig));
-    signal(&stopped, "-STOP");
-    rig.artifactory.clear_faults();
-    rig.deploy.clear_faults();
+    kill(stopped.id(), Signal::STOP);
+    gate.open();
     let at_once = rig.run(&short);
     assert!(matches!(at_once.code, Some(0 | 75)), "{at_once:#?}");
-    let ran = rig.run(&[&short[..], &["--lock-wait", "30s"]].concat());
+    let ran = rig.run(&[&short[..], &["--lock-wait", "1m"]].concat());
     assert_eq!(ran.code, Some(0), "{ran:#?}");
     assert_eq!(rig.posted(), ["1.0.0"]);
     let attempts = rig.attempts();
-    signal(&stopped, "-CONT");
+    kill(stopped.id(), Signal::CONT);
     let ran = Ran::wait(stopped);
     assert_eq!(ran.code, Some(75), "{ran:#?}");
     assert!(ran.stderr.contains("lease was lost"), "{ran:#?}");
@@ -80,7 +74,7 @@ fn stopped_at(stand: impl Fn(&Rig), is_there: impl Fn(&Rig) -> bool) {
 #[test]
 fn a_holder_that_stands_still_while_it_reads_markers_does_nothing_afterwards() {
     stopped_at(
-        |rig| rig.artifactory.fault("", slow(), Some(1)),
+        |rig, fault| rig.artifactory.fault("", fault, Some(1)),
         |rig| !rig.artifactory.requests().is_empty(),
     );
 }
@@ -88,8 +82,12 @@ fn a_holder_that_stands_still_while_it_reads_markers_does_nothing_afterwards() {
 #[test]
 fn a_holder_that_stands_still_before_its_intent_does_nothing_afterwards() {
     stopped_at(
-        |rig| rig.deploy.fault("/v1.0/info", slow(), Some(1)),
-        |rig| !rig.deploy.requests().is_empty(),
+        // Later requests are to coreos-deploy, which has less time to answer than a lease lives.
+        |rig, fault| rig.artifactory.fault("/payloads/video/", fault, Some(1)),
+        |rig| {
+            let requests = rig.artifactory.requests();
+            requests.iter().any(|r| r.path.contains("/payloads/video/"))
+        },
     );
 }
 
@@ -99,21 +97,23 @@ fn a_holder_that_stands_still_before_it_records_units_that_run_records_nothing_a
     rig.publish("video", "1.0.0");
     rig.deploy
         .add_units("example-video", "1.0.0", "x7a2k9qw", 'A', 2, true);
-    rig.deploy.fault("/v1.0/cluster_map", slow(), Some(1));
-    let short = ["run", "--lease-ttl", "2s"];
+    let gate = Gate::default();
+    rig.deploy
+        .fault("/v1.0/cluster_map", Fault::Gate(gate.clone()), Some(1));
+    let short = ["run", "--lease-ttl", SHORT];
     let asked = || {
         let requests = rig.deploy.requests();
         requests.iter().any(|r| r.path.contains("cluster_map"))
     };
     let stopped = rig.spawn(&short);
     until("the units are asked for", asked);
-    signal(&stopped, "-STOP");
-    rig.deploy.clear_faults();
+    kill(stopped.id(), Signal::STOP);
+    gate.open();
     rig.publish("video", "2.0.0");
-    let ran = rig.run(&[&short[..], &["--lock-wait", "30s"]].concat());
+    let ran = rig.run(&[&short[..], &["--lock-wait", "1m"]].concat());
     assert_eq!(ran.code, Some(0), "{ran:#?}");
     let attempts = rig.attempts();
-    signal(&stopped, "-CONT");
+    kill(stopped.id(), Signal::CONT);
     let ran = Ran::wait(stopped);
     assert_eq!(ran.code, Some(75), "{ran:#?}");
     assert_eq!(rig.attempts(), attempts, "it changed nothing");
@@ -121,16 +121,11 @@ fn a_holder_that_stands_still_before_it_records_units_that_run_records_nothing_a
     assert_eq!(rig.posted(), ["2.0.0"], "nothing is deployed twice");
 }
 
-/// Long enough for the signal to come first.
-fn slow() -> Fault {
-    Fault::Delay(Duration::from_secs(2))
-}
-
 #[test]
 fn who_holds_the_lease_is_shown_and_waited_for() {
     let rig = Rig::on(Ledger::mariadb());
     rig.publish("video", "1.0.0");
-    rig.deploy.deploy_takes(Duration::from_secs(3));
+    rig.deploy.deploy_takes(Duration::from_secs(600));
     let holder = rig.spawn(&["run"]);
     until("it deploys", || !rig.deploy.posts().is_empty());
     let requests = || rig.artifactory.requests().len();
@@ -143,7 +138,9 @@ fn who_holds_the_lease_is_shown_and_waited_for() {
     let status = rig.run(&["status"]);
     assert!(status.stdout.contains("lease: held by"), "{status:#?}");
     assert!(status.stdout.contains(&pid), "{status:#?}");
-    let ran = rig.run(&["run", "--lock-wait", "30s"]);
+    let waiting = rig.spawn(&["run", "--lock-wait", "1m"]);
+    rig.deploy.deploy_takes(Duration::ZERO);
+    let ran = Ran::wait(waiting);
     assert_eq!(ran.code, Some(0), "{ran:#?}");
     assert_eq!(Ran::wait(holder).code, Some(0));
     assert_eq!(rig.posted(), ["1.0.0"]);

@@ -371,7 +371,7 @@ mod tests {
         );
         let (_keep, stop) = watch::channel(false);
         let launch = Launch {
-            limit: Duration::from_millis(300),
+            limit: Duration::from_secs(2),
             grace: Duration::from_millis(200),
             ..Launch::script(&script)
         };

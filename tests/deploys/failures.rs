@@ -1,15 +1,10 @@
 //! Deploys that fail, and releases that cannot be deployed.
 
-use std::thread;
 use std::time::Duration;
 
 use simulator::{Behaviour, Payload};
 
-use crate::support::{Rig, app};
-
-fn wait_for_retry() {
-    thread::sleep(Duration::from_millis(1_100));
-}
+use crate::support::{Rig, app, until};
 
 #[test]
 fn a_failed_deploy_is_reported_retried_and_given_up() {
@@ -31,8 +26,7 @@ fn a_failed_deploy_is_reported_retried_and_given_up() {
     assert_eq!((silent.stdout.as_str(), silent.stderr.as_str()), ("", ""));
     assert_eq!(rig.posted().len(), 1);
 
-    wait_for_retry();
-    let retry = ["run", "--retry-after", "1s", "--max-attempts", "2"];
+    let retry = ["run", "--retry-after", "1ms", "--max-attempts", "2"];
     let report = rig.json(&retry, 1);
     assert_eq!(app(&report, "video")["action"], "retry");
     assert_eq!(rig.posted().len(), 2);
@@ -61,16 +55,26 @@ fn the_back_off_doubles_and_a_retry_can_succeed() {
         rig.deploy
             .next_deploy(Behaviour::FailPartly("no".into(), 1));
     }
-    let retry = ["run", "--retry-after", "2s"];
+    let retry = ["run", "--retry-after", "1s"];
+    let wait = || {
+        let report = rig.json(&["run", "--retry-after", "1h"], 1);
+        let video = app(&report, "video");
+        assert_eq!(video["action"], "waiting");
+        let reason = video["reason"].as_str().unwrap();
+        let (_, left) = reason.rsplit_once("next try in ").unwrap();
+        humantime::parse_duration(left).unwrap()
+    };
+    let hour = Duration::from_secs(3600);
     assert_eq!(rig.run(&retry).code, Some(1));
-    thread::sleep(Duration::from_millis(2_100));
-    assert_eq!(rig.run(&retry).code, Some(1));
+    assert!(wait() <= hour, "{:?}", wait());
+    until("the second attempt", || {
+        let code = rig.run(&retry).code;
+        assert_eq!(code, Some(1));
+        rig.posted().len() == 2
+    });
+    assert!((hour..=2 * hour).contains(&wait()), "{:?}", wait());
     assert_eq!(rig.posted().len(), 2);
-    thread::sleep(Duration::from_millis(2_100));
-    let report = rig.json(&retry, 1);
-    assert_eq!(app(&report, "video")["action"], "waiting");
-    thread::sleep(Duration::from_millis(2_100));
-    assert_eq!(rig.run(&retry).code, Some(0));
+    until("the third attempt", || rig.run(&retry).code == Some(0));
     assert_eq!(rig.posted().len(), 3);
 }
 

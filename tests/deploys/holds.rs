@@ -1,8 +1,6 @@
 //! Holds: never made weaker but by `release`, and none that holds nothing.
 
-use std::time::Duration;
-
-use simulator::Fault;
+use simulator::{Fault, Gate};
 
 use crate::support::{Ran, Rig, app, until};
 
@@ -37,14 +35,16 @@ fn a_hold_that_is_put_while_a_rollback_downloads_stands() {
         (&["deploy", "video", "1.0.0"], &["--newer-than", "3.0.0"]),
     ] {
         let rig = two_releases();
-        let slow = Fault::Delay(Duration::from_secs(4));
-        rig.artifactory.fault("/payloads/video/", slow, None);
+        let gate = Gate::default();
+        let shut = Fault::Gate(gate.clone());
+        rig.artifactory.fault("/payloads/video/", shut, None);
         let running = rig.spawn(command);
         until("the payload is asked for", || {
             let requests = rig.artifactory.requests();
             requests.iter().any(|r| r.path.contains("/payloads/video/"))
         });
         hold(&rig, options);
+        gate.open();
         let ran = Ran::wait(running);
         assert_eq!(ran.code, Some(0), "{ran:#?}");
         assert_eq!(rig.posted(), ["1.0.0"]);

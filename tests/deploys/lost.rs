@@ -7,12 +7,8 @@ use simulator::{Behaviour, Fault};
 
 use crate::support::{Rig, app};
 
-/// Short enough for a test, long enough to be over when the next pass looks.
-const HOLD: &[&str] = &["run", "--unknown-hold", "1s"];
-
-fn wait_for_hold() {
-    thread::sleep(Duration::from_millis(1_100));
-}
+/// A pass that finds every hold over.
+const HOLD: &[&str] = &["run", "--unknown-hold", "1ms"];
 
 #[test]
 fn a_deploy_longer_than_the_replies_of_its_polls_live_succeeds() {
@@ -75,7 +71,6 @@ fn a_lost_request_is_sent_once_more_after_the_hold_and_never_a_third_time() {
     assert_eq!(rig.posted(), ["1.0.0"]);
     rig.artifactory.remove("deploys", "other");
 
-    wait_for_hold();
     lose();
     let ran = rig.run(HOLD);
     assert_eq!(ran.code, Some(4), "{ran:#?}");
@@ -84,7 +79,6 @@ fn a_lost_request_is_sent_once_more_after_the_hold_and_never_a_third_time() {
     assert_eq!(rig.states(), states);
 
     // No trace of it for the second time: that is for an operator.
-    wait_for_hold();
     assert_eq!(rig.run(HOLD).code, Some(4));
     assert_eq!(rig.posted().len(), 2);
     assert_eq!(rig.states(), states);
@@ -125,7 +119,6 @@ fn units_that_cannot_be_read_decide_nothing() {
         .fault("/v1.0/deploy", Fault::LoseReplyNotRun, Some(1));
     assert_eq!(rig.run(&["run"]).code, Some(4));
     rig.deploy.set_units_readable(false);
-    wait_for_hold();
     assert_eq!(rig.run(HOLD).code, Some(4));
     rig.deploy.set_units_readable(true);
     rig.deploy.stop_listening();

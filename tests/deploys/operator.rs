@@ -1,10 +1,7 @@
 //! What an operator asks for: deploy, rollback, hold, release.
 
-use std::thread;
-use std::time::Duration;
-
 use serde_json::Value;
-use simulator::{Behaviour, Fault, Payload};
+use simulator::{Behaviour, Fault, Gate, Payload};
 
 use crate::support::{Ledger, Ran, Rig, app, until};
 
@@ -223,14 +220,22 @@ fn a_hold_ends_with_its_time_or_with_a_newer_version() {
     let rig = Rig::new();
     rig.publish("audio", "1.0.0");
     rig.publish("video", "1.0.0");
-    let ran = rig.run(&["hold", "audio", "--for", "2s"]);
-    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    let hold_audio = |time: &str| {
+        let ran = rig.run(&["hold", "audio", "--for", time]);
+        assert_eq!(ran.code, Some(0), "{ran:#?}");
+    };
+    hold_audio("1h");
     let ran = rig.run(&["hold", "video", "--newer-than", "1.0.0"]);
     assert_eq!(ran.code, Some(0), "{ran:#?}");
     let report = rig.json(&["run"], 0);
     assert_eq!(report["summary"]["skipped"], 2);
     assert!(rig.posted().is_empty());
-    thread::sleep(Duration::from_secs(2));
+    assert_eq!(rig.run(&["release", "audio"]).code, Some(0));
+    hold_audio("1s");
+    until("its time is over", || {
+        assert_eq!(rig.run(&["run"]).code, Some(0));
+        rig.states() == ["audio 1.0.0 succeeded"]
+    });
     rig.publish("video", "1.0.1");
     assert_eq!(rig.run(&["run"]).code, Some(0));
     let states = ["audio 1.0.0 succeeded", "video 1.0.1 succeeded"];
@@ -250,14 +255,16 @@ fn deploy_ignores_a_hold() {
 fn a_hold_that_is_put_while_a_pass_prepares_still_counts() {
     let rig = Rig::new();
     rig.publish("video", "1.0.0");
-    let slow = Fault::Delay(Duration::from_secs(3));
-    rig.artifactory.fault("/payloads/video/", slow, None);
+    let gate = Gate::default();
+    rig.artifactory
+        .fault("/payloads/video/", Fault::Gate(gate.clone()), None);
     let pass = rig.spawn(&["run", "--output", "json"]);
     until("the payload is asked for", || {
         let requests = rig.artifactory.requests();
         requests.iter().any(|r| r.path.contains("/payloads/video/"))
     });
     assert_eq!(rig.run(&["hold", "video"]).code, Some(0));
+    gate.open();
     let pass = Ran::wait(pass);
     assert_eq!(pass.code, Some(0), "{pass:#?}");
     assert_eq!(app(&pass.json(), "video")["action"], "held");

@@ -2,7 +2,6 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -126,27 +125,29 @@ fn nobody_is_kept_out_by_clients_that_hold_connections() {
             let mut stream = server.connect();
             let sent = ["", half, &begun, kept][i % 4];
             stream.write_all(sent.as_bytes()).unwrap();
+            if sent == kept {
+                // From its answer on it waits for the next request: before all that come now.
+                let mut answer = [0; 12];
+                stream.read_exact(&mut answer).unwrap();
+                assert_eq!(&answer, b"HTTP/1.1 200");
+            }
             stream
         })
         .collect();
     for _ in 0..100 {
         assert_eq!(server.ask("GET", "/v1.0/health", &[]).status(), 200);
     }
-    // The first ones are cut, the last one is not.
-    for stream in &mut held[..50] {
-        stream
-            .set_read_timeout(Some(Duration::from_secs(5)))
-            .unwrap();
-        rest(stream);
-    }
+    // The last one is not cut.
     let last = held.last_mut().unwrap();
-    let mut answer = vec![0; 12];
-    last.read_exact(&mut answer).unwrap();
-    assert_eq!(answer, b"HTTP/1.1 200");
     last.write_all(request("GET", "/v1.0/nope", &[]).as_bytes())
         .unwrap();
     let text = String::from_utf8(rest(last)).unwrap();
     assert!(text.contains("HTTP/1.1 404 "), "{text}");
+    // The first ones are, and not for their own slowness, which would be told.
+    for stream in &mut held[..50] {
+        let text = String::from_utf8(rest(stream)).unwrap();
+        assert!(!text.contains("HTTP/1.1 "), "{text}");
+    }
 }
 
 #[test]
@@ -168,7 +169,7 @@ fn at_the_end_what_runs_is_finished_and_nothing_new_begins() {
     idle.read_exact(&mut first).unwrap();
     server.stop();
     rest(&mut idle);
-    assert!(TcpStream::connect(server.address).is_err());
+    assert!(server.is_closed());
     running.write_all(b"{}").unwrap();
     assert_eq!(Answer::read(&mut running).status(), 200);
     server.wait();

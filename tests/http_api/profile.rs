@@ -33,8 +33,7 @@ fn a_profile_is_a_compressed_protocol_buffer_and_only_one_is_taken_at_a_time() {
             }
         });
         // Whichever begins first is taken.
-        std::thread::sleep(std::time::Duration::from_millis(500));
-        let second = ask(&server, "/debug/pprof/profile?seconds=1");
+        let second = ask(&server, "/debug/pprof/profile?seconds=2");
         let first = taking.join().unwrap();
         done.store(true, Ordering::Relaxed);
         let (taken, refused) = if first.status() == 200 {

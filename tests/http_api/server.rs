@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use coreos_artifactory_monitor::config::Dsn;
 use coreos_artifactory_monitor::ledger::{self, Access, Ledger};
@@ -22,7 +22,7 @@ pub const TOKEN: &str = "S0M3B3EARERTOK3N";
 /// The most connections of a server of these tests.
 pub const CONNECTIONS: usize = 512;
 /// Longest wait of the client for a byte.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running server; it ends when dropped.
 pub struct Server {
@@ -97,6 +97,17 @@ impl Server {
         if let (Some(runtime), Some(ended)) = (&self.runtime, self.ended.take()) {
             runtime.block_on(ended).unwrap();
         }
+    }
+
+    /// Whether it takes no connection any more, now or soon.
+    pub fn is_closed(&self) -> bool {
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            if TcpStream::connect(self.address).is_err() {
+                return true;
+            }
+        }
+        false
     }
 
     /// A connection.

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::server::{Server, is_alive, kill};
-use crate::support::{Ran, Rig, until};
+use crate::server::{Server, is_alive};
+use crate::support::{Ran, Rig, kill, until};
 
 #[test]
 fn a_signal_is_how_a_server_ends() {
@@ -40,7 +40,7 @@ fn a_log_that_nobody_reads_any_more_ends_nothing() {
 fn a_pass_that_runs_ends_in_good_order() {
     let rig = Rig::new();
     rig.publish("video", "1.0");
-    rig.deploy.deploy_takes(Duration::from_secs(8));
+    rig.deploy.deploy_takes(Duration::from_secs(600));
     let mut server = Server::idle(&rig);
     server.force();
     let child = server.child();
@@ -55,6 +55,7 @@ fn a_pass_that_runs_ends_in_good_order() {
         ended[0].contains("ended: interrupted, exit code 143"),
         "{ended:?}"
     );
+    rig.deploy.deploy_takes(Duration::ZERO);
     until("the outcome", || {
         rig.run(&["run", "--unknown-hold", "1s"]).code == Some(0)
     });
@@ -109,7 +110,7 @@ fn a_server_under_nohup_outlives_its_terminal() {
 fn a_second_signal_ends_it_at_once() {
     let rig = Rig::new();
     rig.publish("video", "1.0");
-    rig.deploy.deploy_takes(Duration::from_secs(8));
+    rig.deploy.deploy_takes(Duration::from_secs(600));
     let mut server = Server::idle(&rig);
     server.force();
     let child = server.child();
@@ -128,7 +129,7 @@ fn a_second_signal_ends_it_at_once() {
 fn a_pass_that_does_not_end_is_killed_in_time() {
     let rig = Rig::new();
     rig.publish("video", "1.0");
-    rig.deploy.deploy_takes(Duration::from_secs(3));
+    rig.deploy.deploy_takes(Duration::from_secs(600));
     let mut server = Server::idle(&rig);
     server.force();
     let child = server.child();

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::server::{Server, is_alive, kill};
-use crate::support::{Rig, until};
+use crate::server::{Server, is_alive};
+use crate::support::{Rig, kill, until};
 
-/// A server in whose pass a deploy of two seconds runs, and the process of that pass.
+/// A server in whose pass a deploy runs until [`settles`], and the process of that pass.
 fn in_mid_deploy(rig: &Rig) -> (Server, u32) {
-    rig.deploy.deploy_takes(Duration::from_secs(2));
+    rig.deploy.deploy_takes(Duration::from_secs(600));
     rig.publish("video", "1.0");
     let server = Server::idle(rig);
     server.force();
@@ -21,6 +21,7 @@ fn in_mid_deploy(rig: &Rig) -> (Server, u32) {
 
 /// Asks for passes until the deploy is settled: it was made once.
 fn settles(rig: &Rig, server: &Server) {
+    rig.deploy.deploy_takes(Duration::ZERO);
     until("the deploy's outcome", || server.pass() == "success");
     assert_eq!(server.children(), [0; 0]);
     assert_eq!(rig.posted(), ["1.0"]);
@@ -51,6 +52,7 @@ fn of_the_server() {
     let (mut server, child) = in_mid_deploy(&rig);
     server.signal(Signal::KILL);
     server.wait();
+    rig.deploy.deploy_takes(Duration::ZERO);
     until("the orphan ends by itself", || !is_alive(child));
     let server = Server::idle(&rig);
     settles(&rig, &server);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::time::Duration;
 
-use simulator::Fault;
+use simulator::{Fault, Gate};
 
 use crate::replaced;
 use crate::server::Server;
@@ -45,14 +45,16 @@ fn without_polling_only_a_request_starts_a_pass() {
 fn two_hundred_requests_are_one_pass_that_runs_and_one_that_follows() {
     let rig = Rig::new();
     rig.publish("video", "1.0");
+    let gate = Gate::default();
     rig.artifactory
-        .fault("", Fault::Delay(Duration::from_secs(3)), Some(1));
+        .fault("", Fault::Gate(gate.clone()), Some(1));
     let server = Server::idle(&rig);
     let answers: Vec<(String, String)> = std::thread::scope(|scope| {
         let ask = || server.force();
         let all: Vec<_> = (0..200).map(|_| scope.spawn(ask)).collect();
         all.into_iter().map(|one| one.join().unwrap()).collect()
     });
+    gate.open();
     let with = |state: &str| -> BTreeSet<&str> {
         let these = answers.iter().filter(|(_, s)| s == state);
         these.map(|(pass, _)| pass.as_str()).collect()
@@ -87,8 +89,9 @@ fn a_report_is_found_under_the_id_that_was_answered() {
 fn a_pass_finds_its_options_in_its_environment_and_no_secret_in_its_arguments() {
     let rig = Rig::new();
     rig.publish("video", "1.0");
+    let gate = Gate::default();
     rig.artifactory
-        .fault("", Fault::Delay(Duration::from_secs(4)), Some(1));
+        .fault("", Fault::Gate(gate.clone()), Some(1));
     let line = [
         "serve",
         "-H",
@@ -129,6 +132,7 @@ fn a_pass_finds_its_options_in_its_environment_and_no_secret_in_its_arguments() 
     ];
     assert_eq!(arguments[1..], expected);
     let environment = read("environ");
+    gate.open();
     for pair in [
         &format!("CAM_DEPLOY_TOKEN={TOKEN}"),
         &format!("CAM_ART_PASSWORD={PASSWORD}"),
@@ -173,11 +177,12 @@ fn what_a_pass_cannot_do_is_a_result_and_the_server_goes_on() {
 fn a_pass_that_the_lease_refuses_is_no_error_of_the_server() {
     let rig = Rig::new();
     rig.publish("video", "1.0");
-    rig.deploy.deploy_takes(Duration::from_secs(5));
+    rig.deploy.deploy_takes(Duration::from_secs(600));
     let server = Server::idle(&rig);
     let other = rig.spawn(&["run"]);
     until("the other pass", || rig.posted() == ["1.0"]);
     assert_eq!(server.pass(), "try_later");
+    rig.deploy.deploy_takes(Duration::ZERO);
     let other = crate::support::Ran::wait(other);
     assert_eq!(other.code, Some(0), "{other:#?}");
     assert_eq!(server.pass(), "success");

@@ -7,10 +7,10 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::support::{Rig, until};
+use crate::support::{Rig, kill, until};
 
 /// What a server may take to end.
 pub const END: Duration = Duration::from_secs(20);
@@ -203,15 +203,6 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Sends a signal.
-pub fn kill(pid: u32, signal: Signal) {
-    let pid = i32::try_from(pid)
-        .ok()
-        .and_then(Pid::from_raw)
-        .expect("a process");
-    kill_process(pid, signal).expect("it is there");
 }
 
 /// Whether a process is there and alive.

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use simulator::{Artifactory, Auth, CoreosDeploy, Payload, Rows};
 use tempfile::TempDir;
@@ -221,9 +222,18 @@ pub fn app<'a>(report: &'a Value, name: &str) -> &'a Value {
     found.unwrap_or_else(|| panic!("no {name} in {report:#}"))
 }
 
-/// Waits until something is so, for at most 30 s.
+/// Sends a signal.
+pub fn kill(pid: u32, signal: Signal) {
+    let pid = i32::try_from(pid)
+        .ok()
+        .and_then(Pid::from_raw)
+        .expect("a process");
+    kill_process(pid, signal).expect("it is there");
+}
+
+/// Waits until something is so, for at most 90 s: only what never comes is a fault.
 pub fn until(what: &str, is_so: impl Fn() -> bool) {
-    let end = Instant::now() + Duration::from_secs(30);
+    let end = Instant::now() + Duration::from_secs(90);
     while !is_so() {
         assert!(Instant::now() < end, "waited too long: {what}");
         std::thread::sleep(Duration::from_millis(20));

@@ -1,6 +1,6 @@
 //! Faults that a test asks a server for.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use crate::http::{Reply, Response, Sending, Stop};
@@ -27,6 +27,8 @@ pub enum Fault {
     Hang(Duration),
     /// The real reply, this much later.
     Delay(Duration),
+    /// The real reply, once this is open.
+    Gate(Gate),
     /// 404 as the server words it; nothing is done.
     NotFound,
     /// The request is acted upon, but the connection is closed without a byte.
@@ -35,6 +37,27 @@ pub enum Fault {
     LoseReplyNotRun,
     /// The request is acted upon; complete headers, then the body stops after three bytes.
     CutBody,
+}
+
+/// Holds replies back until a test has done what must come before them.
+#[derive(Clone, Debug, Default)]
+pub struct Gate(Arc<(Mutex<bool>, Condvar)>);
+
+impl Gate {
+    /// Longest wait, of which only a test that failed has need.
+    const END: Duration = Duration::from_secs(90);
+
+    /// Lets pass what waits, and what comes.
+    pub fn open(&self) {
+        let (open, changed) = &*self.0;
+        *lock(open) = true;
+        changed.notify_all();
+    }
+
+    fn wait(&self) {
+        let (open, changed) = &*self.0;
+        let _open = changed.wait_timeout_while(lock(open), Self::END, |open| !*open);
+    }
 }
 
 /// The faults asked for, in order of asking.
@@ -103,6 +126,10 @@ pub(crate) fn apply(
         }
         Fault::Delay(time) => {
             stop.wait(time);
+            act()
+        }
+        Fault::Gate(gate) => {
+            gate.wait();
             act()
         }
         Fault::LoseReply => {

@@ -33,7 +33,7 @@ pub use artifactory::{AqlMode, Artifactory, Auth, RepoKind};
 pub use cdn::Cdn;
 pub use coreos_deploy::{Behaviour, CoreosDeploy, DeployRow};
 pub use cut::{Cut, Lost};
-pub use fault::Fault;
+pub use fault::{Fault, Gate};
 pub use http::Request;
 pub use mariadb::{MariaDb, Rows};
 pub use payload::Payload;

@@ -121,12 +121,12 @@ impl Busy {
         self.changed.notify_all();
     }
 
-    /// Lets time go by; `false` when the process died meanwhile.
-    fn work(&self, life: u64, time: Duration) -> bool {
-        let until = Instant::now() + time;
+    /// Lets time go by, which may change meanwhile; `false` when the process died meanwhile.
+    fn work(&self, life: u64, time: impl Fn() -> Duration) -> bool {
+        let begun = Instant::now();
         let mut held = lock(&self.held);
         loop {
-            let left = until.saturating_duration_since(Instant::now());
+            let left = time().saturating_sub(begun.elapsed());
             if held.1 != life || left.is_zero() {
                 return held.1 == life;
             }
@@ -136,6 +136,12 @@ impl Busy {
                 .unwrap_or_else(PoisonError::into_inner)
                 .0;
         }
+    }
+
+    /// Lets the deploy that runs look at its time again.
+    fn look_again(&self) {
+        drop(lock(&self.held));
+        self.changed.notify_all();
     }
 
     fn crash(&self) {
@@ -191,9 +197,10 @@ impl CoreosDeploy {
         format!("http://127.0.0.1:{}", self.server.port())
     }
 
-    /// Sets how long the deploys from now on hold the mutex.
+    /// Sets how long deploys hold the mutex, the one that runs included.
     pub fn deploy_takes(&self, time: Duration) {
         lock(&self.state.inner).takes = time;
+        self.state.mutex.look_again();
     }
 
     /// Sets how long after the header of its request a reply may still go out (10 s).

@@ -75,8 +75,7 @@ impl State {
 
     /// Runs a deploy to its end and gives the mutex back.
     fn run(&self, index: usize, behaviour: &Behaviour, life: u64) {
-        let takes = lock(&self.inner).takes;
-        if self.mutex.work(life, takes) {
+        if self.mutex.work(life, || lock(&self.inner).takes) {
             lock(&self.inner).finish(index, behaviour);
             self.mutex.give(life);
         }
