@@ -14,7 +14,7 @@
 //! * [`ledger`]: what is deployed and what was tried.
 //! * [`output`]: human, JSON, progress.
 //! * [`serve`]: the HTTP API and the clock; starts passes as subprocesses.
-//! * [`contain`], [`error`], [`exit`], [`secret`], [`text`]: what everybody needs.
+//! * [`contain`], [`error`], [`exit`], [`mask`], [`secret`], [`text`]: what everybody needs.
 
 pub mod artifactory;
 pub mod cli;
@@ -26,6 +26,7 @@ pub mod error;
 pub mod exit;
 pub mod http;
 pub mod ledger;
+pub mod mask;
 pub mod model;
 pub mod output;
 pub mod pass;

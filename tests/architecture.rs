@@ -10,18 +10,19 @@ use coreos_artifactory_monitor::exit::Exit;
 
 /// The rooms that a room may use, besides itself. Adapters know neither each other nor who drives
 /// them; `config` asks two of them how the addresses of their servers are read.
-const MAY_USE: [(&str, &str); 18] = [
+const MAY_USE: [(&str, &str); 19] = [
     ("text", ""),
     ("contain", ""),
     ("exit", ""),
     ("secret", ""),
+    ("mask", "secret text"),
     ("model", "text exit"),
     ("error", "text exit"),
-    ("http", "config error exit text"),
+    ("http", "config error exit mask text"),
     ("cli", "config error exit model secret text"),
     (
         "config",
-        "artifactory cli coreos_deploy error exit model secret text",
+        "artifactory cli coreos_deploy error exit mask model secret text",
     ),
     ("artifactory", ADAPTER),
     ("coreos_deploy", ADAPTER),
@@ -29,11 +30,14 @@ const MAY_USE: [(&str, &str); 18] = [
     ("payload", ADAPTER),
     ("output", "config error exit model text"),
     ("pass", PASS),
-    ("serve", "config error exit ledger model output secret text"),
+    (
+        "serve",
+        "config error exit ledger mask model output secret text",
+    ),
     ("commands", COMMANDS),
     ("main", "cli commands config contain error exit output"),
 ];
-const ADAPTER: &str = "config contain error exit http model secret text";
+const ADAPTER: &str = "config contain error exit http mask model secret text";
 const PASS: &str = "artifactory config coreos_deploy error exit ledger model output payload text";
 const COMMANDS: &str = "artifactory cli config coreos_deploy error exit ledger model output pass \
                         payload serve text";
@@ -89,6 +93,19 @@ fn only_output_and_main_write_to_the_terminal() {
             continue;
         }
         for word in WRITES {
+            let path = source.path.display();
+            assert!(!source.code.contains(word), "{path}: {word}");
+        }
+    }
+}
+
+#[test]
+fn what_peers_say_becomes_text_only_where_secrets_are_masked() {
+    for source in sources() {
+        if !["http", "artifactory", "coreos_deploy", "ledger"].contains(&source.room.as_str()) {
+            continue;
+        }
+        for word in ["from_utf8_lossy", "printable(", "escaped("] {
             let path = source.path.display();
             assert!(!source.code.contains(word), "{path}: {word}");
         }

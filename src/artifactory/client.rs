@@ -20,6 +20,7 @@ use crate::config::{ArtifactoryConfig, Credentials, HttpConfig};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::http::{self, BodyError, Bounded, read_body};
+use crate::mask::Masker;
 
 /// The most bytes of one JSON answer that is read as a whole.
 pub const JSON_LIMIT: usize = 8 << 20;
@@ -103,6 +104,8 @@ pub struct Client {
     bare_host: bool,
     requests: AtomicU64,
     rejected: AtomicBool,
+    /// What everything goes through that a server says.
+    pub masker: Masker,
     /// The first wait before a retry.
     pub delay: Duration,
     /// When the pass ends.
@@ -131,6 +134,7 @@ impl Client {
             bare_host: is_bare_host(&config.base),
             requests: AtomicU64::new(0),
             rejected: AtomicBool::new(false),
+            masker: http.masker.clone(),
             delay: BASE_DELAY,
             deadline: Deadline::new(config.max_duration),
         })
@@ -208,7 +212,7 @@ impl Client {
         let response = request
             .header(ACCEPT_ENCODING, "identity")
             .send()
-            .map_err(|e| no_answer(what, &e))?;
+            .map_err(|e| no_answer(what, &e, &self.masker))?;
         tracing::debug!("{what}: {}", response.status());
         let encoding = response.headers().get(CONTENT_ENCODING);
         if response.status().is_success() && encoding.is_some_and(|v| v != "identity") {
@@ -238,12 +242,13 @@ impl Client {
     pub fn get_json<T: DeserializeOwned>(&self, what: &str, url: &str) -> Outcome<Answer<T>> {
         self.retried(|| {
             let mut response = self.call(what, self.http.get(url))?;
+            let left = self.deadline.left(JSON_TIME);
             let date = header(&response, &DATE).and_then(parse_http);
-            let body = read_body(&mut response, JSON_LIMIT, self.deadline.left(JSON_TIME))
+            let body = read_body(&mut response, JSON_LIMIT, left, &self.masker)
                 .map_err(|e| body_failure(what, &e))?;
             match serde_json::from_slice(&body) {
                 Ok(value) => Ok(Answer { value, date }),
-                Err(e) => Err(json_failure(what, &e)),
+                Err(e) => Err(json_failure(what, &e, &self.masker)),
             }
         })
     }
@@ -253,7 +258,8 @@ impl Client {
         let status = response.status();
         let code = status.as_u16();
         if status.is_redirection() {
-            return redirected(what, code, header(&response, &LOCATION).unwrap_or_default());
+            let location = header(&response, &LOCATION).unwrap_or_default();
+            return redirected(what, code, location, &self.masker);
         }
         if code == 401 && !self.is_anonymous() {
             self.rejected.store(true, Ordering::Relaxed);
@@ -275,7 +281,7 @@ impl Client {
             if code == 404 {
                 error = error.hint(self.endpoint_hint());
             }
-        } else if let Some(message) = message_of(response) {
+        } else if let Some(message) = message_of(response, &self.masker) {
             error = error.because(message);
         }
         Failure {
@@ -326,8 +332,8 @@ impl Client {
     }
 }
 
-fn no_answer(what: &str, cause: &reqwest::Error) -> Failure {
-    let reason = http::describe(cause);
+fn no_answer(what: &str, cause: &reqwest::Error, masker: &Masker) -> Failure {
+    let reason = http::describe(cause, masker);
     let mut error = Error::unavailable(format!("{what}: Artifactory did not answer"));
     if reason.contains("certificate") {
         error = error.hint("a private certificate authority is trusted with --ca-file");
@@ -371,9 +377,9 @@ pub fn body_failure(what: &str, cause: &BodyError) -> Failure {
 }
 
 /// The failure of a body that is not the JSON it should be; one that merely ends early is tried again.
-pub fn json_failure(what: &str, cause: &serde_json::Error) -> Failure {
+pub fn json_failure(what: &str, cause: &serde_json::Error, masker: &Masker) -> Failure {
     let error = Error::unavailable(format!("{what}: the answer is not what Artifactory sends"))
-        .because(cause.to_string());
+        .because(masker.text(cause.to_string()));
     if cause.is_eof() {
         Failure::passing(error)
     } else {
@@ -382,7 +388,7 @@ pub fn json_failure(what: &str, cause: &serde_json::Error) -> Failure {
 }
 
 /// The failure of a redirect that is not followed.
-pub fn redirected(what: &str, status: u16, location: &str) -> Failure {
+pub fn redirected(what: &str, status: u16, location: &str, masker: &Masker) -> Failure {
     if is_reactivation_page(location) {
         return Failure::lasting(
             status,
@@ -392,6 +398,7 @@ pub fn redirected(what: &str, status: u16, location: &str) -> Failure {
     }
     // Only the host: a location can hold a signature.
     let target = reqwest::Url::parse(location).map(|u| u.origin().ascii_serialization());
+    let target = target.map(|origin| masker.text(origin));
     Failure::lasting(
         status,
         Error::unavailable(format!("{what}: Artifactory answered {status}, a redirect"))
@@ -400,17 +407,14 @@ pub fn redirected(what: &str, status: u16, location: &str) -> Failure {
     )
 }
 
-/// What an error's body says: `errors[0].message`, else its text (a refused AQL query is answered
-/// in plain text, whatever the header says).
-fn message_of(response: Response) -> Option<String> {
+/// What an error's body says: `errors[0].message`, else its text (of a refused AQL query, always).
+fn message_of(response: Response, masker: &Masker) -> Option<String> {
     let mut body = Vec::new();
-    let mut reader = Bounded::new(response.take(ERROR_LIMIT), usize::MAX, ERROR_TIME);
-    // A body that breaks off still says something.
-    let _ = reader.read_to_end(&mut body);
+    let mut reader = Bounded::new(response.take(ERROR_LIMIT), usize::MAX, ERROR_TIME, masker);
+    let _ = reader.read_to_end(&mut body); // One that breaks off still says something.
     let from_json = serde_json::from_slice::<serde_json::Value>(&body)
         .ok()
         .and_then(|v| Some(v.pointer("/errors/0/message")?.as_str()?.to_owned()));
-    let text = from_json.unwrap_or_else(|| String::from_utf8_lossy(&body).into_owned());
-    let text = text.trim();
-    (!text.is_empty()).then(|| text.to_owned())
+    let text = from_json.map_or_else(|| masker.text(&body), |message| masker.text(message));
+    (!text.is_empty()).then_some(text)
 }

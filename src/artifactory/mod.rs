@@ -81,6 +81,15 @@ impl Artifactory {
     /// Errors: 69 where it can't be had or proved, 77 for refused credentials, 2 for a repository
     /// that isn't there. An app whose folder can't be read is in the listing, unreadable.
     pub fn list(&self, builder: ListingBuilder) -> Result<Listing> {
+        let mut listing = self.read(builder)?;
+        // Names that are no app's and no version's are Artifactory's word alone.
+        for name in &mut listing.ignored {
+            *name = self.client.masker.text(&name);
+        }
+        Ok(listing)
+    }
+
+    fn read(&self, builder: ListingBuilder) -> Result<Listing> {
         if self.config.listing == ListingMode::Folders {
             return self.walk(builder);
         }
@@ -91,8 +100,17 @@ impl Artifactory {
         if self.config.listing == ListingMode::Aql {
             return Err(reason.hint("--listing auto or folders reads the repository without AQL"));
         }
-        tracing::info!("reading folder by folder: {}", reason.one_line());
-        self.walk(builder)
+        let reason = reason.one_line();
+        match self.walk(builder) {
+            Ok(listing) => Ok(Listing {
+                aql_refused: Some(reason),
+                ..listing
+            }),
+            Err(error) => {
+                tracing::info!("read folder by folder: {reason}");
+                Err(error)
+            }
+        }
     }
 
     fn walk(&self, builder: ListingBuilder) -> Result<Listing> {

@@ -34,6 +34,7 @@ pub fn run(cli: &Cli, config: &Config, output: &Output) -> Result<Exit> {
         options: view(cli, config, serve)?,
         dsn: config.dsn()?.clone(),
         scope: scope.clone(),
+        masker: config.http.masker.clone(),
     };
     let options = cli.variables.for_a_pass(std::env::vars_os());
     let launch = Launch::new(options, longest(config)?, output.verbose() > 0);

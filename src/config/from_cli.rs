@@ -10,6 +10,7 @@ use super::{
 };
 use crate::cli::{Cli, OutputFormat, variable};
 use crate::error::{Error, Result};
+use crate::mask::Masker;
 use crate::model::listing::AppFilter;
 use crate::model::name::{NAME_LIMIT, Scope, is_app_name};
 
@@ -24,24 +25,31 @@ impl Config {
     pub fn from_cli(cli: &Cli, env: Env) -> Result<Config> {
         let mut warnings = Vec::new();
         let args = &cli.global;
-        let dsn = if needs::uses_ledger(cli) {
+        let mut dsn = if needs::uses_ledger(cli) {
             Some(ledger(cli, env, &mut warnings)?)
         } else {
             None
         };
+        let scope = scope(cli)?;
+        // Secrets that a command does not use need not be there, nor be readable.
+        let artifactory = if needs::reads_artifactory(cli) {
+            artifactory(cli, env, &mut warnings)?
+        } else {
+            None
+        };
+        let deploy = if needs::deploys(cli) {
+            deploy(cli, env, &mut warnings)?
+        } else {
+            None
+        };
+        let masker = masker(artifactory.as_ref(), deploy.as_ref(), dsn.as_ref());
+        if let Some(Dsn::Mysql(mysql)) = &mut dsn {
+            mysql.masker = masker.clone();
+        }
         Ok(Config {
-            scope: scope(cli)?,
-            // Secrets that a command does not use need not be there, nor be readable.
-            artifactory: if needs::reads_artifactory(cli) {
-                artifactory(cli, env, &mut warnings)?
-            } else {
-                None
-            },
-            deploy: if needs::deploys(cli) {
-                deploy(cli, env, &mut warnings)?
-            } else {
-                None
-            },
+            scope,
+            artifactory,
+            deploy,
             http: HttpConfig {
                 connect_timeout: between(
                     "connect-timeout",
@@ -50,6 +58,7 @@ impl Config {
                     DAY,
                 )?,
                 ca_file: args.artifactory.ca_file.clone(),
+                masker,
             },
             rules: rules(cli)?,
             serve: server::from_cli(cli)?,
@@ -72,6 +81,25 @@ impl OutputConfig {
             color: args.color,
         }
     }
+}
+
+/// Knows every secret that was given: each peer may say what another one was told.
+fn masker(
+    artifactory: Option<&ArtifactoryConfig>,
+    deploy: Option<&DeployConfig>,
+    dsn: Option<&Dsn>,
+) -> Masker {
+    let of_artifactory = artifactory.and_then(|config| match &config.credentials {
+        Credentials::Anonymous => None,
+        Credentials::Basic(user, password) => Some((Some(user.as_str()), password)),
+        Credentials::Bearer(secret) | Credentials::ApiKey(secret) => Some((None, secret)),
+    });
+    let of_deploy = deploy.and_then(|config| Some((None, config.token.as_ref()?)));
+    let of_dsn = dsn.and_then(|dsn| match dsn {
+        Dsn::Sqlite(_) => None,
+        Dsn::Mysql(config) => Some((Some(config.user.as_str()), config.password.as_ref()?)),
+    });
+    Masker::new([of_artifactory, of_deploy, of_dsn].into_iter().flatten())
 }
 
 /// A warning for each secret that stands on the command line.

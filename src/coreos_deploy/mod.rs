@@ -26,9 +26,9 @@ use crate::config::{DeployConfig, HttpConfig};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::http::{self, BodyError, describe, read_body};
+use crate::mask::Masker;
 use crate::model::attempt::Status;
 use crate::secret::Secret;
-use crate::text::printable;
 
 pub use address::normalise_url;
 pub use submission::Submission;
@@ -87,7 +87,7 @@ pub struct CoreosDeploy {
     prober: Client,
     url: String,
     headers: HeaderMap,
-    token: Option<Secret>,
+    masker: Masker,
     limits: Limits,
 }
 
@@ -114,7 +114,7 @@ impl CoreosDeploy {
             prober: http::client(&hasty, Policy::none(), limits.info)?,
             url: config.url.clone(),
             headers: headers(config.token.as_ref())?,
-            token: config.token.clone(),
+            masker: http.masker.clone(),
             limits,
         })
     }
@@ -163,7 +163,7 @@ impl CoreosDeploy {
                 &format!("cluster_map?uq={query}"),
                 self.limits.reply,
             )
-            .map_err(|e| failed().because(describe(&e)))?;
+            .map_err(|e| failed().because(self.describe(&e)))?;
         let status = response.status();
         if status != StatusCode::OK {
             let answer = self.answer(&mut response);
@@ -172,7 +172,8 @@ impl CoreosDeploy {
                 _ => failed().because(answer),
             });
         }
-        let body = read_body(&mut response, CLUSTER_LIMIT, self.limits.reply)
+        let body = self
+            .body(&mut response, CLUSTER_LIMIT, self.limits.reply)
             .map_err(|e| failed().because_of(&e))?;
         units::read(&body, service_name, version).map_err(|e| failed().because(self.clean(&e)))
     }
@@ -194,14 +195,14 @@ impl CoreosDeploy {
         ) {
             Ok(response) => response,
             Err(e) => {
-                return Status::Inconclusive(self.clean(&format!("no answer: {}", describe(&e))));
+                return Status::Inconclusive(format!("no answer: {}", self.describe(&e)));
             }
         };
         if response.status() != StatusCode::OK {
             return Status::Inconclusive(self.answer(&mut response));
         }
-        match read_body(&mut response, REPLY_LIMIT, self.limits.reply) {
-            Err(e) => Status::Inconclusive(self.clean(&e.to_string())),
+        match self.body(&mut response, REPLY_LIMIT, self.limits.reply) {
+            Err(e) => Status::Inconclusive(e.to_string()),
             Ok(body) => match replies::status(&body, id, service_name, version) {
                 Status::Failed(message) => Status::Failed(self.clean(&message)),
                 Status::Inconclusive(why) => Status::Inconclusive(self.clean(&why)),
@@ -214,11 +215,11 @@ impl CoreosDeploy {
         let mut response = match self.get(&self.prober, "info", total) {
             Ok(response) => response,
             Err(e) if !e.is_connect() && is_silence(&e) => {
-                return Probe::Busy(self.clean(&format!(
+                return Probe::Busy(format!(
                     "coreos-deploy at {} does not answer: {}",
                     self.url,
-                    describe(&e)
-                )));
+                    self.describe(&e)
+                ));
             }
             Err(e) => return Probe::Failed(self.unreachable(&e)),
         };
@@ -231,13 +232,13 @@ impl CoreosDeploy {
                 _ => self.unusable(&answer),
             });
         }
-        match read_body(&mut response, REPLY_LIMIT, total) {
+        match self.body(&mut response, REPLY_LIMIT, total) {
             Ok(body) => match replies::info(&body) {
                 Ok(info) => Probe::Answered(info),
-                Err(why) => Probe::Failed(self.unusable(&why)),
+                Err(why) => Probe::Failed(self.unusable(&self.clean(&why))),
             },
             Err(e @ BodyError::TooLarge(_)) => Probe::Failed(self.unusable(&e.to_string())),
-            Err(e) => Probe::Busy(self.clean(&format!("coreos-deploy at {}: {e}", self.url))),
+            Err(e) => Probe::Busy(format!("coreos-deploy at {}: {e}", self.url)),
         }
     }
 
@@ -257,7 +258,7 @@ impl CoreosDeploy {
             ),
             Err(e) => tracing::debug!(
                 "coreos-deploy: {} after {:?}",
-                describe(e),
+                self.describe(e),
                 started.elapsed()
             ),
         }
@@ -271,31 +272,47 @@ impl CoreosDeploy {
     /// The status and the first line of a reply that only its status matters of.
     fn answer(&self, response: &mut Response) -> String {
         let status = response.status();
-        let body = read_body(response, EXCERPT_LIMIT, self.limits.reply).unwrap_or_default();
-        let text = String::from_utf8_lossy(&body);
-        match text.lines().map(str::trim).find(|line| !line.is_empty()) {
-            Some(line) => self.clean(&format!("coreos-deploy answered {status}: {line}")),
-            None => format!("coreos-deploy answered {status}"),
+        let body = self
+            .body(response, EXCERPT_LIMIT, self.limits.reply)
+            .unwrap_or_default();
+        match body.trim_ascii().split(|byte| *byte == b'\n').next() {
+            Some(line) if !line.is_empty() => {
+                format!(
+                    "coreos-deploy answered {status}: {}",
+                    self.masker.text(line)
+                )
+            }
+            _ => format!("coreos-deploy answered {status}"),
         }
     }
 
+    /// Reads a body of at most `limit` bytes within `total`.
+    fn body(
+        &self,
+        response: &mut Response,
+        limit: usize,
+        total: Duration,
+    ) -> std::result::Result<Vec<u8>, BodyError> {
+        read_body(response, limit, total, &self.masker)
+    }
+
     /// Makes foreign text fit to show: a peer may send back what it was sent.
-    fn clean(&self, text: &str) -> String {
-        match self.token.as_ref().map(Secret::expose) {
-            Some(token) if !token.is_empty() => printable(&text.replace(token, "***")),
-            _ => printable(text),
-        }
+    pub fn clean(&self, text: &str) -> String {
+        self.masker.text(text)
+    }
+
+    fn describe(&self, error: &reqwest::Error) -> String {
+        describe(error, &self.masker)
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Error {
         Error::unavailable(format!("coreos-deploy at {} cannot be reached", self.url))
-            .because(self.clean(&describe(error)))
+            .because(self.describe(error))
             .hint("check --deploy-url, and that the service runs")
     }
 
     fn unusable(&self, why: &str) -> Error {
-        Error::unavailable(format!("coreos-deploy at {} cannot be used", self.url))
-            .because(self.clean(why))
+        Error::unavailable(format!("coreos-deploy at {} cannot be used", self.url)).because(why)
     }
 
     fn credentials(&self, answer: &str) -> Error {
@@ -303,7 +320,7 @@ impl CoreosDeploy {
             Exit::Credentials,
             format!("coreos-deploy at {} refuses the credentials", self.url),
         )
-        .because(self.clean(answer))
+        .because(answer)
         .hint("check --deploy-token; the service also answers 401 while its own database is down")
     }
 
@@ -312,7 +329,7 @@ impl CoreosDeploy {
             "coreos-deploy at {} redirects, which is not followed",
             self.url
         ))
-        .because(self.clean(answer))
+        .because(answer)
         .hint("give the address of the service itself with --deploy-url")
     }
 }

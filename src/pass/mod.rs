@@ -96,6 +96,11 @@ pub fn survey(
         .collect();
     let builder = ListingBuilder::new(rules.order, rules.filter.clone(), deployed, detail);
     let listing = artifactory.list(builder)?;
+    if let Some(reason) = &listing.aql_refused {
+        world
+            .output
+            .note(&format!("read folder by folder: {reason}"));
+    }
     if plan::suspicious_emptiness(&listing, &snapshot.records) {
         return Err(Error::unavailable("the deploy request repository holds no marker at all, but apps of it are deployed")
             .because("a narrowed permission or a wrong repository looks like this; absence is never acted on")

@@ -183,9 +183,11 @@ pub fn look(world: &World<'_>, desk: &mut Desk<'_>, tally: &mut Tally) -> Result
             {
                 return Ok(());
             }
+            let served = format!("{} {}", info.domain, info.environment);
             Err(Error::usage(format!(
-                "coreos-deploy serves {} {}, not {}",
-                info.domain, info.environment, world.scope
+                "coreos-deploy serves {}, not {}",
+                desk.service.clean(&served),
+                world.scope
             ))
             .hint("check --deploy-url, --domain and --environment (or give --skip-scope-check)"))
         }

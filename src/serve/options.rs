@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::config::Dsn;
+use crate::mask::Masker;
 use crate::model::name::Scope;
 
 /// What the HTTP API needs to know.
@@ -16,6 +17,8 @@ pub struct ServerConfig {
     pub dsn: Dsn,
     /// The scope whose deploys and passes are shown.
     pub scope: Scope,
+    /// What takes the secrets of the program out of what clients send.
+    pub masker: Masker,
 }
 
 /// The options as `/v1.0/info` and `/v1.0/metrics` show them: the keys of the Go program, in its

@@ -23,6 +23,7 @@ use super::route::Route;
 use super::stats::Stats;
 use super::store::Store;
 use crate::ledger::documents;
+use crate::mask::Masker;
 use crate::model::report::Report;
 use crate::model::time::rfc3339;
 use crate::output::json as render;
@@ -38,6 +39,7 @@ pub(super) struct Api {
     pub(super) stats: Stats,
     pub(super) store: Store,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) masker: Masker,
     options: OptionsView,
     passes: Passes,
 }
@@ -59,6 +61,7 @@ pub fn router(
         stats: Stats::new(),
         store,
         metrics,
+        masker: config.masker,
         options: config.options,
         passes,
     });

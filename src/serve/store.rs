@@ -216,6 +216,7 @@ mod tests {
                 domain: "example.com".into(),
                 environment: "qa".into(),
             },
+            masker: crate::mask::Masker::default(),
         })
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use coreos_artifactory_monitor::config::Dsn;
 use coreos_artifactory_monitor::ledger::{self, Access, Ledger};
+use coreos_artifactory_monitor::mask::Masker;
 use coreos_artifactory_monitor::model::name::Scope;
 use coreos_artifactory_monitor::serve::passes::Passes;
 use coreos_artifactory_monitor::serve::{
@@ -48,6 +49,7 @@ impl Server {
             options: options(),
             dsn: dsn.clone(),
             scope: scope(),
+            masker: Masker::default(),
         });
         let metrics = Arc::new(Metrics::new());
         let (stop, stopped) = watch::channel(false);

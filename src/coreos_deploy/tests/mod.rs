@@ -26,6 +26,7 @@ fn client(url: &str) -> CoreosDeploy {
     let http = HttpConfig {
         connect_timeout: Duration::from_secs(3),
         ca_file: None,
+        masker: Masker::new([(None, &Secret::new(TOKEN.into()))]),
     };
     let mut client = CoreosDeploy::new(&config, &http).unwrap();
     client.limits = Limits {
