@@ -10,6 +10,7 @@ use reqwest::redirect::Policy;
 use crate::config::HttpConfig;
 use crate::error::{Error, Result};
 use crate::file::{self, Unread};
+use crate::mask::Masker;
 
 /// The longest that a server may be silent within one reply.
 pub const IDLE: Duration = Duration::from_secs(30);
@@ -45,7 +46,7 @@ pub fn client(config: &HttpConfig, redirects: Policy, idle: Duration) -> Result<
             Error::usage(format!(
                 "--ca-file (CAM_CA_FILE) {shown} is not PEM certificates"
             ))
-            .because(describe(&e))
+            .because(describe(&e, &config.masker))
         })?;
         if certificates.is_empty() {
             return Err(Error::usage(format!(
@@ -56,7 +57,7 @@ pub fn client(config: &HttpConfig, redirects: Policy, idle: Duration) -> Result<
     }
     builder.build().map_err(|e| {
         Error::unavailable("the HTTP client cannot be set up")
-            .because(describe(&e))
+            .because(describe(&e, &config.masker))
             .hint("install the ca-certificates package, or name a PEM file with --ca-file")
     })
 }
@@ -96,9 +97,10 @@ pub fn read_body(
     response: &mut Response,
     limit: usize,
     total: Duration,
+    masker: &Masker,
 ) -> std::result::Result<Vec<u8>, BodyError> {
     let mut body = Vec::new();
-    let mut reader = Bounded::new(response, limit, total);
+    let mut reader = Bounded::new(response, limit, total, masker);
     reader
         .read_to_end(&mut body)
         .map_err(|e| reader.explain(&e))?;
@@ -113,11 +115,12 @@ pub struct Bounded<R> {
     total: Duration,
     deadline: Instant,
     failed: Option<BodyError>,
+    masker: Masker,
 }
 
 impl<R: Read> Bounded<R> {
     /// Bounds a reader.
-    pub fn new(inner: R, limit: usize, total: Duration) -> Self {
+    pub fn new(inner: R, limit: usize, total: Duration, masker: &Masker) -> Self {
         Self {
             inner,
             limit,
@@ -125,6 +128,7 @@ impl<R: Read> Bounded<R> {
             total,
             deadline: Instant::now() + total,
             failed: None,
+            masker: masker.clone(),
         }
     }
 
@@ -132,7 +136,7 @@ impl<R: Read> Bounded<R> {
     pub fn explain(&self, error: &std::io::Error) -> BodyError {
         self.failed
             .clone()
-            .unwrap_or_else(|| BodyError::Cut(describe_io(error)))
+            .unwrap_or_else(|| BodyError::Cut(describe_io(error, &self.masker)))
     }
 
     /// What made this reader fail, if it was a bound or the connection.
@@ -163,26 +167,26 @@ impl<R: Read> Read for Bounded<R> {
             }
             Err(e) if e.kind() == std::io::ErrorKind::Interrupted => Err(e),
             Err(e) => {
-                self.failed = Some(BodyError::Cut(describe_io(&e)));
+                self.failed = Some(BodyError::Cut(describe_io(&e, &self.masker)));
                 Err(e)
             }
         }
     }
 }
 
-fn describe_io(error: &std::io::Error) -> String {
+fn describe_io(error: &std::io::Error, masker: &Masker) -> String {
     match error
         .get_ref()
         .and_then(|e| e.downcast_ref::<reqwest::Error>())
     {
-        Some(inner) => describe(inner),
-        None => error.to_string(),
+        Some(inner) => describe(inner, masker),
+        None => masker.text(error.to_string()),
     }
 }
 
 /// What went wrong with a request, innermost cause last, without the URL (which an error of
 /// reqwest would print, and which can hold a signature or a user).
-pub fn describe(error: &reqwest::Error) -> String {
+pub fn describe(error: &reqwest::Error, masker: &Masker) -> String {
     let mut parts: Vec<String> = Vec::new();
     if error.is_timeout() {
         parts.push(
@@ -214,5 +218,5 @@ pub fn describe(error: &reqwest::Error) -> String {
             .into(),
         );
     }
-    parts.join(": ")
+    masker.text(parts.join(": "))
 }

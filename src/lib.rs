@@ -14,8 +14,8 @@
 //! * [`ledger`]: what is deployed and what was tried.
 //! * [`output`]: human, JSON, progress.
 //! * [`serve`]: the HTTP API and the clock; starts passes as subprocesses.
-//! * [`contain`], [`error`], [`exit`], [`file`], [`hangup`], [`secret`], [`text`]: what everybody
-//!   needs.
+//! * [`contain`], [`deadline`], [`error`], [`exit`], [`file`], [`hangup`], [`mask`], [`secret`],
+//!   [`text`]: what everybody needs.
 
 pub mod artifactory;
 pub mod cli;
@@ -30,6 +30,7 @@ pub mod file;
 pub mod hangup;
 pub mod http;
 pub mod ledger;
+pub mod mask;
 pub mod model;
 pub mod output;
 pub mod pass;

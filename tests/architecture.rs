@@ -10,21 +10,22 @@ use coreos_artifactory_monitor::exit::Exit;
 
 /// The rooms that a room may use, besides itself. Adapters know neither each other nor who drives
 /// them; `config` asks two of them how the addresses of their servers are read.
-const MAY_USE: [(&str, &str); 21] = [
+const MAY_USE: [(&str, &str); 22] = [
     ("text", ""),
     ("contain", ""),
     ("file", ""),
     ("hangup", ""),
     ("exit", ""),
     ("secret", ""),
+    ("mask", "secret text"),
     ("deadline", "error exit"),
     ("model", "text exit"),
     ("error", "text exit"),
-    ("http", "config error exit file text"),
+    ("http", "config error exit file mask text"),
     ("cli", "config error exit model secret text"),
     (
         "config",
-        "artifactory cli coreos_deploy error exit file model secret text",
+        "artifactory cli coreos_deploy error exit file mask model secret text",
     ),
     ("artifactory", ADAPTER),
     ("coreos_deploy", ADAPTER),
@@ -34,12 +35,12 @@ const MAY_USE: [(&str, &str); 21] = [
     ("pass", PASS),
     (
         "serve",
-        "config error exit hangup ledger model output secret text",
+        "config error exit hangup ledger mask model output secret text",
     ),
     ("commands", COMMANDS),
     ("main", "cli commands config contain error exit output"),
 ];
-const ADAPTER: &str = "config contain deadline error exit http model secret text";
+const ADAPTER: &str = "config contain deadline error exit http mask model secret text";
 const PASS: &str =
     "artifactory config coreos_deploy deadline error exit hangup ledger model output payload text";
 const COMMANDS: &str = "artifactory cli config coreos_deploy deadline error exit ledger model output pass \
@@ -96,6 +97,19 @@ fn only_output_and_main_write_to_the_terminal() {
             continue;
         }
         for word in WRITES {
+            let path = source.path.display();
+            assert!(!source.code.contains(word), "{path}: {word}");
+        }
+    }
+}
+
+#[test]
+fn what_peers_say_becomes_text_only_where_secrets_are_masked() {
+    for source in sources() {
+        if !["http", "artifactory", "coreos_deploy", "ledger"].contains(&source.room.as_str()) {
+            continue;
+        }
+        for word in ["from_utf8_lossy", "printable(", "escaped("] {
             let path = source.path.display();
             assert!(!source.code.contains(word), "{path}: {word}");
         }

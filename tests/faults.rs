@@ -183,6 +183,96 @@ fn aql_that_is_trimmed_proves_nothing() {
     }
 }
 
+/// An answer to the AQL query that only the newest markers are missing of, or that may be.
+fn contradictory() -> Vec<(&'static str, String)> {
+    let row = |app: &str, version: &str| {
+        format!(r#"{{"repo":"deploys","path":"{app}","name":"{version}.deploy"}}"#)
+    };
+    let old: Vec<String> = APPS.iter().map(|app| row(app, "1.0")).collect();
+    let (old, one) = (old.join(","), row("alpha", "1.0"));
+    let range = |start: u64, end: u64, total: u64| {
+        format!(r#""range":{{"start_pos":{start},"end_pos":{end},"total":{total}}}"#)
+    };
+    let good = range(0, 3, 3);
+    let errors = r#""errors":[{"status":500,"message":"no"}]"#;
+    vec![
+        (
+            "total larger",
+            format!(r#"{{"results":[{old}],{}}}"#, range(0, 3, 6)),
+        ),
+        (
+            "all larger",
+            format!(r#"{{"results":[{old}],{}}}"#, range(0, 6, 6)),
+        ),
+        (
+            "total 2, one row",
+            format!(r#"{{"results":[{one}],{}}}"#, range(0, 2, 2)),
+        ),
+        (
+            "total smaller",
+            format!(r#"{{"results":[{old}],{}}}"#, range(0, 3, 2)),
+        ),
+        ("no total", format!(r#"{{"results":[{old}],"range":{{}}}}"#)),
+        (
+            "end_pos wrong",
+            format!(r#"{{"results":[{old}],{}}}"#, range(0, 2, 3)),
+        ),
+        (
+            "start_pos not 0",
+            format!(r#"{{"results":[{old}],{}}}"#, range(3, 3, 3)),
+        ),
+        (
+            "results twice",
+            format!(r#"{{"results":[],"results":[{old}],{good}}}"#),
+        ),
+        (
+            "range twice",
+            format!(r#"{{"results":[{old}],{},{good}}}"#, range(0, 6, 6)),
+        ),
+        (
+            "errors",
+            format!(r#"{{"results":[{old}],{good},{errors}}}"#),
+        ),
+        ("no range", format!(r#"{{"results":[{old}]}}"#)),
+        ("range first", format!(r#"{{{good},"results":[{old}]}}"#)),
+        (
+            "rows twice",
+            format!(r#"{{"results":[{one},{one},{one}],{good}}}"#),
+        ),
+        (
+            "more after it",
+            format!(r#"{{"results":[{old}],{good}}}{{}}"#),
+        ),
+        ("nothing of 3", format!(r#"{{"results":[],{good}}}"#)),
+    ]
+}
+
+#[test]
+fn aql_that_contradicts_itself_proves_nothing() {
+    each(contradictory(), |(what, body)| {
+        let rig = rig();
+        let before = rig.states();
+        let header = ("Content-Type".to_owned(), "application/json".to_owned());
+        let answer = Fault::StatusWith(200, vec![header], body);
+        rig.artifactory.fault(AQL, answer.clone(), None);
+        let report = rig.json(&["--listing", "aql"], 69);
+        let error = report["error"].as_str().unwrap_or_default();
+        assert!(
+            error.contains("AQL query of repository deploys: "),
+            "{what}: {error}"
+        );
+        nothing_concluded(what, &rig, &report, &before);
+
+        let rig = self::rig();
+        rig.artifactory.fault(AQL, answer, None);
+        let ran = rig.run(&["-v"]);
+        assert_eq!(ran.code, Some(0), "{what}: {ran:#?}");
+        let note = "note: read folder by folder: AQL query of repository deploys: ";
+        assert!(ran.stderr.contains(note), "{what}: {ran:#?}");
+        assert_eq!(rig.posted(), ["1.1"; 3], "{what}");
+    });
+}
+
 #[test]
 fn a_mistyped_repository_is_a_configuration_error() {
     let rig = rig();

@@ -11,6 +11,7 @@ use std::time::Duration;
 use simulator::{Artifactory, Auth, Behaviour, Cdn, Fault, MariaDb, Payload};
 use tempfile::TempDir;
 
+mod echoes;
 mod replaced;
 mod support;
 use support::{Ledger, Rig};
@@ -153,22 +154,33 @@ impl Safe {
     }
 }
 
-/// The secrets as they are, in base64, and percent-encoded.
+/// As what stands in a URL must be.
+fn percent(text: &str) -> String {
+    let encoded = |b: u8| match b {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            char::from(b).to_string()
+        }
+        _ => format!("%{b:02X}"),
+    };
+    text.bytes().map(encoded).collect()
+}
+
+/// The secrets as they are, in base64, in hexadecimal, and percent-encoded.
 fn needles(secrets: &[&str]) -> Vec<String> {
     let mut needles = Vec::new();
     for secret in secrets {
         needles.push((*secret).to_owned());
         needles.push(base64(secret.as_bytes()));
         needles.push(base64(format!("{USER}:{secret}").as_bytes()));
-        let percent = |b: u8| match b {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                char::from(b).to_string()
-            }
-            _ => format!("%{b:02X}"),
-        };
-        needles.push(secret.bytes().map(percent).collect());
-        // The middle, whatever stands around it.
-        needles.push(secret[..10].to_owned());
+        needles.push(percent(secret));
+        needles.push(percent(secret).to_lowercase());
+        let hex = echoes::hex(secret);
+        needles.extend([hex.to_uppercase(), hex]);
+        let url_safe = |n: &String| n.replace('+', "-").replace('/', "_");
+        let others: Vec<String> = needles.iter().map(url_safe).collect();
+        needles.extend(others);
+        // The beginning, whatever stands around it, and however it was cut or escaped.
+        needles.push(secret[..6].to_owned());
     }
     needles
 }

@@ -1,10 +1,13 @@
 //! The whole repository by one query of AQL, Artifactory's query language.
 //!
 //! The answer is streamed: status 200 is sent before the rows are read, so only the `range` object
-//! at the end proves that nothing is missing.
+//! at the end proves that nothing is missing, and only where it agrees with the rows. An answer that
+//! contradicts itself was made, or changed on the way, by something else than Artifactory.
 
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::io::{BufReader, Read};
 use std::time::Duration;
 
@@ -12,9 +15,11 @@ use reqwest::header::CONTENT_TYPE;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use super::client::{Client, Failure, Outcome, body_failure, json_failure};
+use super::client::{Client, body_failure, json_failure};
+use super::failure::{Failure, Outcome};
 use crate::error::Error;
 use crate::http::{BodyError, Bounded};
+use crate::mask::Masker;
 use crate::model::listing::ListingBuilder;
 
 /// The most time for the whole answer.
@@ -51,8 +56,13 @@ pub fn read(
         let response = client.call(&what, request)?;
         // A retry must not see the rows of a try that failed midway.
         let mut builder = builder.clone();
-        let reader = Bounded::new(response, AQL_LIMIT, client.deadline.left(AQL_TIME));
-        let rows = parse(&what, reader, repo, &mut builder)?;
+        let reader = Bounded::new(
+            response,
+            AQL_LIMIT,
+            client.deadline.left(AQL_TIME),
+            &client.masker,
+        );
+        let rows = parse(&what, reader, repo, &mut builder, &client.masker)?;
         Ok((builder, rows))
     })
 }
@@ -63,6 +73,7 @@ fn parse<R: Read>(
     source: Bounded<R>,
     repo: &str,
     builder: &mut ListingBuilder,
+    masker: &Masker,
 ) -> Outcome<u64> {
     let spent = Cell::new(0);
     let mut reader = RowLimit {
@@ -74,29 +85,29 @@ fn parse<R: Read>(
         builder,
         spent: &spent,
         rows: 0,
-        foreign: None,
+        seen: HashSet::new(),
+        hasher: RandomState::new(),
+        contradiction: None,
     };
     let mut json = serde_json::Deserializer::from_reader(&mut reader);
     let parsed = Top(&mut state)
         .deserialize(&mut json)
         .and_then(|range| json.end().map(|()| range));
-    let (rows, foreign) = (state.rows, state.foreign.take());
+    let (rows, contradiction) = (state.rows, state.contradiction.take());
     let not_proof =
         |reason: String| Failure::lasting(200, Error::unavailable(what).because(reason));
-    if let Some(other) = foreign {
-        return Err(not_proof(format!(
-            "it lists another repository, {other}: {repo} is virtual or remote"
-        )));
+    if let Some(reason) = contradiction {
+        return Err(not_proof(masker.text(reason)));
     }
     let range = parsed.map_err(|e| match reader.inner.get_ref().failure() {
         Some(cause) => body_failure(what, cause),
         None if spent.get() > ROW_LIMIT => body_failure(what, &BodyError::TooLarge(ROW_LIMIT)),
-        None => json_failure(what, &e),
+        None => json_failure(what, &e, masker),
     })?;
-    if let Some(reason) = range.trimmed(rows) {
-        return Err(not_proof(reason));
+    match range.trimmed(rows).or_else(|| range.disagrees(rows)) {
+        Some(reason) => Err(not_proof(reason)),
+        None => Ok(rows),
     }
-    Ok(rows)
 }
 
 /// Counts the bytes since the last row and fails past [`ROW_LIMIT`]: one endless string must not
@@ -120,6 +131,9 @@ impl<R: Read> Read for RowLimit<'_, R> {
 /// `range`: that it is there says that the answer is complete.
 #[derive(Deserialize)]
 struct Range {
+    start_pos: u64,
+    end_pos: u64,
+    total: u64,
     #[serde(default, deserialize_with = "present")]
     notification: bool,
     limit: Option<u64>,
@@ -141,6 +155,25 @@ impl Range {
     }
 }
 
+impl Range {
+    /// What the numbers say against the rows. Servers count the rows of this answer in `total`, and
+    /// in `end_pos` too, wherever it starts.
+    fn disagrees(&self, rows: u64) -> Option<String> {
+        let Self {
+            start_pos,
+            end_pos,
+            total,
+            ..
+        } = self;
+        ((*start_pos, *end_pos, *total) != (0, rows, rows)).then(|| {
+            format!(
+                "it contradicts itself: start_pos {start_pos}, end_pos {end_pos} and total {total} \
+                 beside {rows} rows"
+            )
+        })
+    }
+}
+
 fn present<'de, D: serde::Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
     IgnoredAny::deserialize(value).map(|_| true)
 }
@@ -157,14 +190,33 @@ struct State<'a> {
     builder: &'a mut ListingBuilder,
     spent: &'a Cell<usize>,
     rows: u64,
-    foreign: Option<String>,
+    /// The hashes of the rows so far: 16 bytes each, where the rows would fill the memory.
+    seen: HashSet<u64>,
+    hasher: RandomState,
+    /// Why the answer proves nothing, where that is no mistake of its JSON.
+    contradiction: Option<String>,
 }
 
 impl State<'_> {
-    fn row(&mut self, row: &Row) {
+    /// Ends the reading; why is told by [`parse`].
+    fn refuse<T, E: serde::de::Error>(&mut self, reason: impl Into<String>) -> Result<T, E> {
+        self.contradiction = Some(reason.into());
+        Err(E::custom("a contradiction"))
+    }
+
+    fn row<E: serde::de::Error>(&mut self, row: &Row) -> Result<(), E> {
+        let Row { repo, path, name } = row;
+        if repo != self.repo {
+            let ours = self.repo;
+            return self.refuse(format!(
+                "it lists another repository, {repo}: {ours} is virtual or remote"
+            ));
+        }
+        if !self.seen.insert(self.hasher.hash_one((path, name))) {
+            return self.refuse(format!("it lists {path}/{name} twice"));
+        }
         self.rows += 1;
         self.spent.set(0);
-        let Row { path, name, .. } = row;
         // "." is the root: a marker beside the folders belongs to no app.
         if path == "." || path.is_empty() {
             self.builder.ignore(name);
@@ -173,6 +225,7 @@ impl State<'_> {
         } else if !path.starts_with('.') {
             self.builder.ignore(&format!("{path}/{name}"));
         }
+        Ok(())
     }
 }
 
@@ -197,11 +250,17 @@ impl<'de> Visitor<'de> for Top<'_, '_> {
         let (mut results, mut range) = (false, None);
         while let Some(key) = map.next_key::<String>()? {
             match key.as_str() {
+                "results" if results => return self.0.refuse("it has two lists of results"),
+                "results" if range.is_some() => {
+                    return self.0.refuse("its range stands before its results");
+                }
                 "results" => {
                     map.next_value_seed(Rows(self.0))?;
                     results = true;
                 }
+                "range" if range.is_some() => return self.0.refuse("it has two ranges"),
                 "range" => range = Some(map.next_value()?),
+                "errors" => return self.0.refuse("it tells of errors"),
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
@@ -233,11 +292,7 @@ impl<'de> Visitor<'de> for Rows<'_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<(), A::Error> {
         while let Some(row) = rows.next_element::<Row>()? {
-            if row.repo != self.0.repo {
-                self.0.foreign = Some(row.repo);
-                return Err(A::Error::custom("a row of another repository"));
-            }
-            self.0.row(&row);
+            self.0.row(&row)?;
         }
         Ok(())
     }
@@ -253,8 +308,9 @@ mod tests {
     fn parsed<R: Read>(body: R) -> Outcome<Listing> {
         let mut builder =
             ListingBuilder::new(Order::Natural, AppFilter::default(), BTreeMap::new(), false);
-        let source = Bounded::new(body, usize::MAX, Duration::from_secs(60));
-        parse("query", source, "r", &mut builder)?;
+        let masker = Masker::default();
+        let source = Bounded::new(body, usize::MAX, Duration::from_secs(60), &masker);
+        parse("query", source, "r", &mut builder, &masker)?;
         Ok(builder.finish("aql", true))
     }
 
@@ -275,8 +331,8 @@ mod tests {
         let body = rows(
             r#"{"repo":"r","path":".","name":"1.deploy"},{"repo":"r","path":"a/b","name":"1.deploy"},
                {"repo":"r","path":".jfrog/x","name":"1.deploy"},{"repo":"r","path":"a","name":"1.deploy","size":0},
-               {"repo":"r","path":"a","name":"1.deploy"}"#,
-            r#"{"start_pos":0,"end_pos":4,"total":4,"limit":500000}"#,
+               {"repo":"r","path":"a","name":"0.deploy"}"#,
+            r#"{"start_pos":0,"end_pos":5,"total":5,"limit":500000}"#,
         );
         let listing = parsed(body.as_bytes()).unwrap();
         assert_eq!(listing.ignored, ["1.deploy", "a/b/1.deploy"]);
@@ -284,38 +340,120 @@ mod tests {
         assert_eq!(listing.apps["a"].newest.as_deref(), Some("1"));
     }
 
+    const ROW: &str = r#"{"repo":"r","path":"a","name":"1.deploy"}"#;
+    const OLDER: &str = r#"{"repo":"r","path":"a","name":"0.deploy"}"#;
+
+    fn range(start_pos: u64, end_pos: u64, total: u64) -> String {
+        format!(r#"{{"start_pos":{start_pos},"end_pos":{end_pos},"total":{total}}}"#)
+    }
+
     #[test]
     fn trap_18_19_20_21_what_proves_nothing() {
-        let row = r#"{"repo":"r","path":"a","name":"1.deploy"}"#;
+        let one = range(0, 1, 1);
+        let and = |more: &str| one.replace('}', &format!(",{more}}}"));
         for (body, status) in [
             (
                 rows(
-                    row,
-                    r#"{"notification":"AQL query reached the search hard limit"}"#,
+                    ROW,
+                    &and(r#""notification":"AQL query reached the search hard limit""#),
                 ),
                 Some(200),
             ),
-            (rows(row, r#"{"notification":null}"#), Some(200)),
-            (rows(row, r#"{"limit":1}"#), Some(200)),
-            (rows(row, "null"), Some(200)),
+            (rows(ROW, &and(r#""notification":null"#)), Some(200)),
+            (rows(ROW, &and(r#""limit":1"#)), Some(200)),
+            (rows(ROW, "null"), Some(200)),
             (
-                rows(r#"{"repo":"r-cache","path":"a","name":"1.deploy"}"#, "{}"),
+                rows(r#"{"repo":"r-cache","path":"a","name":"1.deploy"}"#, &one),
                 Some(200),
             ),
-            (rows(r#"{"repo":"r","path":"a"}"#, "{}"), Some(200)),
-            (format!("{{\"results\":[{row}]}}"), Some(200)),
-            ("{\"range\":{}}".into(), Some(200)),
+            (rows(r#"{"repo":"r","path":"a"}"#, &one), Some(200)),
+            (format!("{{\"results\":[{ROW}]}}"), Some(200)),
+            (format!("{{\"range\":{}}}", range(0, 0, 0)), Some(200)),
             ("[]".into(), Some(200)),
             ("<html>".into(), Some(200)),
-            (format!("{{\"results\":[{row}"), None),
-            (format!("{{\"results\":[{row}],"), None),
+            (format!("{{\"results\":[{ROW}"), None),
+            (format!("{{\"results\":[{ROW}],"), None),
             (String::new(), None),
-            (rows(row, "{}") + "{}", Some(200)),
+            (rows(ROW, &one) + "{}", Some(200)),
         ] {
             let failure = parsed(body.as_bytes()).unwrap_err();
             assert_eq!(failure.status, status, "{body} {failure:?}");
         }
-        assert!(parsed(rows(row, "{}").as_bytes()).is_ok());
+        assert!(parsed(rows(ROW, &one).as_bytes()).is_ok());
+        let more = r#"{"took":3,"#.to_owned() + &rows(ROW, &and(r#""limit":2"#)).trim_start()[1..];
+        assert!(parsed(more.as_bytes()).is_ok(), "{more}");
+    }
+
+    #[test]
+    fn an_answer_that_contradicts_itself_proves_nothing() {
+        let two = format!("{ROW},{OLDER}");
+        let good = range(0, 2, 2);
+        assert!(parsed(rows(&two, &good).as_bytes()).is_ok());
+        assert!(parsed(rows("", &range(0, 0, 0)).as_bytes()).is_ok());
+        let ranges = [
+            range(0, 2, 3),
+            range(0, 3, 3),
+            range(0, 1, 1),
+            range(0, 2, 1),
+            range(0, 1, 2),
+            range(0, 0, 2),
+            range(0, 2, 0),
+            range(1, 2, 2),
+            range(2, 4, 2),
+        ];
+        for range in ranges {
+            let failure = parsed(rows(&two, &range).as_bytes()).unwrap_err();
+            let cause = failure.error.causes.join(" ");
+            assert!(cause.contains("contradicts itself"), "{range}: {cause}");
+            assert_eq!(failure.status, Some(200), "{range}");
+        }
+        let list = format!("\"results\":[{two}]");
+        let errors = r#""errors":[{"status":500,"message":"no"}]"#;
+        for (body, reason) in [
+            (rows(&format!("{ROW},{ROW}"), &good), "a/1.deploy twice"),
+            (format!("{{{list},{list},\"range\":{good}}}"), "two lists"),
+            (
+                format!("{{\"results\":[],{list},\"range\":{good}}}"),
+                "two lists",
+            ),
+            (
+                format!("{{{list},\"range\":{good},\"range\":{good}}}"),
+                "two ranges",
+            ),
+            (format!("{{\"range\":{good},{list}}}"), "before its results"),
+            (format!("{{{errors},{list},\"range\":{good}}}"), "errors"),
+            (format!("{{{list},\"range\":{good},{errors}}}"), "errors"),
+            (
+                format!("{{{list},\"range\":{good},\"errors\":[]}}"),
+                "errors",
+            ),
+            (
+                rows(&two, &good.replace("\"total\":2", "\"total\":\"2\"")),
+                "string",
+            ),
+            (
+                rows(&two, &good.replace("\"total\":2", "\"total\":2.5")),
+                "floating",
+            ),
+            (rows(&two, &good.replace(",\"total\":2", "")), "`total`"),
+            (rows(&two, &good.replace("\"end_pos\":2,", "")), "`end_pos`"),
+            (
+                rows(&two, &good.replace("\"start_pos\":0,", "")),
+                "`start_pos`",
+            ),
+            (
+                rows(
+                    &two,
+                    &good.replace("\"total\":2", "\"total\":3,\"total\":2"),
+                ),
+                "`total`",
+            ),
+        ] {
+            let failure = parsed(body.as_bytes()).unwrap_err();
+            let cause = failure.error.causes.join(" ");
+            assert!(cause.contains(reason), "{body}: {cause}");
+            assert_eq!(failure.status, Some(200), "{body}");
+        }
     }
 
     /// Makes rows one by one, so that no test holds the whole body either.
@@ -338,7 +476,10 @@ mod tests {
                         )
                         .into()
                     }
-                    n if n == self.count + 1 => b"],\"range\":{}}".to_vec(),
+                    n if n == self.count + 1 => {
+                        let count = u64::try_from(self.count).unwrap();
+                        format!("],\"range\":{}}}", range(0, count, count)).into()
+                    }
                     _ => return Ok(0),
                 };
                 self.at += 1;

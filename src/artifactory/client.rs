@@ -13,6 +13,7 @@ use reqwest::redirect::Policy;
 use serde::de::DeserializeOwned;
 
 use super::date::parse_http;
+use super::failure::{Failure, Outcome};
 use super::retry::{BASE_DELAY, parse_retry_after, retry_delay};
 use super::url::{is_bare_host, is_reactivation_page};
 use crate::config::{ArtifactoryConfig, Credentials, HttpConfig};
@@ -20,6 +21,7 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::http::{self, BodyError, Bounded, read_body};
+use crate::mask::Masker;
 
 /// The most bytes of one JSON answer that is read as a whole.
 pub const JSON_LIMIT: usize = 8 << 20;
@@ -29,61 +31,6 @@ const JSON_TIME: Duration = Duration::from_secs(120);
 const ERROR_LIMIT: u64 = 64 << 10;
 /// The most time for an error's body.
 const ERROR_TIME: Duration = Duration::from_secs(10);
-
-/// A read that failed.
-#[derive(Debug)]
-pub struct Failure {
-    /// What it means for the caller.
-    pub error: Error,
-    /// The status that came, or `None` where another try may end better.
-    pub status: Option<u16>,
-    /// Whether the answer was a page for people: not Artifactory's word.
-    pub html: bool,
-    /// Whether not even a connection was made.
-    pub unreachable: bool,
-    retry_after: Option<Duration>,
-}
-
-/// The result of a read.
-pub type Outcome<T> = std::result::Result<T, Failure>;
-
-impl Failure {
-    /// A failure that another try would only repeat.
-    pub fn lasting(status: u16, error: Error) -> Self {
-        Self {
-            status: Some(status),
-            ..Self::passing(error)
-        }
-    }
-
-    /// A failure that another try may mend.
-    pub fn passing(error: Error) -> Self {
-        Self {
-            error,
-            status: None,
-            html: false,
-            unreachable: false,
-            retry_after: None,
-        }
-    }
-
-    /// Whether Artifactory itself said that there is no such thing.
-    pub fn is_not_found(&self) -> bool {
-        self.status == Some(404) && !self.html
-    }
-}
-
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
-        failure.error
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        Self::lasting(0, error)
-    }
-}
 
 /// A JSON answer and the server's clock.
 #[derive(Debug)]
@@ -103,6 +50,8 @@ pub struct Client {
     bare_host: bool,
     requests: AtomicU64,
     rejected: AtomicBool,
+    /// What everything goes through that a server says.
+    pub masker: Masker,
     /// The first wait before a retry.
     pub delay: Duration,
     /// When the pass ends.
@@ -131,6 +80,7 @@ impl Client {
             bare_host: is_bare_host(&config.base),
             requests: AtomicU64::new(0),
             rejected: AtomicBool::new(false),
+            masker: http.masker.clone(),
             delay: BASE_DELAY,
             deadline: Deadline::new(config.max_duration),
         })
@@ -217,7 +167,7 @@ impl Client {
         let response = request
             .header(ACCEPT_ENCODING, "identity")
             .send()
-            .map_err(|e| no_answer(what, &e))?;
+            .map_err(|e| no_answer(what, &e, &self.masker))?;
         tracing::debug!("{what}: {}", response.status());
         let encoding = response.headers().get(CONTENT_ENCODING);
         if response.status().is_success() && encoding.is_some_and(|v| v != "identity") {
@@ -247,12 +197,13 @@ impl Client {
     pub fn get_json<T: DeserializeOwned>(&self, what: &str, url: &str) -> Outcome<Answer<T>> {
         self.retried(|| {
             let mut response = self.call(what, self.http.get(url))?;
+            let left = self.deadline.left(JSON_TIME);
             let date = header(&response, &DATE).and_then(parse_http);
-            let body = read_body(&mut response, JSON_LIMIT, self.deadline.left(JSON_TIME))
+            let body = read_body(&mut response, JSON_LIMIT, left, &self.masker)
                 .map_err(|e| body_failure(what, &e))?;
             match serde_json::from_slice(&body) {
                 Ok(value) => Ok(Answer { value, date }),
-                Err(e) => Err(json_failure(what, &e)),
+                Err(e) => Err(json_failure(what, &e, &self.masker)),
             }
         })
     }
@@ -262,7 +213,8 @@ impl Client {
         let status = response.status();
         let code = status.as_u16();
         if status.is_redirection() {
-            return redirected(what, code, header(&response, &LOCATION).unwrap_or_default());
+            let location = header(&response, &LOCATION).unwrap_or_default();
+            return redirected(what, code, location, &self.masker);
         }
         if code == 401 && !self.is_anonymous() {
             self.rejected.store(true, Ordering::Relaxed);
@@ -284,7 +236,7 @@ impl Client {
             if code == 404 {
                 error = error.hint(self.endpoint_hint());
             }
-        } else if let Some(message) = message_of(response) {
+        } else if let Some(message) = message_of(response, &self.masker) {
             error = error.because(message);
         }
         Failure {
@@ -335,8 +287,8 @@ impl Client {
     }
 }
 
-fn no_answer(what: &str, cause: &reqwest::Error) -> Failure {
-    let reason = http::describe(cause);
+fn no_answer(what: &str, cause: &reqwest::Error, masker: &Masker) -> Failure {
+    let reason = http::describe(cause, masker);
     let mut error = Error::unavailable(format!("{what}: Artifactory did not answer"));
     if reason.contains("certificate") {
         error = error.hint("a private certificate authority is trusted with --ca-file");
@@ -380,9 +332,9 @@ pub fn body_failure(what: &str, cause: &BodyError) -> Failure {
 }
 
 /// The failure of a body that is not the JSON it should be; one that merely ends early is tried again.
-pub fn json_failure(what: &str, cause: &serde_json::Error) -> Failure {
+pub fn json_failure(what: &str, cause: &serde_json::Error, masker: &Masker) -> Failure {
     let error = Error::unavailable(format!("{what}: the answer is not what Artifactory sends"))
-        .because(cause.to_string());
+        .because(masker.text(cause.to_string()));
     if cause.is_eof() {
         Failure::passing(error)
     } else {
@@ -391,7 +343,7 @@ pub fn json_failure(what: &str, cause: &serde_json::Error) -> Failure {
 }
 
 /// The failure of a redirect that is not followed.
-pub fn redirected(what: &str, status: u16, location: &str) -> Failure {
+pub fn redirected(what: &str, status: u16, location: &str, masker: &Masker) -> Failure {
     if is_reactivation_page(location) {
         return Failure::lasting(
             status,
@@ -401,6 +353,7 @@ pub fn redirected(what: &str, status: u16, location: &str) -> Failure {
     }
     // Only the host: a location can hold a signature.
     let target = reqwest::Url::parse(location).map(|u| u.origin().ascii_serialization());
+    let target = target.map(|origin| masker.text(origin));
     Failure::lasting(
         status,
         Error::unavailable(format!("{what}: Artifactory answered {status}, a redirect"))
@@ -409,17 +362,14 @@ pub fn redirected(what: &str, status: u16, location: &str) -> Failure {
     )
 }
 
-/// What an error's body says: `errors[0].message`, else its text (a refused AQL query is answered
-/// in plain text, whatever the header says).
-fn message_of(response: Response) -> Option<String> {
+/// What an error's body says: `errors[0].message`, else its text (of a refused AQL query, always).
+fn message_of(response: Response, masker: &Masker) -> Option<String> {
     let mut body = Vec::new();
-    let mut reader = Bounded::new(response.take(ERROR_LIMIT), usize::MAX, ERROR_TIME);
-    // A body that breaks off still says something.
-    let _ = reader.read_to_end(&mut body);
+    let mut reader = Bounded::new(response.take(ERROR_LIMIT), usize::MAX, ERROR_TIME, masker);
+    let _ = reader.read_to_end(&mut body); // One that breaks off still says something.
     let from_json = serde_json::from_slice::<serde_json::Value>(&body)
         .ok()
         .and_then(|v| Some(v.pointer("/errors/0/message")?.as_str()?.to_owned()));
-    let text = from_json.unwrap_or_else(|| String::from_utf8_lossy(&body).into_owned());
-    let text = text.trim();
-    (!text.is_empty()).then(|| text.to_owned())
+    let text = from_json.map_or_else(|| masker.text(&body), |message| masker.text(message));
+    (!text.is_empty()).then_some(text)
 }

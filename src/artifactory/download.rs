@@ -9,7 +9,8 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 use super::Checksum;
-use super::client::{Client, Failure, Outcome, body_failure, header, is_html, redirected};
+use super::client::{Client, body_failure, header, is_html, redirected};
+use super::failure::{Failure, Outcome};
 use super::url::{is_reactivation_page, same_origin};
 use crate::error::Error;
 use crate::exit::Exit;
@@ -35,15 +36,14 @@ pub fn fetch(client: &Client, what: &str, url: &str, checksum: &Checksum) -> Out
             return Err(failure);
         }
         let limit = usize::try_from(PAYLOAD_LIMIT).unwrap_or(usize::MAX);
-        let body = read_body(&mut response, limit, client.deadline.left(DOWNLOAD_TIME)).map_err(
-            |cause| {
-                let mut failure = body_failure(what, &cause);
-                if matches!(cause, BodyError::TooLarge(_)) {
-                    failure.error.exit = Exit::Failed;
-                }
-                failure
-            },
-        )?;
+        let left = client.deadline.left(DOWNLOAD_TIME);
+        let body = read_body(&mut response, limit, left, &client.masker).map_err(|cause| {
+            let mut failure = body_failure(what, &cause);
+            if matches!(cause, BodyError::TooLarge(_)) {
+                failure.error.exit = Exit::Failed;
+            }
+            failure
+        })?;
         verify(what, &body, checksum)?;
         Ok(body)
     })
@@ -71,7 +71,7 @@ fn follow(client: &Client, what: &str, start: &Url) -> Outcome<Response> {
         }
         let location = header(&response, &LOCATION).unwrap_or_default();
         if location.is_empty() || is_reactivation_page(location) {
-            return Err(redirected(what, status, location));
+            return Err(redirected(what, status, location, &client.masker));
         }
         let next = next_hop(&url, location).map_err(|reason| {
             Failure::lasting(

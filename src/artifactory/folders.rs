@@ -5,9 +5,11 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Deserializer};
 
-use super::client::{Client, Failure, Outcome};
+use super::client::Client;
+use super::failure::{Failure, Outcome};
 use super::url::join;
 use crate::error::{Error, Result};
+use crate::mask::Masker;
 use crate::model::listing::{Listing, ListingBuilder};
 use crate::model::name::marked_version;
 
@@ -111,7 +113,7 @@ pub fn walk(
     mut builder: ListingBuilder,
 ) -> Result<Listing> {
     let top = root(client, api, repo, "--art-deploy-repo")?;
-    let (apps, whole) = wanted(&top, repo, &mut builder)?;
+    let (apps, whole) = wanted(&top, repo, &mut builder, &client.masker)?;
     let shared = Mutex::new((builder, None::<Error>));
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
@@ -145,9 +147,12 @@ fn wanted(
     top: &FolderInfo,
     repo: &str,
     builder: &mut ListingBuilder,
+    masker: &Masker,
 ) -> Result<(Vec<String>, bool)> {
     let what = format!("repository {repo}");
-    let entries = top.entries(repo, "").map_err(|e| malformed(&what, e))?;
+    let entries = top
+        .entries(repo, "")
+        .map_err(|e| malformed(&what, &masker.text(e)))?;
     let (mut apps, mut whole) = (Vec::new(), true);
     for (name, folder) in entries {
         if !folder {
@@ -168,7 +173,7 @@ fn wanted(
     Ok((apps, whole))
 }
 
-fn malformed(what: &str, reason: String) -> Error {
+fn malformed(what: &str, reason: &str) -> Error {
     Error::unavailable(format!("{what}: the answer is not what Artifactory sends")).because(reason)
 }
 
@@ -177,7 +182,9 @@ fn markers(client: &Client, api: &str, repo: &str, app: &str) -> Outcome<Vec<Str
     let url = join(api, &["storage", repo, app])?;
     let what = format!("folder {repo}/{app}");
     let info = client.get_json::<FolderInfo>(&what, &url)?.value;
-    let entries = info.entries(repo, app).map_err(|e| malformed(&what, e))?;
+    let entries = info
+        .entries(repo, app)
+        .map_err(|e| malformed(&what, &client.masker.text(e)))?;
     Ok(entries
         .filter(|(name, folder)| !folder && marked_version(name).is_some())
         .map(|(name, _)| name.to_owned())

@@ -8,6 +8,7 @@ mod aql;
 mod client;
 mod date;
 mod download;
+mod failure;
 mod folders;
 mod retry;
 #[cfg(test)]
@@ -21,7 +22,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
-use self::client::{Answer, Client, Failure};
+use self::client::{Answer, Client};
+use self::failure::{Failure, Outcome};
 use crate::config::{ArtifactoryConfig, HttpConfig, ListingMode};
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
@@ -109,6 +111,30 @@ impl Artifactory {
         self
     }
 
+    fn read(&self, builder: ListingBuilder) -> Result<Listing> {
+        if self.config.listing == ListingMode::Folders {
+            return self.walk(builder);
+        }
+        let reason = match self.by_aql(&builder)? {
+            Ok(listing) => return Ok(listing),
+            Err(reason) => reason,
+        };
+        if self.config.listing == ListingMode::Aql {
+            return Err(reason.hint("--listing auto or folders reads the repository without AQL"));
+        }
+        let reason = reason.one_line();
+        match self.walk(builder) {
+            Ok(listing) => Ok(Listing {
+                aql_refused: Some(reason),
+                ..listing
+            }),
+            Err(error) => {
+                tracing::info!("read folder by folder: {reason}");
+                Err(error)
+            }
+        }
+    }
+
     fn walk(&self, builder: ListingBuilder) -> Result<Listing> {
         let ArtifactoryConfig {
             api,
@@ -155,7 +181,7 @@ impl Artifactory {
         })
     }
 
-    fn file_info(&self, what: &str, path: &[&str]) -> client::Outcome<Answer<FileInfo>> {
+    fn file_info(&self, what: &str, path: &[&str]) -> Outcome<Answer<FileInfo>> {
         let segments: Vec<&str> = std::iter::once("storage")
             .chain(path.iter().copied())
             .collect();
@@ -191,18 +217,12 @@ impl Artifactory {
 
 impl Releases for Artifactory {
     fn list(&self, builder: ListingBuilder) -> Result<Listing> {
-        if self.config.listing == ListingMode::Folders {
-            return self.walk(builder);
+        let mut listing = self.read(builder)?;
+        // Names that are no app's and no version's are Artifactory's word alone.
+        for name in &mut listing.ignored {
+            *name = self.client.masker.text(&name);
         }
-        let reason = match self.by_aql(&builder)? {
-            Ok(listing) => return Ok(listing),
-            Err(reason) => reason,
-        };
-        if self.config.listing == ListingMode::Aql {
-            return Err(reason.hint("--listing auto or folders reads the repository without AQL"));
-        }
-        tracing::info!("reading folder by folder: {}", reason.one_line());
-        self.walk(builder)
+        Ok(listing)
     }
 
     fn checksum(&self, app: &str, file: &str) -> Result<Option<Checksum>> {

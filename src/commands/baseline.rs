@@ -12,7 +12,7 @@ use crate::ledger::{Attempt, operator};
 use crate::model::attempt::{State, Word};
 use crate::model::plan;
 use crate::output::Output;
-use crate::pass;
+use crate::pass::{self, Scanner};
 
 /// Records versions as deployed: the newest markers of apps that the ledger doesn't know, or the
 /// ones that are named. Sends nothing to coreos-deploy.
@@ -34,14 +34,13 @@ pub fn run(
     let newest = if wanted.is_empty() || wanted.iter().any(|(_, v)| v.is_none()) {
         let artifactory = Artifactory::new(config.artifactory()?, &config.http)?
             .until(Deadline::new(rules.max_duration));
-        pass::scan(
+        Scanner {
             rules,
             scope,
-            &artifactory,
-            ledger.as_mut(),
-            &snapshot,
-            false,
-        )?
+            output,
+            releases: &artifactory,
+        }
+        .scan(ledger.as_mut(), &snapshot, false)?
         .listing
         .apps
     } else {

@@ -14,7 +14,7 @@ use crate::model::plan::Step;
 use crate::model::report::{Action, Report};
 use crate::model::request::DeployRequest;
 use crate::output::Output;
-use crate::pass::{self, Interrupt, Prepared, Preparer, ReportBuilder};
+use crate::pass::{self, Interrupt, Prepared, Preparer, ReportBuilder, Scanner};
 
 /// The report of `dry-run`, with what would be sent.
 #[derive(Serialize)]
@@ -32,14 +32,13 @@ pub fn run(config: &Config, output: &Output, show_values: bool, exit_code: bool)
     let artifactory = Artifactory::new(config.artifactory()?, &config.http)?.until(deadline);
     let mut ledger = ledger::open(config.dsn()?, Access::ReadOnly)?;
     let snapshot = ledger.snapshot(scope)?;
-    let scan = pass::scan(
+    let scan = Scanner {
         rules,
         scope,
-        &artifactory,
-        ledger.as_mut(),
-        &snapshot,
-        false,
-    )?;
+        output,
+        releases: &artifactory,
+    }
+    .scan(ledger.as_mut(), &snapshot, false)?;
     let mut builder = ReportBuilder::new("dry-run");
     builder.begin(&snapshot);
     builder.plan(&scan);

@@ -10,7 +10,6 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::output::Output;
-use crate::text::printable;
 
 /// The longest wait for the answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -35,7 +34,10 @@ pub fn run(config: &Config, output: &Output) -> Result<Exit> {
         |why: &str| Error::unavailable(format!("{url} does not say that it is well")).because(why);
     let line = ask(&host, serve.port).map_err(|e| failed(&e.to_string()))?;
     if status(&line) != Some(200) {
-        return Err(failed(&format!("it answered {}", printable(&line))));
+        return Err(failed(&format!(
+            "it answered {}",
+            config.http.masker.text(&line)
+        )));
     }
     if output.is_json() {
         output.json(&json!({"url": url, "healthy": true}));

@@ -11,7 +11,7 @@ use crate::ledger::{self, Access};
 use crate::model::listing::{AppListing, Listing};
 use crate::model::report::{Action, AppReport, Report};
 use crate::output::Output;
-use crate::pass::{self, ReportBuilder};
+use crate::pass::{self, ReportBuilder, Scanner};
 
 /// The report of `scan`, with what was left alone.
 #[derive(Serialize)]
@@ -33,14 +33,13 @@ pub fn run(config: &Config, output: &Output, exit_code: bool) -> Result<Exit> {
     let mut ledger = ledger::open(config.dsn()?, Access::ReadOnly)?;
     let snapshot = ledger.snapshot(scope)?;
     let detail = output.verbose() > 0 && !rules.filter.include.is_empty();
-    let scan = pass::scan(
+    let scan = Scanner {
         rules,
         scope,
-        &artifactory,
-        ledger.as_mut(),
-        &snapshot,
-        detail,
-    )?;
+        output,
+        releases: &artifactory,
+    }
+    .scan(ledger.as_mut(), &snapshot, detail)?;
     let mut builder = ReportBuilder::new("scan");
     builder.plan(&scan);
     let (mut report, found) = builder.report(scope, None);

@@ -36,6 +36,7 @@ pub fn run(cli: &Cli, config: &Config, output: &Output) -> Result<Exit> {
         dsn: config.dsn()?.clone(),
         scope: scope.clone(),
         order: config.rules.order,
+        masker: config.http.masker.clone(),
     };
     let mut options = cli.variables.for_a_pass(std::env::vars_os());
     make_absolute(&mut options, config.dsn()?)?;

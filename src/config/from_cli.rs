@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use super::ledger::ledger;
 use super::secrets::{Env, Found, Source};
+use super::warnings::{exposed, warn_of_plain_http, without_effect};
 use super::{
     ArtifactoryConfig, Config, Credentials, DeployConfig, Dsn, HttpConfig, OutputConfig, Rules,
     needs, server,
 };
 use crate::cli::{Cli, OutputFormat, variable};
 use crate::error::{Error, Result};
+use crate::mask::Masker;
 use crate::model::listing::AppFilter;
 use crate::model::name::{NAME_LIMIT, Scope, is_app_name};
 
@@ -24,26 +26,33 @@ impl Config {
     pub fn from_cli(cli: &Cli, env: Env) -> Result<Config> {
         let mut warnings = Vec::new();
         let args = &cli.global;
-        let dsn = if needs::uses_ledger(cli) {
+        let mut dsn = if needs::uses_ledger(cli) {
             Some(ledger(cli, env, &mut warnings)?)
         } else {
             None
         };
         let mut alerts = exposed(cli, dsn.as_ref());
         without_effect(cli, env, &mut alerts, &mut warnings);
+        let scope = scope(cli)?;
+        // Secrets that a command does not use need not be there, nor be readable.
+        let artifactory = if needs::reads_artifactory(cli) {
+            artifactory(cli, env, &mut warnings)?
+        } else {
+            None
+        };
+        let deploy = if needs::deploys(cli) {
+            deploy(cli, env, &mut warnings)?
+        } else {
+            None
+        };
+        let masker = masker(artifactory.as_ref(), deploy.as_ref(), dsn.as_ref());
+        if let Some(Dsn::Mysql(mysql)) = &mut dsn {
+            mysql.masker = masker.clone();
+        }
         Ok(Config {
-            scope: scope(cli)?,
-            // Secrets that a command does not use need not be there, nor be readable.
-            artifactory: if needs::reads_artifactory(cli) {
-                artifactory(cli, env, &mut warnings)?
-            } else {
-                None
-            },
-            deploy: if needs::deploys(cli) {
-                deploy(cli, env, &mut warnings)?
-            } else {
-                None
-            },
+            scope,
+            artifactory,
+            deploy,
             http: HttpConfig {
                 connect_timeout: between(
                     "connect-timeout",
@@ -52,6 +61,7 @@ impl Config {
                     DAY,
                 )?,
                 ca_file: args.artifactory.ca_file.clone(),
+                masker,
             },
             rules: rules(cli)?,
             serve: server::from_cli(cli)?,
@@ -86,45 +96,23 @@ impl OutputConfig {
     }
 }
 
-/// A warning for each secret that stands on the command line.
-fn exposed(cli: &Cli, dsn: Option<&Dsn>) -> Vec<String> {
-    let artifactory = &cli.global.artifactory;
-    let has_password = matches!(dsn, Some(Dsn::Mysql(config)) if config.password.is_some());
-    [
-        ("art-password", artifactory.art_password.is_some()),
-        ("art-token", artifactory.art_token.is_some()),
-        ("art-api-key", artifactory.art_api_key.is_some()),
-        ("deploy-token", cli.global.deploy.deploy_token.is_some()),
-        ("dsn", cli.global.ledger.dsn.is_some() && has_password),
-    ]
-    .into_iter()
-    .filter(|(_, given)| *given)
-    .map(|(long, _)| {
-        format!(
-            "--{long} stands on the command line, where ps shows it to everybody: \
-             use --{long}-file or {}_FILE",
-            variable(long)
-        )
-    })
-    .collect()
-}
-
-/// Tells of each variable of an option that belongs to one call: whoever reads, where it is one of
-/// this command, which would otherwise be thought to heed it.
-fn without_effect(cli: &Cli, env: Env, alerts: &mut Vec<String>, warnings: &mut Vec<String>) {
-    for option in &cli.of_one_call {
-        let name = variable(&option.long);
-        if env(&name).is_none_or(|value| value.is_empty()) {
-            continue;
-        }
-        let to = if option.is_of_this_command {
-            &mut *alerts
-        } else {
-            &mut *warnings
-        };
-        let long = &option.long;
-        to.push(format!("{name} is set and has no effect: give --{long}"));
-    }
+/// Knows every secret that was given: each peer may say what another one was told.
+fn masker(
+    artifactory: Option<&ArtifactoryConfig>,
+    deploy: Option<&DeployConfig>,
+    dsn: Option<&Dsn>,
+) -> Masker {
+    let of_artifactory = artifactory.and_then(|config| match &config.credentials {
+        Credentials::Anonymous => None,
+        Credentials::Basic(user, password) => Some((Some(user.as_str()), password)),
+        Credentials::Bearer(secret) | Credentials::ApiKey(secret) => Some((None, secret)),
+    });
+    let of_deploy = deploy.and_then(|config| Some((None, config.token.as_ref()?)));
+    let of_dsn = dsn.and_then(|dsn| match dsn {
+        Dsn::Sqlite(_) => None,
+        Dsn::Mysql(config) => Some((Some(config.user.as_str()), config.password.as_ref()?)),
+    });
+    Masker::new([of_artifactory, of_deploy, of_dsn].into_iter().flatten())
 }
 
 /// The option and its variable, as errors name them.
@@ -346,42 +334,6 @@ fn deploy(cli: &Cli, env: Env, warnings: &mut Vec<String>) -> Result<Option<Depl
         unknown_hold: args.unknown_hold.0,
         skip_scope_check: args.skip_scope_check,
     }))
-}
-
-/// Warns where tokens and payloads travel in clear between machines.
-fn warn_of_plain_http(long: &str, url: &str, warnings: &mut Vec<String>) {
-    if let Some(host) = plain_http_host(url)
-        && !is_loopback(host)
-    {
-        warnings.push(crate::text::printable(&format!(
-            "{} is plain http: everybody on the way to {host} can read and change what is sent",
-            named(long)
-        )));
-    }
-}
-
-fn plain_http_host(url: &str) -> Option<&str> {
-    let (scheme, rest) = url.split_once("://")?;
-    if !scheme.eq_ignore_ascii_case("http") {
-        return None;
-    }
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    match host.strip_prefix('[') {
-        Some(v6) => v6.split(']').next(),
-        None => host.split(':').next(),
-    }
-}
-
-/// Whether what is sent to this host stays on the machine: `localhost` and names below it
-/// (RFC 6761), and loopback addresses.
-pub(super) fn is_loopback(host: &str) -> bool {
-    let host = host.to_ascii_lowercase();
-    host == "localhost"
-        || host.ends_with(".localhost")
-        || host
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|ip| ip.is_loopback())
 }
 
 fn rules(cli: &Cli) -> Result<Rules> {

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::from_cli::{SECOND, between, is_loopback, named};
+use super::from_cli::{SECOND, between, named};
 use super::secrets::{Env, Source};
+use super::warnings::is_loopback;
 use super::{Dsn, MysqlAddress, MysqlConfig, MysqlTls, dsn};
 use crate::cli::Cli;
 use crate::error::{Error, Result};

@@ -6,11 +6,13 @@ mod ledger;
 mod needs;
 mod secrets;
 mod server;
+mod warnings;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::mask::Masker;
 use crate::model::listing::AppFilter;
 use crate::model::name::Scope;
 use crate::model::version::Order;
@@ -94,6 +96,8 @@ pub struct HttpConfig {
     pub connect_timeout: Duration,
     /// `--ca-file`: more certificates to trust, PEM.
     pub ca_file: Option<PathBuf>,
+    /// What takes all secrets of the program out of what a peer says.
+    pub masker: Masker,
 }
 
 /// Where the ledger is.
@@ -132,6 +136,8 @@ pub struct MysqlConfig {
     pub lease_ttl: Duration,
     /// How long the lease is renewed: a pass that is wedged loses it.
     pub lease_limit: Duration,
+    /// What takes all secrets of the program out of what the server says.
+    pub masker: Masker,
 }
 
 /// Where a `MySQL` server listens.

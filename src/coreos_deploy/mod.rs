@@ -26,10 +26,10 @@ use crate::config::{DeployConfig, HttpConfig};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::http::{self, BodyError, describe, read_body};
+use crate::mask::Masker;
 use crate::model::attempt::Status;
 use crate::model::request::DeployRequest;
 use crate::secret::Secret;
-use crate::text::printable;
 
 pub use address::normalise_url;
 pub use submission::Submission;
@@ -63,6 +63,8 @@ pub struct Info {
     pub domain: String,
     /// Its environment.
     pub environment: String,
+    /// Both, fit to show.
+    pub shown: String,
 }
 
 /// What became of asking the service who it is.
@@ -124,7 +126,7 @@ pub struct CoreosDeploy {
     prober: Client,
     url: String,
     headers: HeaderMap,
-    token: Option<Secret>,
+    masker: Masker,
     limits: Limits,
 }
 
@@ -151,7 +153,7 @@ impl CoreosDeploy {
             prober: http::client(&hasty, Policy::none(), limits.info)?,
             url: config.url.clone(),
             headers: headers(config.token.as_ref())?,
-            token: config.token.clone(),
+            masker: http.masker.clone(),
             limits,
         })
     }
@@ -160,11 +162,11 @@ impl CoreosDeploy {
         let mut response = match self.get(&self.prober, "info", total) {
             Ok(response) => response,
             Err(e) if !e.is_connect() && is_silence(&e) => {
-                return Probe::Busy(self.clean(&format!(
+                return Probe::Busy(format!(
                     "coreos-deploy at {} does not answer: {}",
                     self.url,
-                    describe(&e)
-                )));
+                    self.describe(&e)
+                ));
             }
             Err(e) => return Probe::Failed(self.unreachable(&e)),
         };
@@ -177,13 +179,16 @@ impl CoreosDeploy {
                 _ => self.unusable(&answer),
             });
         }
-        match read_body(&mut response, REPLY_LIMIT, total) {
+        match self.body(&mut response, REPLY_LIMIT, total) {
             Ok(body) => match replies::info(&body) {
-                Ok(info) => Probe::Answered(info),
-                Err(why) => Probe::Failed(self.unusable(&why)),
+                Ok(info) => Probe::Answered(Info {
+                    shown: self.clean(&info.shown),
+                    ..info
+                }),
+                Err(why) => Probe::Failed(self.unusable(&self.clean(&why))),
             },
             Err(e @ BodyError::TooLarge(_)) => Probe::Failed(self.unusable(&e.to_string())),
-            Err(e) => Probe::Busy(self.clean(&format!("coreos-deploy at {}: {e}", self.url))),
+            Err(e) => Probe::Busy(format!("coreos-deploy at {}: {e}", self.url)),
         }
     }
 
@@ -203,7 +208,7 @@ impl CoreosDeploy {
             ),
             Err(e) => tracing::debug!(
                 "coreos-deploy: {} after {:?}",
-                describe(e),
+                self.describe(e),
                 started.elapsed()
             ),
         }
@@ -217,31 +222,47 @@ impl CoreosDeploy {
     /// The status and the first line of a reply that only its status matters of.
     fn answer(&self, response: &mut Response) -> String {
         let status = response.status();
-        let body = read_body(response, EXCERPT_LIMIT, self.limits.reply).unwrap_or_default();
-        let text = String::from_utf8_lossy(&body);
-        match text.lines().map(str::trim).find(|line| !line.is_empty()) {
-            Some(line) => self.clean(&format!("coreos-deploy answered {status}: {line}")),
-            None => format!("coreos-deploy answered {status}"),
+        let body = self
+            .body(response, EXCERPT_LIMIT, self.limits.reply)
+            .unwrap_or_default();
+        match body.trim_ascii().split(|byte| *byte == b'\n').next() {
+            Some(line) if !line.is_empty() => {
+                format!(
+                    "coreos-deploy answered {status}: {}",
+                    self.masker.text(line)
+                )
+            }
+            _ => format!("coreos-deploy answered {status}"),
         }
+    }
+
+    /// Reads a body of at most `limit` bytes within `total`.
+    fn body(
+        &self,
+        response: &mut Response,
+        limit: usize,
+        total: Duration,
+    ) -> std::result::Result<Vec<u8>, BodyError> {
+        read_body(response, limit, total, &self.masker)
     }
 
     /// Makes foreign text fit to show: a peer may send back what it was sent.
     fn clean(&self, text: &str) -> String {
-        match self.token.as_ref().map(Secret::expose) {
-            Some(token) if !token.is_empty() => printable(&text.replace(token, "***")),
-            _ => printable(text),
-        }
+        self.masker.text(text)
+    }
+
+    fn describe(&self, error: &reqwest::Error) -> String {
+        describe(error, &self.masker)
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Error {
         Error::unavailable(format!("coreos-deploy at {} cannot be reached", self.url))
-            .because(self.clean(&describe(error)))
+            .because(self.describe(error))
             .hint("check --deploy-url, and that the service runs")
     }
 
     fn unusable(&self, why: &str) -> Error {
-        Error::unavailable(format!("coreos-deploy at {} cannot be used", self.url))
-            .because(self.clean(why))
+        Error::unavailable(format!("coreos-deploy at {} cannot be used", self.url)).because(why)
     }
 
     fn credentials(&self, answer: &str) -> Error {
@@ -249,7 +270,7 @@ impl CoreosDeploy {
             Exit::Credentials,
             format!("coreos-deploy at {} refuses the credentials", self.url),
         )
-        .because(self.clean(answer))
+        .because(answer)
         .hint("check --deploy-token; the service also answers 401 while its own database is down")
     }
 
@@ -258,7 +279,7 @@ impl CoreosDeploy {
             "coreos-deploy at {} redirects, which is not followed",
             self.url
         ))
-        .because(self.clean(answer))
+        .because(answer)
         .hint("give the address of the service itself with --deploy-url")
     }
 }
@@ -294,7 +315,7 @@ impl Target for CoreosDeploy {
                 &format!("cluster_map?uq={query}"),
                 self.limits.reply,
             )
-            .map_err(|e| failed().because(describe(&e)))?;
+            .map_err(|e| failed().because(self.describe(&e)))?;
         let status = response.status();
         if status != StatusCode::OK {
             let answer = self.answer(&mut response);
@@ -303,7 +324,8 @@ impl Target for CoreosDeploy {
                 _ => failed().because(answer),
             });
         }
-        let body = read_body(&mut response, CLUSTER_LIMIT, self.limits.reply)
+        let body = self
+            .body(&mut response, CLUSTER_LIMIT, self.limits.reply)
             .map_err(|e| failed().because_of(&e))?;
         units::read(&body, service_name).map_err(|e| failed().because(self.clean(&e)))
     }
@@ -323,14 +345,14 @@ impl Target for CoreosDeploy {
         ) {
             Ok(response) => response,
             Err(e) => {
-                return Status::Inconclusive(self.clean(&format!("no answer: {}", describe(&e))));
+                return Status::Inconclusive(format!("no answer: {}", self.describe(&e)));
             }
         };
         if response.status() != StatusCode::OK {
             return Status::Inconclusive(self.answer(&mut response));
         }
-        match read_body(&mut response, REPLY_LIMIT, self.limits.reply) {
-            Err(e) => Status::Inconclusive(self.clean(&e.to_string())),
+        match self.body(&mut response, REPLY_LIMIT, self.limits.reply) {
+            Err(e) => Status::Inconclusive(e.to_string()),
             Ok(body) => match replies::status(&body, id, service_name, version) {
                 Status::Failed(message) => Status::Failed(self.clean(&message)),
                 Status::Inconclusive(why) => Status::Inconclusive(self.clean(&why)),

@@ -89,9 +89,11 @@ pub(super) fn info(body: &[u8]) -> Result<Info, String> {
             .map(str::to_owned)
             .ok_or_else(|| format!("the reply has no text `options.{key}`"))
     };
+    let (domain, environment) = (option("domain")?, option("environment")?);
     Ok(Info {
-        domain: option("domain")?,
-        environment: option("environment")?,
+        shown: format!("{domain} {environment}"),
+        domain,
+        environment,
     })
 }
 
@@ -374,7 +376,8 @@ mod tests {
             info(good),
             Ok(Info {
                 domain: "example.com".into(),
-                environment: "development".into()
+                environment: "development".into(),
+                shown: "example.com development".into(),
             })
         );
         for body in [

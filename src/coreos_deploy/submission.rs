@@ -4,7 +4,6 @@ use reqwest::blocking::Response;
 
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::http::{describe, read_body};
 use crate::model::request::DeployRequest;
 
 use super::{CoreosDeploy, REPLY_LIMIT, replies};
@@ -43,10 +42,10 @@ impl CoreosDeploy {
                 let error = self.unreachable(&e);
                 refused(error.one_line(), false, Some(error))
             }
-            Err(e) => Submission::Lost(self.clean(&format!(
+            Err(e) => Submission::Lost(format!(
                 "no reply of coreos-deploy to the deploy: {}",
-                describe(&e)
-            ))),
+                self.describe(&e)
+            )),
         }
     }
 
@@ -88,7 +87,7 @@ impl CoreosDeploy {
             .and_then(|v| v.to_str().ok())
             .filter(|id| replies::is_uuid(id))
             .map(str::to_owned);
-        let (id, why) = match read_body(response, REPLY_LIMIT, self.limits.reply) {
+        let (id, why) = match self.body(response, REPLY_LIMIT, self.limits.reply) {
             Ok(body) => (
                 replies::deploy_id(&body),
                 "no deploy id in the reply".to_owned(),
@@ -97,9 +96,7 @@ impl CoreosDeploy {
         };
         match id.or(header) {
             Some(id) => Submission::Accepted(id),
-            None => {
-                Submission::Lost(self.clean(&format!("coreos-deploy answered {status}: {why}")))
-            }
+            None => Submission::Lost(format!("coreos-deploy answered {status}: {why}")),
         }
     }
 }

@@ -82,6 +82,8 @@ pub struct Listing {
     pub empty: bool,
     /// How it was read: `aql` or `folders`.
     pub source: &'static str,
+    /// Why AQL, which was asked first, was not believed.
+    pub aql_refused: Option<String>,
 }
 
 /// Folds markers, in any order, into a [`Listing`]; memory grows with the apps, not the markers.

@@ -170,10 +170,10 @@ fn observed(session: &mut Session<'_>, job: &Job<'_>, mut attempt: Attempt) -> R
     let order = session.rules.order;
     let hold = job.place_hold.as_ref().map(|hold| (hold, order));
     let token = session.token();
-    let taken = session
+    let other_name = session
         .ledger
         .record(session.scope, &attempt, hold, token)?;
-    Ok(match taken {
+    Ok(match other_name {
         Some(row) => Ended::unsent(Some(Outcome::Error), plan::name_taken(&row)),
         None => Ended::of(&attempt, None),
     })
@@ -230,8 +230,8 @@ pub fn check_target(session: &mut Session<'_>) -> Result<()> {
             Ok(())
         }
         Probe::Answered(info) => Err(Error::usage(format!(
-            "coreos-deploy serves {} {}, not {}",
-            info.domain, info.environment, session.scope
+            "coreos-deploy serves {}, not {}",
+            info.shown, session.scope
         ))
         .hint("check --deploy-url, --domain and --environment (or give --skip-scope-check)")),
         Probe::Busy(reason) => Err(busy(&reason, session.report.busy_since)),

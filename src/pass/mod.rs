@@ -18,7 +18,7 @@ pub use interrupt::Interrupt;
 pub use prepare::{Prepared, Preparer, Ready, has_payload};
 pub use report::{AppResult, ReportBuilder};
 pub use resume::resolve_open;
-pub use scan::{Scan, guard, scan};
+pub use scan::{Scan, Scanner, guard};
 pub use session::{Invocation, Session, open_to_write, take_lease};
 
 pub use crate::ledger::now_ms;
@@ -35,14 +35,13 @@ pub fn run(session: &mut Session<'_>) -> Result<()> {
         resume::all(session, &snapshot)?;
         snapshot = session.ledger.snapshot(session.scope)?;
     }
-    let scan = scan(
-        session.rules,
-        session.scope,
-        session.releases.as_ref(),
-        session.ledger.as_mut(),
-        &snapshot,
-        false,
-    )?;
+    let scanner = Scanner {
+        rules: session.rules,
+        scope: session.scope,
+        output: session.output,
+        releases: session.releases.as_ref(),
+    };
+    let scan = scanner.scan(session.ledger.as_mut(), &snapshot, false)?;
     session.report.plan(&scan);
     let due: Vec<&Step> = scan.steps.iter().filter(|s| s.is_deploy()).collect();
     if due.is_empty() {

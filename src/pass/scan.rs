@@ -10,6 +10,7 @@ use crate::model::listing::{Listing, ListingBuilder};
 use crate::model::name::Scope;
 use crate::model::plan::{self, Inputs, OpenAttempt, Step};
 use crate::model::report::Action;
+use crate::output::Output;
 
 /// The listing and the plan.
 pub struct Scan {
@@ -21,63 +22,75 @@ pub struct Scan {
     pub missing: Vec<(String, String)>,
 }
 
-/// Reads Artifactory and plans. Changes nothing. With `detail` the listing has every marker.
-///
-/// Errors: what [`Releases::list`] gives; 69 for a repository without any marker while apps
-/// are deployed (narrowed permissions look like this); 2 for an `--app` that matches nothing.
-pub fn scan(
-    rules: &Rules,
-    scope: &Scope,
-    releases: &dyn Releases,
-    ledger: &mut dyn Ledger,
-    snapshot: &Snapshot,
-    detail: bool,
-) -> Result<Scan> {
-    let deployed = snapshot
-        .records
-        .iter()
-        .filter_map(|(app, record)| Some((app.clone(), record.deployed.clone()?)))
-        .collect();
-    let builder = ListingBuilder::new(rules.order, rules.filter.clone(), deployed, detail);
-    let listing = releases.list(builder)?;
-    check(rules, &listing, snapshot)?;
-    let unrecorded: Vec<&str> = listing
-        .apps
-        .keys()
-        .map(String::as_str)
-        .filter(|app| !snapshot.records.contains_key(*app))
-        .collect();
-    let conflicts = ledger.name_conflicts(scope, &unrecorded)?;
-    let open: Vec<OpenAttempt> = snapshot
-        .open
-        .iter()
-        .map(|a| OpenAttempt {
-            attempt: a.id.clone(),
-            app: a.app.clone(),
-            version: a.version.clone(),
-            state: a.state,
+/// Reads Artifactory and plans. Changes nothing.
+pub struct Scanner<'a> {
+    /// The rules of a pass.
+    pub rules: &'a Rules,
+    /// The scope.
+    pub scope: &'a Scope,
+    /// Where notes go.
+    pub output: &'a Output,
+    /// Where the markers are.
+    pub releases: &'a dyn Releases,
+}
+
+impl Scanner<'_> {
+    /// What is offered, and what a pass would do. With `detail` the listing has every marker.
+    ///
+    /// Errors: what [`Releases::list`] gives; 69 for a repository without any marker while apps
+    /// are deployed (narrowed permissions look like this); 2 for an `--app` that matches nothing.
+    pub fn scan(&self, ledger: &mut dyn Ledger, snapshot: &Snapshot, detail: bool) -> Result<Scan> {
+        let rules = self.rules;
+        let deployed = snapshot
+            .records
+            .iter()
+            .filter_map(|(app, record)| Some((app.clone(), record.deployed.clone()?)))
+            .collect();
+        let builder = ListingBuilder::new(rules.order, rules.filter.clone(), deployed, detail);
+        let listing = self.releases.list(builder)?;
+        if let Some(reason) = &listing.aql_refused {
+            self.output
+                .note(&format!("read folder by folder: {reason}"));
+        }
+        check(rules, &listing, snapshot)?;
+        let unrecorded: Vec<&str> = listing
+            .apps
+            .keys()
+            .map(String::as_str)
+            .filter(|app| !snapshot.records.contains_key(*app))
+            .collect();
+        let conflicts = ledger.name_conflicts(self.scope, &unrecorded)?;
+        let open: Vec<OpenAttempt> = snapshot
+            .open
+            .iter()
+            .map(|a| OpenAttempt {
+                attempt: a.id.clone(),
+                app: a.app.clone(),
+                version: a.version.clone(),
+                state: a.state,
+            })
+            .collect();
+        let steps = plan::plan(&Inputs {
+            conflicts: &conflicts,
+            listing: &listing,
+            records: &snapshot.records,
+            open: &open,
+            holds: &snapshot.holds,
+            order: rules.order,
+            max_attempts: rules.max_attempts,
+            retry_after: rules.retry_after,
+            now: now_ms(),
+        });
+        let missing = plan::missing(&listing, &snapshot.records, &rules.filter)
+            .into_iter()
+            .filter_map(|app| Some((app.to_owned(), snapshot.records.get(app)?.deployed.clone()?)))
+            .collect();
+        Ok(Scan {
+            listing,
+            steps,
+            missing,
         })
-        .collect();
-    let steps = plan::plan(&Inputs {
-        conflicts: &conflicts,
-        listing: &listing,
-        records: &snapshot.records,
-        open: &open,
-        holds: &snapshot.holds,
-        order: rules.order,
-        max_attempts: rules.max_attempts,
-        retry_after: rules.retry_after,
-        now: now_ms(),
-    });
-    let missing = plan::missing(&listing, &snapshot.records, &rules.filter)
-        .into_iter()
-        .filter_map(|app| Some((app.to_owned(), snapshot.records.get(app)?.deployed.clone()?)))
-        .collect();
-    Ok(Scan {
-        listing,
-        steps,
-        missing,
-    })
+    }
 }
 
 /// Refuses a listing that nothing may be concluded from.

@@ -9,7 +9,7 @@ use axum::extract::Request;
 use super::listener::Peer;
 use super::replies::Reply;
 use super::route::{Route, method_name};
-use crate::text::printable;
+use crate::mask::Masker;
 
 /// The most characters that are shown of the path of an unknown route.
 const PATH_LIMIT: usize = 128;
@@ -26,8 +26,8 @@ pub(super) struct Entry {
 
 impl Entry {
     /// Of a request that begins.
-    pub(super) fn new(route: Route, request: &Request) -> Self {
-        let path = (route == Route::Other).then(|| shown(request.uri().path()));
+    pub(super) fn new(route: Route, request: &Request, masker: &Masker) -> Self {
+        let path = (route == Route::Other).then(|| shown(request.uri().path(), masker));
         Self {
             route,
             began: Instant::now(),
@@ -56,10 +56,11 @@ impl Entry {
     }
 }
 
-fn shown(path: &str) -> String {
+fn shown(path: &str, masker: &Masker) -> String {
+    let path = masker.text(path);
     match path.char_indices().nth(PATH_LIMIT) {
-        Some((end, _)) => printable(&path[..end]) + "…",
-        None => printable(path),
+        Some((end, _)) => path[..end].to_owned() + "…",
+        None => path,
     }
 }
 
@@ -69,9 +70,19 @@ mod tests {
 
     #[test]
     fn paths_are_bounded_and_printable() {
+        let shown = |path: &str| super::shown(path, &Masker::default());
         assert_eq!(shown("/nope"), "/nope");
         assert_eq!(shown("/\u{9b}31m"), "/\\u{9b}31m");
         let long = shown(&"é".repeat(1000));
         assert!(long.ends_with('…') && long.chars().count() == PATH_LIMIT + 1);
+    }
+
+    #[test]
+    fn a_secret_in_a_path_is_not_logged() {
+        let secret = crate::secret::Secret::new("c4nary+Art/p=ss".into());
+        let masker = Masker::new([(None, &secret)]);
+        assert_eq!(shown("/v1/c4nary%2bArt%2Fp=ss/x", &masker), "/v1/***/x");
+        let far = format!("/{}c4nary+Art/p=ss", "x".repeat(PATH_LIMIT - 4));
+        assert!(!shown(&far, &masker).contains("c4n"));
     }
 }

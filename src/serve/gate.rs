@@ -36,7 +36,7 @@ pub(super) struct Gate {
 pub(super) async fn admit(State(gate): State<Gate>, request: Request, next: Next) -> Reply {
     let api = gate.api.clone();
     api.stats.request(gate.route);
-    let entry = Entry::new(gate.route, &request);
+    let entry = Entry::new(gate.route, &request, &api.masker);
     let method = request.method().clone();
     let request_id = Uuid::new_v4().hyphenated().to_string().to_uppercase();
     let reply = if method == Method::OPTIONS && request.uri().path() == "*" {

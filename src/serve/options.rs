@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::config::Dsn;
+use crate::mask::Masker;
 use crate::model::name::Scope;
 use crate::model::version::Order;
 
@@ -19,6 +20,8 @@ pub struct ServerConfig {
     pub scope: Scope,
     /// The order of versions, which tells whether a hold still holds.
     pub order: Order,
+    /// What takes the secrets of the program out of what clients send.
+    pub masker: Masker,
 }
 
 /// The options as `/v1.0/info` and `/v1.0/metrics` show them: the keys of the Go program, in its

@@ -23,6 +23,7 @@ use super::route::Route;
 use super::stats::Stats;
 use super::store::Store;
 use crate::ledger::{documents, now_ms};
+use crate::mask::Masker;
 use crate::model::report::Report;
 use crate::model::time::rfc3339;
 use crate::model::version::Order;
@@ -39,6 +40,7 @@ pub(super) struct Api {
     pub(super) stats: Stats,
     pub(super) store: Store,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) masker: Masker,
     options: OptionsView,
     order: Order,
     passes: Passes,
@@ -61,6 +63,7 @@ pub fn router(
         stats: Stats::new(),
         store,
         metrics,
+        masker: config.masker,
         options: config.options,
         order: config.order,
         passes,

@@ -218,6 +218,7 @@ mod tests {
                 environment: "qa".into(),
             },
             order: Order::Natural,
+            masker: crate::mask::Masker::default(),
         })
     }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use coreos_artifactory_monitor::config::Dsn;
 use coreos_artifactory_monitor::ledger::{self, Access, Ledger};
+use coreos_artifactory_monitor::mask::Masker;
 use coreos_artifactory_monitor::model::name::Scope;
 use coreos_artifactory_monitor::model::version::Order;
 use coreos_artifactory_monitor::serve::passes::Passes;
@@ -50,6 +51,7 @@ impl Server {
             dsn: dsn.clone(),
             scope: scope(),
             order: Order::Natural,
+            masker: Masker::default(),
         });
         let metrics = Arc::new(Metrics::new());
         let (stop, stopped) = watch::channel(false);

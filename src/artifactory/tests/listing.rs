@@ -15,9 +15,8 @@ const AQL: &str = "POST /artifactory/api/search/aql";
 const ROOT: &str = "GET /artifactory/api/storage/r";
 const FOLDER: &str = "GET /artifactory/api/storage/r/a";
 const REPOSITORIES: &str = "GET /artifactory/api/repositories";
-const ROWS: &str =
-    r#"{"results":[{"repo":"r","path":"a","name":"1.0.deploy"}],"range":{"total":1}}"#;
-const NO_ROWS: &str = r#"{"results":[],"range":{"total":0}}"#;
+const ROWS: &str = r#"{"results":[{"repo":"r","path":"a","name":"1.0.deploy"}],"range":{"start_pos":0,"end_pos":1,"total":1}}"#;
+const NO_ROWS: &str = r#"{"results":[],"range":{"start_pos":0,"end_pos":0,"total":0}}"#;
 const MISSING: &str = r#"{"errors":[{"status":404,"message":"Unable to find item"}]}"#;
 
 fn builder(include: &[&str]) -> ListingBuilder {

@@ -9,6 +9,7 @@ use crate::artifactory::testing::{Server, cut, json, reply, with_headers};
 use crate::artifactory::{Artifactory, Checksum};
 use crate::config::{ArtifactoryConfig, Credentials, HttpConfig, ListingMode};
 use crate::exit::Exit;
+use crate::mask::Masker;
 use crate::secret::Secret;
 
 const INFO: &str = "GET /artifactory/api/storage/p/a/a-1.0+b.tar.gz";
@@ -297,6 +298,7 @@ fn names_that_would_change_the_query_are_refused() {
     let http = HttpConfig {
         connect_timeout: Duration::from_secs(1),
         ca_file: None,
+        masker: Masker::default(),
     };
     for (deploy, payload, credentials) in [
         ("r\"", "p", Credentials::Anonymous),

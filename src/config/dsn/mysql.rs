@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use super::params::{Form, Params, unescape};
 use super::{FORMS, foreign_scheme, has_scheme, refused};
-use crate::config::from_cli::is_loopback;
+use crate::config::warnings::is_loopback;
 use crate::config::{MysqlAddress, MysqlConfig, MysqlTls};
 use crate::error::Result;
+use crate::mask::Masker;
 use crate::secret::Secret;
 
 const PORT: u16 = 3306;
@@ -168,6 +169,7 @@ fn config(place: Place, params: Params, options: &Options) -> Result<MysqlConfig
         session: params.session,
         lease_ttl: options.lease_ttl,
         lease_limit: options.lease_limit,
+        masker: Masker::default(),
     })
 }
 

@@ -26,6 +26,7 @@ fn client(url: &str) -> CoreosDeploy {
     let http = HttpConfig {
         connect_timeout: Duration::from_secs(3),
         ca_file: None,
+        masker: Masker::new([(None, &Secret::new(TOKEN.into()))]),
     };
     let mut client = CoreosDeploy::new(&config, &http).unwrap();
     client.limits = Limits {
@@ -88,6 +89,7 @@ fn info_tells_busy_from_unusable() {
     let expected = Info {
         domain: "example.com".into(),
         environment: "development".into(),
+        shown: "example.com development".into(),
     };
     assert_eq!(send("200 OK", INFO), Probe::Answered(expected));
     for script in [

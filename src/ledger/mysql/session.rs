@@ -217,14 +217,16 @@ pub fn place(config: &MysqlConfig) -> String {
 fn failure(config: &MysqlConfig, fault: &Fault) -> Failure {
     let error = unusable(config);
     let driver = match fault {
-        Fault::Data(what) => return Failure::Refused(error.because(what)),
+        Fault::Data(what) => {
+            return Failure::Refused(error.because(config.masker.text(what)));
+        }
         Fault::LeaseLost => {
             let lost = Error::new(Exit::TryLater, "the lease was lost; nothing was recorded");
             return Failure::Refused(lost);
         }
         Fault::Driver(driver) => driver,
     };
-    let error = error.because(describe(driver, config.read_timeout));
+    let error = error.because(config.masker.text(describe(driver, config.read_timeout)));
     match driver {
         mysql::Error::MySqlError(server) => of_server(server.code, error),
         mysql::Error::DriverError(DriverError::TlsNotSupported) => Failure::Refused(

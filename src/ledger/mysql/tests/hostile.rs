@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};
 
 use super::*;
+use crate::mask::Masker;
 
 /// A packet of the protocol: length, number, content.
 fn packet(number: u8, content: &[u8]) -> Vec<u8> {
@@ -65,6 +66,7 @@ fn server(
         session: Vec::new(),
         lease_ttl: Duration::from_secs(60),
         lease_limit: Duration::from_secs(60),
+        masker: Masker::default(),
     };
     (config, served)
 }
@@ -161,4 +163,22 @@ fn rubbish_and_silence_are_errors() {
         assert!(!error.one_line().contains('\x1b'), "{error:?}");
         served.join().unwrap();
     }
+}
+
+#[test]
+fn a_server_that_says_our_password_is_not_quoted() {
+    let (mut config, _) = server(|stream| {
+        let error = b"\xff\x15\x04#28000no cam:c4nary+Pass/1, Basic Y2FtOmM0bmFyeStQYXNzLzE=, c4nary%2BPass%2f1";
+        stream.write_all(&greeting("mysql_native_password")).ok()?;
+        read_packet(stream)?;
+        stream.write_all(&packet(2, error)).ok()
+    });
+    let password = Secret::new("c4nary+Pass/1".to_owned());
+    config.masker = Masker::new([(Some("cam"), &password)]);
+    config.password = Some(password);
+    let error = refusal(&config);
+    assert!(
+        format!("{error:?}").contains("no cam:***, Basic ***, ***"),
+        "{error:?}"
+    );
 }

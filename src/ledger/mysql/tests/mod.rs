@@ -63,6 +63,7 @@ impl Database {
             session: Vec::new(),
             lease_ttl: Duration::from_secs(60),
             lease_limit: Duration::from_secs(3600),
+            masker: crate::mask::Masker::default(),
         }
     }
 

@@ -76,6 +76,7 @@ impl Fixture {
             session: Vec::new(),
             lease_ttl: ttl,
             lease_limit: HOUR,
+            masker: crate::mask::Masker::default(),
         }
     }
 
