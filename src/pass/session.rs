@@ -64,7 +64,7 @@ pub struct Session<'a> {
     pub deadline: Deadline,
     /// What was found out.
     pub report: ReportBuilder,
-    previous: Option<Report>,
+    pub(super) previous: Option<Report>,
 }
 
 impl<'a> Session<'a> {
