@@ -6,11 +6,11 @@ use std::thread;
 use serde_json::json;
 use simulator::{Artifactory, Behaviour, Fault};
 
-use crate::{ART, DEPLOY, KINDS, Safe, Source, base64, needles, percent, search_rig};
+use super::{ART, DEPLOY, KINDS, Safe, Source, base64, needles, percent, search_rig};
 
 /// What a proxy that logs too much says, with the secrets in all their forms.
 fn echoes() -> Vec<String> {
-    let basic = base64(format!("{}:{ART}", crate::USER).as_bytes());
+    let basic = base64(format!("{}:{ART}", super::USER).as_bytes());
     vec![
         format!(
             "Authorization: 'Bearer {ART}', X-JFrog-Art-Api: {ART}, Basic {basic}=, {}, {}",
