@@ -48,12 +48,7 @@ pub fn run(
     } else {
         std::collections::BTreeMap::new()
     };
-    let known = Names {
-        cli,
-        config,
-        snapshot: &snapshot,
-        otherwise: "--new records an app that nobody knows.",
-    };
+    let known = Names::new(cli, config, &snapshot).or("--new records an app that nobody knows.");
     if !new {
         let apps: Vec<&str> = wanted.iter().map(|(app, _)| app.as_str()).collect();
         known.check_all(&apps)?;

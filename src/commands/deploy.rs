@@ -23,7 +23,7 @@ pub(super) struct Asked<'a> {
     pub(super) force: bool,
     pub(super) no_hold: bool,
     /// What it goes back from: passes are kept from deploying that again.
-    pub(super) above: Option<&'a str>,
+    pub(super) back_from: Option<&'a str>,
 }
 
 /// Deploys one version.
@@ -98,7 +98,7 @@ pub(super) fn carry_out(
     }
     let rules = session.rules;
     let is_older = |d: &&str| rules.order.key(asked.version) < rules.order.key(d);
-    let above = asked.above.or(deployed.as_deref().filter(is_older));
+    let above = asked.back_from.or(deployed.as_deref().filter(is_older));
     let place_hold = match above {
         Some(above) if !asked.no_hold => Some(hold_for(session, asked, above)?),
         _ => None,

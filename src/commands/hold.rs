@@ -67,12 +67,8 @@ pub(super) fn hold(
     let now = now_ms();
     let hold = wanted.hold(config, now)?;
     let snapshot = known_before(config, output)?;
-    let names = Names {
-        cli,
-        config,
-        snapshot: &snapshot,
-        otherwise: "--new holds an app ahead of its first release.",
-    };
+    let names =
+        Names::new(cli, config, &snapshot).or("--new holds an app ahead of its first release.");
     check_against_markers(&names, output, wanted, &hold)?;
     let order = config.rules.order;
     let standing = open_to_write(config, output)?.hold(scope, app, &hold, order)?;
@@ -143,13 +139,7 @@ fn check_against_markers(
 pub fn release(cli: &Cli, config: &Config, output: &Output, app: &str) -> Result<Exit> {
     let scope = config.scope()?;
     let snapshot = known_before(config, output)?;
-    let names = Names {
-        cli,
-        config,
-        snapshot: &snapshot,
-        otherwise: "",
-    };
-    names.check(app)?;
+    Names::new(cli, config, &snapshot).check(app)?;
     let lifted = open_to_write(config, output)?.release(scope, app)?;
     if output.is_json() {
         output.json(&json!({"app": app, "held": false, "lifted": lifted}));

@@ -20,11 +20,11 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Who may know the name of an app: the ledger, and the markers in Artifactory.
 pub(super) struct Names<'a> {
-    pub(super) cli: &'a Cli,
+    cli: &'a Cli,
     pub(super) config: &'a Config,
     pub(super) snapshot: &'a Snapshot,
     /// What helps where a name is meant that nobody knows; may be empty.
-    pub(super) otherwise: &'static str,
+    otherwise: &'static str,
 }
 
 /// The names of a command, with what the ledger knows before it changes anything: a name that was
@@ -63,7 +63,23 @@ pub(super) fn with_nearest(error: Error, snapshot: &Snapshot, app: &str) -> Erro
     }
 }
 
-impl Names<'_> {
+impl<'a> Names<'a> {
+    /// The names that the ledger knows, and, where one is asked for that it doesn't, the markers.
+    pub(super) const fn new(cli: &'a Cli, config: &'a Config, snapshot: &'a Snapshot) -> Self {
+        Self {
+            cli,
+            config,
+            snapshot,
+            otherwise: "",
+        }
+    }
+
+    /// Adds what helps where a name is meant that nobody knows.
+    pub(super) const fn or(mut self, otherwise: &'static str) -> Self {
+        self.otherwise = otherwise;
+        self
+    }
+
     /// Errors (exit 2): a name that neither the ledger nor the markers know. The markers are read
     /// only where the ledger doesn't know it; where they can't be read, nobody does.
     pub(super) fn check(&self, app: &str) -> Result<()> {

@@ -15,8 +15,6 @@ use crate::pass::{self, Invocation, Session};
 
 /// The `command` of attempts that a rollback makes.
 const COMMAND: &str = "rollback";
-/// How many attempts are looked through.
-const HISTORY: u32 = 10_000;
 /// Of how many other good versions it is found out whether their payload is still there.
 const OTHERS: usize = 10;
 
@@ -25,7 +23,9 @@ pub fn run(config: &Config, output: &Output, app: &str) -> Result<Exit> {
     let invocation = Invocation::about(COMMAND, app);
     in_session(config, output, &invocation, |session| {
         let (snapshot, were_open) = resolve(session, |_| false)?;
-        let mut history = session.ledger.history(session.scope, Some(app), HISTORY)?;
+        let mut history = session
+            .ledger
+            .history(session.scope, Some(app), pass::HISTORY)?;
         history.reverse();
         let past = past(session.ledger.as_mut(), &history)?;
         let Some(found) = rollback::rollback(&past, session.rules.order) else {
@@ -41,7 +41,7 @@ pub fn run(config: &Config, output: &Output, app: &str) -> Result<Exit> {
             version: to,
             force: true,
             no_hold: false,
-            above: Some(found.from),
+            back_from: Some(found.from),
         };
         if let Some(known) = standing(&history, &snapshot, app, to) {
             let just_ended_well = known.command == COMMAND && were_open.contains(&known.id);
@@ -92,7 +92,7 @@ fn standing<'a>(
 /// Keeps what runs: a hold, and the record that the rollback ended well.
 fn keep(session: &mut Session<'_>, asked: &Asked<'_>, known: &Attempt) -> Result<()> {
     let (app, version) = (asked.app, asked.version);
-    let hold = hold_for(session, asked, asked.above.unwrap_or(version))?;
+    let hold = hold_for(session, asked, asked.back_from.unwrap_or(version))?;
     let what = format!("{version} runs already; nothing was sent");
     let seen = Attempt {
         service_name: known.service_name.clone(),

@@ -18,13 +18,7 @@ pub fn run(cli: &Cli, config: &Config, output: &Output, app: Option<&str>) -> Re
     let mut snapshot = ledger.snapshot(scope)?;
     let lease = ledger.lease_info(scope)?;
     if let Some(app) = app {
-        let names = Names {
-            cli,
-            config,
-            snapshot: &snapshot,
-            otherwise: "",
-        };
-        names.check(app)?;
+        Names::new(cli, config, &snapshot).check(app)?;
         snapshot.records.retain(|a, _| a == app);
         snapshot.latest.retain(|a, _| a == app);
         snapshot.holds.retain(|a, _| a == app);

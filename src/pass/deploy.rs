@@ -17,7 +17,7 @@ use crate::target::{Probe, Submission};
 /// How long coreos-deploy may be busy at every pass before that is an error of its own.
 const BUSY_LIMIT_MS: i64 = 3_600_000;
 /// How many attempts of one app are looked through for one that ended.
-pub(super) const HISTORY: u32 = 10_000;
+pub const HISTORY: u32 = 10_000;
 
 /// One deploy to carry out.
 pub struct Job<'a> {

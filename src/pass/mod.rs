@@ -16,7 +16,7 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use deploy::{Ended, Job, check_target, deploy_one, still_runs_alone};
+pub use deploy::{Ended, HISTORY, Job, check_target, deploy_one, still_runs_alone};
 pub use follow::changed_by_another;
 pub use interrupt::Interrupt;
 pub use prepare::{Prepared, Preparer, Ready, has_payload};
@@ -64,6 +64,7 @@ pub fn begin(session: &mut Session<'_>) -> Result<Snapshot> {
     session.ledger.take_over(session.scope, token)?;
     let snapshot = session.ledger.snapshot(session.scope)?;
     session.report.begin(&snapshot);
+    session.previous.clone_from(&snapshot.last_run);
     Ok(snapshot)
 }
 
