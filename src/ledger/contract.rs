@@ -305,7 +305,7 @@ fn passes(fixture: &dyn Fixture) {
     assert_eq!(seen.last_run.unwrap().pass, "204");
     assert_eq!(
         seen.busy_since,
-        Some(super::takeover::milliseconds("2026-01-01T00:03:21Z"))
+        Some(super::original::milliseconds("2026-01-01T00:03:21Z"))
     );
     let kept = ledger.passes(&s, 1000).unwrap();
     assert_eq!((kept.len(), kept[0].pass.as_str()), (200, "204"));

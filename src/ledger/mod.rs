@@ -8,17 +8,20 @@ mod contract;
 pub mod documents;
 mod holder;
 pub mod mysql;
+mod original;
+#[cfg(test)]
+mod scale;
 mod schema;
+mod sql;
 pub mod sqlite;
-mod takeover;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::config::Dsn;
 pub use holder::operator;
+pub use original::{COMMAND as TAKEOVER, now as now_ms};
 use schema::Schema;
-pub use takeover::{COMMAND as TAKEOVER, now as now_ms};
 
 use crate::error::{Error, Result};
 use crate::model::attempt::{Move, State};
@@ -238,7 +241,7 @@ impl Snapshot {
         /// A report tells whole seconds.
         const SECOND: i64 = 1000;
         let runs = self.last_run.iter();
-        let runs = runs.filter(|r| takeover::milliseconds(&r.started_at) + SECOND > time);
+        let runs = runs.filter(|r| original::milliseconds(&r.started_at) + SECOND > time);
         let told = runs.flat_map(|run| &run.apps).find(|told| told.app == app);
         let tried = self.latest.get(app);
         let tried = tried.filter(|a| a.command == "run" && a.created_at > time);

@@ -4,8 +4,8 @@ use mysql::prelude::Queryable;
 use mysql::{Conn, params};
 
 use super::session::{Fault, Sql};
+use crate::ledger::original;
 use crate::ledger::schema::{Migration, Schema};
-use crate::ledger::takeover;
 
 /// Number, name and text; append only, with the same numbers and names as `SQLite`'s.
 const MIGRATIONS: [Migration; 4] = [
@@ -26,8 +26,8 @@ const MIGRATIONS: [Migration; 4] = [
     ),
     (
         4,
-        "0004_verdicts",
-        include_str!("../../../db/mysql/0004_verdicts.sql"),
+        "0004_verdicts_and_indexes",
+        include_str!("../../../db/mysql/0004_verdicts_and_indexes.sql"),
     ),
 ];
 
@@ -88,7 +88,7 @@ pub fn migrate(conn: &mut Conn) -> Sql<Schema> {
         conn.exec_drop(
             "INSERT IGNORE INTO artifactory_migrations (number, name, applied_at)
              VALUES (:number, :name, :at)",
-            params! { number, name, "at" => takeover::now() },
+            params! { number, name, "at" => original::now() },
         )?;
     }
     Ok(found)
@@ -108,7 +108,7 @@ mod tests {
     #[test]
     fn migrations_fall_into_statements() {
         let count = |index: usize| statements(MIGRATIONS[index].2).count();
-        assert_eq!((count(0), count(1), count(2), count(3)), (2, 5, 2, 1));
+        assert_eq!((count(0), count(1), count(2), count(3)), (2, 5, 2, 4));
         let all = MIGRATIONS.iter().flat_map(|m| statements(m.2));
         for statement in all {
             let word = statement

@@ -2,8 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
+use crate::ledger::original;
 use crate::ledger::schema::{Migration, Schema};
-use crate::ledger::takeover;
 
 /// Number and text; append only.
 const MIGRATIONS: [Migration; 4] = [
@@ -24,8 +24,8 @@ const MIGRATIONS: [Migration; 4] = [
     ),
     (
         4,
-        "0004_verdicts",
-        include_str!("../../../db/sqlite/0004_verdicts.sql"),
+        "0004_verdicts_and_indexes",
+        include_str!("../../../db/sqlite/0004_verdicts_and_indexes.sql"),
     ),
 ];
 
@@ -79,7 +79,7 @@ pub fn migrate(conn: &mut Connection) -> rusqlite::Result<Schema> {
             tx.execute_batch(sql)?;
             tx.execute(
                 "INSERT INTO artifactory_migrations (number, name, applied_at) VALUES (?1, ?2, ?3)",
-                params![number, name, takeover::now()],
+                params![number, name, original::now()],
             )?;
         }
     }
