@@ -1,6 +1,7 @@
 //! `baseline [APP[=VERSION]…]`: records as deployed without deploying.
 
 use super::names::Names;
+use super::operator::operator;
 use super::settle::close;
 use crate::artifactory::Artifactory;
 use crate::cli::Cli;
@@ -8,7 +9,7 @@ use crate::config::Config;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::ledger::{Attempt, operator};
+use crate::ledger::Attempt;
 use crate::model::attempt::{State, Word};
 use crate::model::plan;
 use crate::output::Output;

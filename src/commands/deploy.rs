@@ -1,11 +1,12 @@
 //! `deploy APP VERSION`: this version now, whatever is newest.
 
 use super::in_session;
+use super::operator::operator;
 use super::settle::close;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::ledger::{Attempt, Snapshot, operator};
+use crate::ledger::{Attempt, Snapshot};
 use crate::model::attempt::{State, Word};
 use crate::model::listing::{AppFilter, ListingBuilder};
 use crate::model::plan::Hold;

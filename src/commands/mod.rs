@@ -10,6 +10,7 @@ mod hold;
 mod man;
 mod migrate;
 mod names;
+mod operator;
 mod rollback;
 mod run;
 mod scan;

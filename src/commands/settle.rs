@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::operator::operator;
 use crate::cli::SettleAs;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::ledger::{Attempt, Ledger, Snapshot, operator};
+use crate::ledger::{Attempt, Ledger, Snapshot};
 use crate::model::attempt::{Circumstances, Event, State, Word, advance};
 use crate::output::Output;
 use crate::pass;

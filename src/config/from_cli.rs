@@ -324,7 +324,7 @@ fn deploy(cli: &Cli, env: Env, warnings: &mut Vec<String>) -> Result<Option<Depl
         }
         _ => return Ok(None),
     };
-    let url = crate::coreos_deploy::normalise_url(&url)
+    let url = crate::target::coreos_deploy::normalise_url(&url)
         .map_err(|why| Error::usage(format!("{place} cannot be used")).because(why))?;
     warn_of_plain_http("deploy-url", &url, warnings);
     Ok(Some(DeployConfig {

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::config::Dsn;
-pub use holder::operator;
+pub use holder::host;
 pub use original::{COMMAND as TAKEOVER, now as now_ms};
 use schema::Schema;
 

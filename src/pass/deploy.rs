@@ -4,9 +4,6 @@ use std::time::{Duration, Instant};
 
 use super::follow::{apply, circumstances, poll};
 use super::{Ready, Session, now_ms};
-use crate::coreos_deploy::{
-    Probe, Submission, Unit, of_version, other_running, running_now, suffixes,
-};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::ledger::{Attempt, Intended, Intent, Snapshot, TAKEOVER};
@@ -14,6 +11,8 @@ use crate::model::attempt::{Event, State};
 use crate::model::name::Scope;
 use crate::model::plan::{self, Hold};
 use crate::model::report::Outcome;
+use crate::model::units::{Unit, of_version, other_running, running_now, suffixes};
+use crate::target::{Probe, Submission};
 
 /// How long coreos-deploy may be busy at every pass before that is an error of its own.
 const BUSY_LIMIT_MS: i64 = 3_600_000;

@@ -11,6 +11,10 @@ mod report;
 mod resume;
 mod scan;
 mod session;
+#[cfg(test)]
+pub mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use deploy::{Ended, Job, deploy_one, still_runs_alone};
 pub use follow::changed_by_another;

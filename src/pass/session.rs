@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::{Interrupt, ReportBuilder};
 use crate::artifactory::{Artifactory, Releases};
 use crate::config::{Config, DeployConfig, Rules};
-use crate::coreos_deploy::{CoreosDeploy, Target};
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
@@ -14,6 +13,8 @@ use crate::model::name::Scope;
 use crate::model::report::Report;
 use crate::model::time::rfc3339;
 use crate::output::Output;
+use crate::target::Target;
+use crate::target::coreos_deploy::CoreosDeploy;
 
 /// What was asked for, by whom.
 pub struct Invocation<'a> {
@@ -63,7 +64,7 @@ pub struct Session<'a> {
     pub deadline: Deadline,
     /// What was found out.
     pub report: ReportBuilder,
-    previous: Option<Report>,
+    pub(super) previous: Option<Report>,
 }
 
 impl<'a> Session<'a> {
