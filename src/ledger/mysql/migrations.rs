@@ -5,31 +5,10 @@ use mysql::{Conn, params};
 
 use super::session::{Fault, Sql};
 use crate::ledger::original;
-use crate::ledger::schema::{Migration, Schema};
+use crate::ledger::schema::{Migration, Schema, migrations};
 
-/// Number, name and text; append only, with the same numbers and names as `SQLite`'s.
-const MIGRATIONS: [Migration; 4] = [
-    (
-        1,
-        "0001_original",
-        include_str!("../../../db/mysql/0001_original.sql"),
-    ),
-    (
-        2,
-        "0002_ledger",
-        include_str!("../../../db/mysql/0002_ledger.sql"),
-    ),
-    (
-        3,
-        "0003_pass_ids",
-        include_str!("../../../db/mysql/0003_pass_ids.sql"),
-    ),
-    (
-        4,
-        "0004_verdicts_and_indexes",
-        include_str!("../../../db/mysql/0004_verdicts_and_indexes.sql"),
-    ),
-];
+/// The migrations.
+const MIGRATIONS: [Migration; 4] = migrations!("mysql");
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS artifactory_migrations (
     number BIGINT NOT NULL PRIMARY KEY, name VARBINARY(255) NOT NULL, applied_at BIGINT NOT NULL

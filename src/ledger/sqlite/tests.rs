@@ -142,8 +142,8 @@ fn many_may_start_at_once_and_one_intends() {
     assert_eq!(committed, 1);
 }
 
-/// The statements of a snapshot, with their values, of a ledger of so many apps.
-fn statements(apps: usize) -> (Directory, Vec<String>) {
+/// The statements, with their values, of what is done with a ledger of so many apps.
+fn statements(apps: usize, work: fn(&mut SqliteLedger)) -> (Directory, Vec<String>) {
     let directory = Directory::new();
     let mut ledger = directory.open();
     for app in 0..apps {
@@ -168,8 +168,7 @@ fn statements(apps: usize) -> (Directory, Vec<String>) {
     let conn = &mut ledger.engine.conn;
     conn.trace_v2(TraceEventCodes::SQLITE_TRACE_STMT, Some(note))
         .unwrap();
-    let snapshot = ledger.snapshot(&contract::scope()).unwrap();
-    assert_eq!(snapshot.records.len(), apps);
+    work(&mut ledger);
     drop(ledger);
     let statements = Arc::into_inner(statements).unwrap();
     (directory, statements.into_inner().unwrap())
@@ -177,14 +176,30 @@ fn statements(apps: usize) -> (Directory, Vec<String>) {
 
 #[test]
 fn a_snapshot_takes_as_many_statements_for_one_app_as_for_many() {
-    assert_eq!(statements(1).1.len(), 10);
-    assert_eq!(statements(60).1.len(), 10);
+    let count = |apps| statements(apps, read).1.len();
+    assert_eq!((count(1), count(60)), (10, 10));
+}
+
+fn read(ledger: &mut SqliteLedger) {
+    let snapshot = ledger.snapshot(&contract::scope()).unwrap();
+    assert!(!snapshot.records.is_empty());
+}
+
+#[test]
+fn taking_over_nothing_takes_two_statements_and_writes_nothing() {
+    for apps in [1, 60] {
+        let (_, statements) = statements(apps, |ledger| {
+            ledger.take_over(&contract::scope(), 1).unwrap();
+        });
+        assert_eq!(statements.len(), 2, "{statements:#?}");
+        assert!(statements.iter().all(|sql| sql.starts_with("SELECT")));
+    }
 }
 
 /// By an index, that is: what a ledger that has grown costs is not seen in small ones.
 #[test]
 fn a_snapshot_reads_attempts_by_what_it_looks_for() {
-    let (directory, statements) = statements(1);
+    let (directory, statements) = statements(1, read);
     let conn = Connection::open(directory.file()).unwrap();
     let mut steps = Vec::new();
     for sql in statements.iter().filter(|sql| sql.contains("SELECT")) {
