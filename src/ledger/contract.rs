@@ -332,7 +332,11 @@ fn reports(fixture: &dyn Fixture) {
     ledger.finish_pass(&s, &pass).unwrap();
     let whole = serde_json::to_string(&pass.report).unwrap();
     assert_eq!(ledger.pass_report(&s, "7"), Ok(Some(whole)));
-    assert_eq!(ledger.snapshot(&s).unwrap().last_run, Some(pass.report));
+    assert_eq!(
+        ledger.snapshot(&s).unwrap().last_run,
+        Some(pass.report.clone())
+    );
+    assert_eq!(ledger.last_run(&s), Ok(Some(pass.report)));
     let told = "report LIKE '%\"app7\"%' AND report NOT LIKE '%\"app8\"%'";
     let kept = fixture.sql(&format!("DELETE FROM artifactory_passes WHERE {told}"));
     assert_eq!(kept, Ok(1));

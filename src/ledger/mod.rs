@@ -212,6 +212,9 @@ pub trait Ledger: Send {
     /// Keeps the report of a pass; the last 200 of a scope are kept.
     fn finish_pass(&mut self, scope: &Scope, pass: &PassRecord) -> Result<()>;
 
+    /// The report of the last finished `run` of the scope, as [`Snapshot::last_run`].
+    fn last_run(&mut self, scope: &Scope) -> Result<Option<Report>>;
+
     /// The passes that are kept, newest first, at most `limit`.
     fn passes(&mut self, scope: &Scope, limit: u32) -> Result<Vec<PassRow>>;
 

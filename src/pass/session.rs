@@ -86,7 +86,7 @@ impl<'a> Session<'a> {
         let apps: Vec<&str> = invocation.app.into_iter().collect();
         let lease = take_lease(ledger.as_mut(), scope, rules.lock_wait, &apps)?;
         let deadline = Deadline::new(rules.max_duration);
-        let previous = ledger.snapshot(scope)?.last_run;
+        let previous = ledger.last_run(scope)?;
         Ok(Self {
             rules,
             deploy,

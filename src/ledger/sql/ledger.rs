@@ -13,6 +13,7 @@ use crate::ledger::{
 use crate::model::attempt::{Move, State};
 use crate::model::name::Scope;
 use crate::model::plan::Hold;
+use crate::model::report::Report;
 use crate::model::version::Order;
 
 /// How long a statement is tried again, over locks and lost connections.
@@ -208,6 +209,10 @@ impl<E: Engine> Ledger for SqlLedger<E> {
 
     fn finish_pass(&mut self, scope: &Scope, pass: &PassRecord) -> Result<()> {
         self.run(|db| passes::finish(db, scope, pass))
+    }
+
+    fn last_run(&mut self, scope: &Scope) -> Result<Option<Report>> {
+        self.run(|db| passes::last_run(db, scope))
     }
 
     fn passes(&mut self, scope: &Scope, limit: u32) -> Result<Vec<PassRow>> {

@@ -55,7 +55,7 @@ pub fn read(db: &mut dyn Database, scope: &Scope, to: &mut Snapshot) -> Sql<()> 
 /// could be compared with. A document that another release wrote and this one can't read is as
 /// good as none: it is a convenience, nothing is decided by it. Asked for one by one: the first one
 /// will nearly always do, and they are large.
-fn last_run(db: &mut dyn Database, scope: &Scope) -> Sql<Option<Report>> {
+pub fn last_run(db: &mut dyn Database, scope: &Scope) -> Sql<Option<Report>> {
     for skipped in 0..REPORTS_TRIED {
         let text = first(
             db,
