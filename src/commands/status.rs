@@ -58,6 +58,12 @@ pub fn run(cli: &Cli, config: &Config, output: &Output, app: Option<&str>) -> Re
             &rows,
         );
     }
+    for open in &snapshot.open {
+        let (app, version, state) = (&open.app, &open.version, open.state.as_str());
+        if snapshot.latest.get(app).is_none_or(|a| a.id != open.id) {
+            output.line(&format!("open: the deploy of {app} {version} is {state}"));
+        }
+    }
     match lease {
         Some(info) if info.held => output.line(&format!(
             "lease: held by {} since {}",

@@ -102,11 +102,7 @@ fn masker(
     deploy: Option<&DeployConfig>,
     dsn: Option<&Dsn>,
 ) -> Masker {
-    let of_artifactory = artifactory.and_then(|config| match &config.credentials {
-        Credentials::Anonymous => None,
-        Credentials::Basic(user, password) => Some((Some(user.as_str()), password)),
-        Credentials::Bearer(secret) | Credentials::ApiKey(secret) => Some((None, secret)),
-    });
+    let of_artifactory = artifactory.and_then(|config| config.credentials.secret());
     let of_deploy = deploy.and_then(|config| Some((None, config.token.as_ref()?)));
     let of_dsn = dsn.and_then(|dsn| match dsn {
         Dsn::Sqlite(_) => None,

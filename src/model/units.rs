@@ -44,12 +44,14 @@ pub fn of_version(units: &[Unit], version: &str) -> Vec<Unit> {
 
 /// Another version of the service of which a unit runs. A unit that may be of another service is
 /// none: one that the name of a longer service of `services` begins, and one of which the rest
-/// does not read as a version, which begins with a digit, or with `v` and a digit.
+/// does not read as a version, which begins with a digit, or with `v` and a digit, or is one of
+/// `versions`.
 pub fn other_running<'a>(
     units: &'a [Unit],
     service_name: &str,
     version: &str,
     services: &[String],
+    versions: &[&str],
 ) -> Option<&'a str> {
     let is_of_longer = |rest: &str| {
         let name = format!("{service_name}-{rest}-");
@@ -59,7 +61,7 @@ pub fn other_running<'a>(
     };
     let reads_as_version = |rest: &str| {
         let digits = rest.strip_prefix(['v', 'V']).unwrap_or(rest);
-        digits.starts_with(|c: char| c.is_ascii_digit())
+        digits.starts_with(|c: char| c.is_ascii_digit()) || versions.contains(&rest)
     };
     let mut others = units.iter().filter(|u| u.running && u.version != version);
     others
@@ -132,18 +134,20 @@ mod tests {
             ("2", true),
             ("api-1.0", false),
             ("vnext", false),
+            ("release-1", true),
+            ("release-2", false),
             ("2-api-1.0", false),
             ("2-apis-1.0", true),
         ] {
             let units = [running(rest)];
-            let other = other_running(&units, "web", "1.0", &services);
+            let other = other_running(&units, "web", "1.0", &services, &["release-1"]);
             assert_eq!(other, is_other.then_some(rest));
         }
         let stopped = [Unit {
             running: false,
             ..running("1.1")
         }];
-        assert_eq!(other_running(&stopped, "web", "1.0", &services), None);
+        assert_eq!(other_running(&stopped, "web", "1.0", &services, &[]), None);
     }
 
     proptest! {

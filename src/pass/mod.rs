@@ -16,7 +16,7 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use deploy::{Ended, Job, deploy_one, still_runs_alone};
+pub use deploy::{Ended, Job, check_target, deploy_one, still_runs_alone};
 pub use follow::changed_by_another;
 pub use interrupt::Interrupt;
 pub use prepare::{Prepared, Preparer, Ready, has_payload};
@@ -36,8 +36,7 @@ use crate::model::plan::Step;
 pub fn run(session: &mut Session<'_>) -> Result<()> {
     let mut snapshot = begin(session)?;
     if !snapshot.open.is_empty() {
-        resume::all(session, &snapshot)?;
-        snapshot = session.ledger.snapshot(session.scope)?;
+        snapshot = resolve_open(session, &snapshot)?;
     }
     let scanner = Scanner {
         rules: session.rules,

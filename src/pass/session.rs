@@ -84,7 +84,7 @@ impl<'a> Session<'a> {
         }
         let mut ledger = open_to_write(config, output)?;
         let apps: Vec<&str> = invocation.app.into_iter().collect();
-        let lease = take_lease(ledger.as_mut(), scope, rules.lock_wait, &apps)?;
+        let lease = take_lease(ledger.as_mut(), scope, output, rules.lock_wait, &apps)?;
         let deadline = Deadline::new(rules.max_duration);
         let previous = ledger.last_run(scope)?;
         Ok(Self {
@@ -163,11 +163,17 @@ pub(super) fn stopped(interrupt: &Interrupt, deadline: Deadline) -> Option<Error
 pub fn take_lease(
     ledger: &mut dyn Ledger,
     scope: &Scope,
+    output: &Output,
     wait: Duration,
     apps: &[&str],
 ) -> Result<Box<dyn Lease>> {
     let before = latest(ledger, scope, apps)?;
-    let Some(lease) = ledger.acquire(scope, wait)? else {
+    let mut lease = ledger.acquire(scope, Duration::ZERO)?;
+    if lease.is_none() && !wait.is_zero() {
+        output.note(&format!("waiting for the lease of {scope}"));
+        lease = ledger.acquire(scope, wait)?;
+    }
+    let Some(lease) = lease else {
         return Err(held_by_another(ledger, scope));
     };
     for ((app, before), now) in apps.iter().zip(before).zip(latest(ledger, scope, apps)?) {

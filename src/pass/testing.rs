@@ -73,9 +73,9 @@ pub struct Lab {
     deploy: DeployConfig,
 }
 
-impl Lab {
+impl Default for Lab {
     /// An empty one.
-    pub fn new() -> Self {
+    fn default() -> Self {
         let config = OutputConfig {
             json: true,
             quiet: true,
@@ -109,7 +109,9 @@ impl Lab {
             },
         }
     }
+}
 
+impl Lab {
     /// What a test looks at and changes.
     pub fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
@@ -138,7 +140,14 @@ impl Lab {
         work: impl FnOnce(&mut Session<'_>) -> Result<()>,
     ) -> (Report, Exit) {
         let mut ledger = self.ledger();
-        let lease = super::take_lease(ledger.as_mut(), &self.scope, Duration::ZERO, &[]).unwrap();
+        let lease = super::take_lease(
+            ledger.as_mut(),
+            &self.scope,
+            &self.output,
+            Duration::ZERO,
+            &[],
+        )
+        .unwrap();
         let mut session = Session {
             rules: &self.rules,
             deploy: &self.deploy,

@@ -6,7 +6,7 @@ use crate::model::report::{Action, Outcome};
 
 /// A cluster that runs 1.0 of `video`.
 fn one_release() -> Lab {
-    let lab = Lab::new();
+    let lab = Lab::default();
     lab.publish("video", "1.0");
     assert_eq!(lab.pass().1, Exit::Success);
     assert_eq!(lab.state().posted, ["1.0"]);

@@ -224,3 +224,22 @@ fn a_deploy_that_failed_says_our_secret() {
         search_rig(said, &safe.rig, &needles(&[ART, DEPLOY]));
     });
 }
+
+#[test]
+fn a_name_that_is_looked_up_in_artifactory_brings_no_secret_out() {
+    each(|safe, said| {
+        for refusal in refusals(403, said).into_iter().take(2) {
+            safe.rig.artifactory.fault("/api/", refusal, None);
+            for line in [
+                &["hold", "typo"][..],
+                &["release", "typo"],
+                &["status", "typo"],
+                &["history", "typo"],
+                &["baseline", "typo=1"],
+            ] {
+                safe.run(line, if line[0] == "hold" { 0 } else { 2 });
+            }
+            safe.rig.artifactory.clear_faults();
+        }
+    });
+}

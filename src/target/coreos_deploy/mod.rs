@@ -94,7 +94,9 @@ impl CoreosDeploy {
             prober: http::client(&hasty, Policy::none(), limits.info)?,
             url: config.url.clone(),
             headers: headers(config.token.as_ref())?,
-            masker: http.masker.clone(),
+            masker: http
+                .masker
+                .and(config.token.as_ref().map(|token| (None, token))),
             limits,
         })
     }
