@@ -11,7 +11,7 @@ mod holds;
 pub mod intents;
 mod ledger;
 mod passes;
-pub mod snapshot;
+mod snapshot;
 mod tokens;
 pub mod value;
 
