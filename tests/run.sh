@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs every test, on a machine that has Rust and apt-get: first all of them, then those of the
-# program once more with its ledger in MariaDB instead of SQLite. Arguments go to `cargo test`, and
-# there is no second run then: CAM_TEST_LEDGER=mariadb chooses the ledger.
+# program once more with its ledger in MariaDB instead of SQLite, but for those that bring their own.
+# Arguments go to `cargo test`, and there is no second run then: CAM_TEST_LEDGER=mariadb chooses the
+# ledger.
 #
 # What is missing is installed: beside what tests/packages.sh names, a MariaDB server, of which the
 # tests start their own, openssl, which makes its certificate, and systemd-analyze, which checks the
@@ -20,6 +21,5 @@ export RUST_TEST_THREADS="${RUST_TEST_THREADS:-8}"
 cargo test --workspace --locked "$@"
 if [ $# -eq 0 ]; then
   export CAM_TEST_LEDGER=mariadb
-  cargo test --locked --test crash --test deploys --test faults --test hostile --test scale \
-    --test secrets --test serve --test terminal
+  cargo test --locked --test program -- --skip database:: --skip lease::
 fi

@@ -6,7 +6,7 @@
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
 mod crowd;
-#[path = "../support/mod.rs"]
+#[path = "../program/support/mod.rs"]
 mod support;
 
 use std::time::Duration;

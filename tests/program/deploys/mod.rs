@@ -11,6 +11,4 @@ mod reports;
 mod rollback;
 mod sample;
 mod settle;
-#[path = "../support/mod.rs"]
-mod support;
 mod taking_over;

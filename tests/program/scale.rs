@@ -1,11 +1,10 @@
 //! What grows with the number of apps, what with the number of markers, and what does not grow.
 
-#[path = "bench/crowd.rs"]
+#[path = "../bench/crowd.rs"]
 mod crowd;
-mod support;
 
+use crate::support::Rig;
 use crowd::{mark, measure};
-use support::Rig;
 
 const APPS: usize = 200;
 const MIB: u64 = 1024;

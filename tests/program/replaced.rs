@@ -1,5 +1,4 @@
 //! The command of a rig with some of its options replaced: none may be given twice.
-#![allow(dead_code, reason = "each test crate uses its own part of this")]
 
 use std::ffi::OsString;
 use std::process::{Command, Stdio};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::server::{Server, is_alive};
+use super::server::{Server, is_alive};
 use crate::support::{Ran, Rig, kill, until};
 
 #[test]

@@ -13,9 +13,8 @@ use flate2::{Compress, Compression, FlushCompress};
 use simulator::Payload;
 use tar::{EntryType, Header};
 
-mod replaced;
-mod support;
-use support::{Ran, Rig, app};
+use crate::replaced;
+use crate::support::{Ran, Rig, app};
 
 const MIB: usize = 1 << 20;
 

@@ -3,10 +3,8 @@
 //!
 //! The servers are where the program is stopped: a request that hangs is a point in the pass that
 //! is the same in every run. What lies between two requests is covered by kills at staggered times
-//! and, by hand, by kills at every system call (`cargo test --test crash -- --ignored`).
+//! and, by hand, by kills at every system call (`cargo test --test program crash:: -- --ignored`).
 
-mod support;
-#[path = "crash/victim.rs"]
 mod victim;
 
 use std::sync::Mutex;
@@ -14,7 +12,9 @@ use std::time::{Duration, Instant};
 use std::{iter, thread};
 
 use simulator::Fault;
-use support::until;
+
+use crate::support::until;
+
 use victim::Site;
 
 /// Scenarios that run at once: they mostly wait.

@@ -3,9 +3,8 @@
 use serde_json::Value;
 use simulator::{Auth, Behaviour, Fault};
 
-mod replaced;
-mod support;
-use support::{Ran, Rig};
+use crate::replaced;
+use crate::support::{Ran, Rig};
 
 const ESC: char = '\u{1b}';
 /// Names that would move a cursor, forge a line, or turn the text around.

@@ -4,10 +4,6 @@
 mod ends;
 mod kills;
 mod passes;
-#[path = "../replaced/mod.rs"]
-mod replaced;
 mod server;
-#[path = "../support/mod.rs"]
-mod support;
 mod systemd;
 mod tokens;

@@ -1,12 +1,11 @@
 //! A ledger on a server that fails in mid-pass: each failure has its exit code, and leaves what the
 //! next pass carries on from.
 
-mod support;
-
 use std::time::Duration;
 
 use simulator::{Cut, Lost};
-use support::{Ledger, Ran, Rig, app, until};
+
+use crate::support::{Ledger, Ran, Rig, app, until};
 
 /// A rig on `MariaDB` with one release to deploy.
 fn rig(ledger: Ledger) -> Rig {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::server::Server;
+use super::server::Server;
 use crate::support::Rig;
 
 #[test]

@@ -6,9 +6,8 @@ use std::thread;
 use serde_json::Value;
 use simulator::{AqlMode, Fault, RepoKind};
 
-mod replaced;
-mod support;
-use support::{Rig, app};
+use crate::replaced;
+use crate::support::{Rig, app};
 
 const APPS: [&str; 3] = ["alpha", "beta", "gamma"];
 const AQL: &str = "/api/search/aql";

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use simulator::{Fault, Gate};
 
+use super::server::Server;
 use crate::replaced;
-use crate::server::Server;
 use crate::support::{PASSWORD, Rig, TOKEN, until};
 
 #[test]

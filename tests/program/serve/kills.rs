@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::server::{Server, is_alive};
+use super::server::{Server, is_alive};
 use crate::support::{Rig, kill, until};
 
 /// A server in whose pass a deploy runs until [`settles`], and the process of that pass.

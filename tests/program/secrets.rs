@@ -12,9 +12,9 @@ use simulator::{Artifactory, Auth, Behaviour, Cdn, Fault, MariaDb, Payload};
 use tempfile::TempDir;
 
 mod echoes;
-mod replaced;
-mod support;
-use support::{Ledger, Rig};
+
+use crate::replaced;
+use crate::support::{Ledger, Rig};
 
 const USER: &str = "sysadm";
 const ART: &str = "c4nary+Art/p=ss&word~1";
@@ -294,7 +294,7 @@ fn no_process_has_a_secret_among_its_arguments() {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        support::until("the deploy runs", || !safe.rig.deploy.posts().is_empty());
+        crate::support::until("the deploy runs", || !safe.rig.deploy.posts().is_empty());
         assert!(child.try_wait().unwrap().is_none());
         let needles = needles(&[ART, DEPLOY, LEDGER]);
         let mut seen = false;

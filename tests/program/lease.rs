@@ -1,13 +1,12 @@
 //! Passes that several hosts start at the same moment, each from its own cron: exactly one is done.
 
-mod support;
-
 use std::path::Path;
 use std::time::Duration;
 
 use rustix::process::Signal;
 use simulator::{Fault, Gate, MariaDb, Race};
-use support::{Ledger, Ran, Rig, kill, until};
+
+use crate::support::{Ledger, Ran, Rig, kill, until};
 
 /// A lease that does not live long, but is renewed in time by a machine under load.
 const SHORT: &str = "5s";
