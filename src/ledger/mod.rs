@@ -206,6 +206,9 @@ pub trait Ledger: Send {
     /// Attempts, newest first, at most `limit`; of one app, or of all.
     fn history(&mut self, scope: &Scope, app: Option<&str>, limit: u32) -> Result<Vec<Attempt>>;
 
+    /// The scopes in which the ledger has an attempt of an app.
+    fn scopes_of(&mut self, app: &str) -> Result<Vec<Scope>>;
+
     /// The events of one attempt, oldest first.
     fn events(&mut self, attempt: &str) -> Result<Vec<AttemptEvent>>;
 

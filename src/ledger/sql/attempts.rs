@@ -52,6 +52,17 @@ pub fn state(row: &mut Row) -> Result<State, Unreadable> {
     State::parse(&name).ok_or_else(|| format!("no state of an attempt: {name}"))
 }
 
+/// The scopes in which there is an attempt of an app.
+pub fn scopes_of(db: &mut dyn Database, app: &str) -> Sql<Vec<Scope>> {
+    let sql = "SELECT DISTINCT domain, environment FROM artifactory_attempts WHERE app = ?";
+    all(db, sql, &values![app], |row| {
+        Ok(Scope {
+            domain: row.get()?,
+            environment: row.get()?,
+        })
+    })
+}
+
 /// The attempt of an id.
 pub fn find(db: &mut dyn Database, id: &str) -> Sql<Option<Attempt>> {
     let sql = format!("SELECT {ATTEMPT} FROM artifactory_attempts a WHERE a.id = ?");

@@ -203,6 +203,10 @@ impl<E: Engine> Ledger for SqlLedger<E> {
         self.run(|db| attempts::history(db, scope, app, limit))
     }
 
+    fn scopes_of(&mut self, app: &str) -> Result<Vec<Scope>> {
+        self.run(|db| attempts::scopes_of(db, app))
+    }
+
     fn events(&mut self, attempt: &str) -> Result<Vec<AttemptEvent>> {
         self.run(|db| attempts::events(db, attempt))
     }
