@@ -11,6 +11,8 @@ mod warnings;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::ValueEnum;
+
 use crate::error::{Error, Result};
 use crate::mask::Masker;
 use crate::model::listing::AppFilter;
@@ -74,14 +76,15 @@ impl Credentials {
 }
 
 /// `--listing`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, ValueEnum)]
+#[expect(missing_docs, reason = "clap would print them as help")]
 pub enum ListingMode {
-    /// AQL, and the folders where AQL can't be trusted.
+    // AQL, and the folders where AQL can't be trusted.
     #[default]
     Auto,
-    /// AQL or nothing.
+    // AQL or nothing.
     Aql,
-    /// Only the folders.
+    // Only the folders.
     Folders,
 }
 
@@ -225,14 +228,13 @@ pub struct OutputConfig {
 }
 
 /// `--color`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, ValueEnum)]
+#[expect(missing_docs, reason = "clap would print them as help")]
 pub enum ColorMode {
-    /// Where a terminal takes it and `NO_COLOR` is not set.
+    // Where a terminal takes it and `NO_COLOR` is not set.
     #[default]
     Auto,
-    /// Always.
     Always,
-    /// Never.
     Never,
 }
 
