@@ -1,7 +1,7 @@
 //! What works, and should not be left so.
 
 use super::Dsn;
-use super::from_cli::named;
+use super::check::named;
 use super::secrets::Env;
 use crate::cli::{Cli, variable};
 use crate::text::printable;
@@ -54,26 +54,16 @@ pub(super) fn without_effect(
 
 /// Warns where tokens and payloads travel in clear between machines.
 pub(super) fn warn_of_plain_http(long: &str, url: &str, warnings: &mut Vec<String>) {
-    if let Some(host) = plain_http_host(url)
-        && !is_loopback(host)
-    {
+    let Ok(url) = reqwest::Url::parse(url) else {
+        return;
+    };
+    let host = url.host_str().unwrap_or_default();
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    if url.scheme() == "http" && !is_loopback(host) {
         warnings.push(printable(&format!(
             "{} is plain http: everybody on the way to {host} can read and change what is sent",
             named(long)
         )));
-    }
-}
-
-fn plain_http_host(url: &str) -> Option<&str> {
-    let (scheme, rest) = url.split_once("://")?;
-    if !scheme.eq_ignore_ascii_case("http") {
-        return None;
-    }
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    match host.strip_prefix('[') {
-        Some(v6) => v6.split(']').next(),
-        None => host.split(':').next(),
     }
 }
 

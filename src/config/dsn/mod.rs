@@ -8,11 +8,12 @@ mod params;
 
 use std::path::{Path, PathBuf};
 
-use super::Dsn;
 use super::secrets::Env;
 use crate::error::{Error, Result};
 
 pub(super) use mysql::Options;
+pub use mysql::{MysqlAddress, MysqlConfig};
+pub use params::MysqlTls;
 
 const FILE: &str = "ledger.sqlite";
 
@@ -23,6 +24,15 @@ const UNQUOTED: &str = "write it without quotes: only a shell takes them away";
 
 /// Marks that people and copied text put around a value.
 const QUOTES: [char; 7] = ['"', '\'', '`', '“', '”', '‘', '’'];
+
+/// Where the ledger is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Dsn {
+    /// An SQLite file.
+    Sqlite(PathBuf),
+    /// A database of a `MySQL` or `MariaDB` server.
+    Mysql(Box<MysqlConfig>),
+}
 
 /// Reads a DSN: `sqlite:PATH`, a bare path, `mysql://…`, or one of go-sql-driver/mysql. Schemes are
 /// known in any letter case (RFC 3986).

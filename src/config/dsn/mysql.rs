@@ -4,10 +4,9 @@ use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::params::{Form, Params, unescape};
+use super::params::{Form, MysqlTls, Params, unescape};
 use super::{FORMS, foreign_scheme, has_scheme, refused};
 use crate::config::warnings::is_loopback;
-use crate::config::{MysqlAddress, MysqlConfig, MysqlTls};
 use crate::error::{Error, Result};
 use crate::mask::Masker;
 use crate::secret::Secret;
@@ -15,6 +14,46 @@ use crate::secret::Secret;
 const PORT: u16 = 3306;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How a `MySQL` or `MariaDB` server is spoken to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MysqlConfig {
+    /// Where it listens.
+    pub address: MysqlAddress,
+    /// The user.
+    pub user: String,
+    /// The password; `None` sends none.
+    pub password: Option<Secret>,
+    /// The database.
+    pub database: String,
+    /// Whether the connection is encrypted.
+    pub tls: MysqlTls,
+    /// `--dsn-ca-file`: more certificates to trust, PEM.
+    pub ca_file: Option<PathBuf>,
+    /// Longest wait for a connection (`timeout`).
+    pub connect_timeout: Duration,
+    /// Longest wait for bytes from the server (`readTimeout`).
+    pub read_timeout: Duration,
+    /// Longest wait for the server to take bytes (`writeTimeout`).
+    pub write_timeout: Duration,
+    /// Session variables to set, by name; the value is an SQL literal.
+    pub session: Vec<(String, String)>,
+    /// `--lease-ttl`: how long the lease outlives its last renewal.
+    pub lease_ttl: Duration,
+    /// How long the lease is renewed: a pass that is wedged loses it.
+    pub lease_limit: Duration,
+    /// What takes all secrets of the program out of what the server says.
+    pub masker: Masker,
+}
+
+/// Where a `MySQL` server listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MysqlAddress {
+    /// Host (a name or an address, without brackets) and port.
+    Tcp(String, u16),
+    /// A unix socket.
+    Socket(PathBuf),
+}
 
 /// Where the DSN is from, and what other options say of a ledger on `MySQL`.
 pub(in crate::config) struct Options<'a> {

@@ -3,8 +3,20 @@
 use std::time::Duration;
 
 use super::refused;
-use crate::config::MysqlTls;
 use crate::error::{Error, Result};
+
+/// How the connection to `MySQL` is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MysqlTls {
+    /// Not at all.
+    Off,
+    /// With a certificate that a trusted authority gave to the host's name.
+    Verified,
+    /// With any certificate.
+    Unverified,
+    /// With any certificate, or not at all where the server can't.
+    Preferred,
+}
 
 /// How a DSN is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -30,6 +42,7 @@ pub(super) struct Params {
 type Value<T> = std::result::Result<T, String>;
 
 /// What a parameter is for.
+#[derive(Clone, Copy)]
 enum Kind {
     Tls(fn(&str) -> Value<MysqlTls>),
     Socket,
