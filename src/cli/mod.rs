@@ -289,16 +289,16 @@ impl Cli {
         I: IntoIterator<Item = T>,
         T: Into<OsString> + Clone,
     {
-        let matches = Self::command_line()
+        let command = Self::command_line();
+        let matches = (command.clone())
             .try_get_matches_from(args)
-            .map_err(name_the_variable)?;
+            .map_err(|error| name_the_variable(error, &command))?;
         let mut cli = Self::from_arg_matches(&matches)?;
         if let Some((_, sub)) = matches.subcommand() {
             let rules = &mut cli.global.rules;
             merge(&mut rules.app, "app", &matches, sub);
             merge(&mut rules.exclude_app, "exclude_app", &matches, sub);
         }
-        let command = Self::command_line();
         cli.variables = Variables::of(&command, &matches, &cli.global.rules);
         cli.of_one_call = OfOneCall::all(&command, matches.subcommand_name());
         Ok(cli)
@@ -340,12 +340,11 @@ fn merge(list: &mut Vec<String>, id: &str, before: &ArgMatches, after: &ArgMatch
 }
 
 /// Adds to an error about the value of an option that a variable may have set it.
-fn name_the_variable(mut error: clap::Error) -> clap::Error {
+fn name_the_variable(mut error: clap::Error, command: &clap::Command) -> clap::Error {
     let Some(ContextValue::String(arg)) = error.get(ContextKind::InvalidArg) else {
         return error;
     };
     let name = arg.split([' ', '=']).next().unwrap_or_default();
-    let command = Cli::command_line();
     let long = command
         .get_arguments()
         .filter_map(Arg::get_long)

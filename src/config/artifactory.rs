@@ -72,7 +72,7 @@ impl ArtifactoryConfig {
     ///
     /// Errors: exit 2.
     pub fn from_cli(cli: &Cli, env: Env) -> Result<Self> {
-        artifactory(cli, env, &mut Vec::new())?.ok_or_else(Self::missing)
+        from_cli(cli, env, &mut Vec::new())?.ok_or_else(Self::missing)
     }
 
     pub(super) fn missing() -> Error {
@@ -86,7 +86,7 @@ impl ArtifactoryConfig {
 /// How Artifactory is spoken to, where its endpoint and both repositories were given.
 ///
 /// Errors (exit 2): an option that cannot be used, or one of the three without the others.
-pub(super) fn artifactory(
+pub(super) fn from_cli(
     cli: &Cli,
     env: Env,
     warnings: &mut Vec<String>,

@@ -27,7 +27,7 @@ pub struct DeployConfig {
 /// How coreos-deploy is spoken to, where its URL was given.
 ///
 /// Errors (exit 2): an option that cannot be used.
-pub(super) fn deploy(
+pub(super) fn from_cli(
     cli: &Cli,
     env: Env,
     warnings: &mut Vec<String>,

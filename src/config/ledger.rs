@@ -13,7 +13,7 @@ use crate::file;
 /// Where the ledger is and how it is spoken to.
 ///
 /// Errors (exit 2): a DSN, a lease or a file of certificates that cannot be used.
-pub(super) fn ledger(cli: &Cli, env: Env, warnings: &mut Vec<String>) -> Result<Dsn> {
+pub(super) fn from_cli(cli: &Cli, env: Env, warnings: &mut Vec<String>) -> Result<Dsn> {
     /// What the lease is renewed for beyond the longest pass and the deploy that ends it.
     const MARGIN: Duration = Duration::from_secs(5 * 60);
     let args = &cli.global.ledger;

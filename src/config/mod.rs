@@ -76,18 +76,18 @@ impl Config {
         let mut warnings = Vec::new();
         let needs = needs::needs(cli);
         let mut dsn = (needs.ledger)
-            .then(|| ledger::ledger(cli, env, &mut warnings))
+            .then(|| ledger::from_cli(cli, env, &mut warnings))
             .transpose()?;
-        let mut alerts = warnings::exposed(cli, dsn.as_ref());
-        warnings::without_effect(cli, env, &mut alerts, &mut warnings);
+        let mut alerts = warnings::secrets_on_command_line(cli, dsn.as_ref());
+        warnings::variables_without_effect(cli, env, &mut alerts, &mut warnings);
         let scope = rules::scope(cli)?;
         // Secrets that a command does not use need not be there, nor be readable.
         let artifactory = (needs.artifactory)
-            .then(|| artifactory::artifactory(cli, env, &mut warnings))
+            .then(|| artifactory::from_cli(cli, env, &mut warnings))
             .transpose()?
             .flatten();
         let deploy = (needs.deploy)
-            .then(|| deploy::deploy(cli, env, &mut warnings))
+            .then(|| deploy::from_cli(cli, env, &mut warnings))
             .transpose()?
             .flatten();
         let masker = masker(artifactory.as_ref(), deploy.as_ref(), dsn.as_ref());
@@ -105,7 +105,7 @@ impl Config {
                 ca_file: of_http.ca_file.clone(),
                 masker,
             },
-            rules: rules::rules(cli)?,
+            rules: rules::from_cli(cli)?,
             serve: server::from_cli(cli)?,
             output: OutputConfig::from_cli(cli),
             alerts,

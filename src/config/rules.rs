@@ -45,7 +45,7 @@ pub(super) fn scope(cli: &Cli) -> Result<Option<Scope>> {
 }
 
 /// Reads the rules.
-pub(super) fn rules(cli: &Cli) -> Result<Rules> {
+pub(super) fn from_cli(cli: &Cli) -> Result<Rules> {
     let args = &cli.global.rules;
     let zero = Duration::ZERO;
     if args.max_attempts == 0 {

@@ -7,7 +7,7 @@ use crate::cli::{Cli, variable};
 use crate::text::printable;
 
 /// A warning for each secret that stands on the command line.
-pub(super) fn exposed(cli: &Cli, dsn: Option<&Dsn>) -> Vec<String> {
+pub(super) fn secrets_on_command_line(cli: &Cli, dsn: Option<&Dsn>) -> Vec<String> {
     let artifactory = &cli.global.artifactory;
     let has_password = matches!(dsn, Some(Dsn::Mysql(config)) if config.password.is_some());
     [
@@ -31,7 +31,7 @@ pub(super) fn exposed(cli: &Cli, dsn: Option<&Dsn>) -> Vec<String> {
 
 /// Tells of each variable of an option that belongs to one call: whoever reads, where it is one of
 /// this command, which would otherwise be thought to heed it.
-pub(super) fn without_effect(
+pub(super) fn variables_without_effect(
     cli: &Cli,
     env: Env,
     alerts: &mut Vec<String>,
