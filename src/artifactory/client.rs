@@ -54,7 +54,7 @@ pub struct Client {
     pub masker: Masker,
     /// The first wait before a retry.
     pub delay: Duration,
-    /// When the pass ends.
+    /// When the pass ends, where there is one.
     pub deadline: Deadline,
 }
 
@@ -82,7 +82,7 @@ impl Client {
             rejected: AtomicBool::new(false),
             masker: http.masker.and(config.credentials.secret()),
             delay: BASE_DELAY,
-            deadline: Deadline::new(config.max_duration),
+            deadline: Deadline::none(),
         })
     }
 

@@ -119,7 +119,6 @@ impl Server {
             payload_repo: "p".into(),
             listing,
             jobs: 4,
-            max_duration: Duration::from_secs(600),
         };
         let http = HttpConfig {
             connect_timeout: Duration::from_secs(5),

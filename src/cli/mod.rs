@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
-use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 
 pub use options::{
@@ -121,16 +121,16 @@ pub enum Command {
     /// Show what Artifactory offers and what a pass would do, and why; change nothing
     Scan {
         /// Exit with 3 when changes are pending
-        #[arg(long, alias = "exit_code")]
+        #[arg(long)]
         exit_code: bool,
     },
     /// Make a pass up to, but without, the submit: show what would be sent
     DryRun {
         /// Exit with 3 when changes are pending
-        #[arg(long, alias = "exit_code")]
+        #[arg(long)]
         exit_code: bool,
         /// Show the values of etcd2 keys, which are hidden otherwise
-        #[arg(long, alias = "show_values")]
+        #[arg(long)]
         show_values: bool,
     },
     /// Deploy this version now, whatever is newest
@@ -145,7 +145,7 @@ pub enum Command {
         #[arg(long)]
         force: bool,
         /// Leave out the hold that keeps passes from undoing the deploy of an older version
-        #[arg(long, alias = "no_hold")]
+        #[arg(long)]
         no_hold: bool,
     },
     /// Serve the HTTP API, and make a pass at every interval and when asked to
@@ -182,7 +182,7 @@ pub enum Command {
         #[arg(long = "for", value_name = "DURATION", value_parser = values::duration)]
         for_: Option<Duration>,
         /// End the hold when a version newer than this one is marked
-        #[arg(long, alias = "newer_than", value_name = "VERSION", value_parser = values::version)]
+        #[arg(long, value_name = "VERSION", value_parser = values::version)]
         newer_than: Option<String>,
         /// Why; shown by `status`
         #[arg(long, value_name = "TEXT")]
@@ -252,25 +252,33 @@ pub enum Command {
 /// The options that may be repeated: given on both sides of the command, both count.
 const LISTS: [&str; 2] = ["app", "exclude_app"];
 
+/// The options of secrets. Their variables, and those of their `-file` forms, are [`crate::config`]'s
+/// to read.
+const SECRETS: [&str; 5] = [
+    "art-password",
+    "art-token",
+    "art-api-key",
+    "deploy-token",
+    "dsn",
+];
+
 impl Cli {
-    /// The command line as clap knows it: no value of the environment is shown in any help.
+    /// The command line as clap knows it.
     pub fn command_line() -> clap::Command {
-        // clap lets the later of two places win where an option is global. A list of which half is
-        // dropped would widen a pass without a word, so lists are options of both places instead.
-        let mut command = <Self as CommandFactory>::command()
-            .mut_args(|arg| arg.global_unless_list().hide_env_values(true));
-        let lists: Vec<clap::Arg> = command
+        let command = <Self as CommandFactory>::command()
+            .mut_args(with_old_spelling)
+            .mut_args(of_every_command);
+        let lists: Vec<Arg> = command
             .get_arguments()
             .filter(|arg| LISTS.contains(&arg.get_id().as_str()))
             .cloned()
             .collect();
-        command = command.mut_subcommands(|sub| {
-            sub.args(&lists)
-                .mut_args(|arg| arg.hide_env_values(true))
+        command.mut_subcommands(|sub| {
+            sub.mut_args(with_old_spelling)
+                .args(&lists)
                 .max_term_width(80)
                 .mut_subcommands(|nested| nested.max_term_width(80))
-        });
-        command
+        })
     }
 
     /// Reads a command line, the program's name first, and the variables of the process.
@@ -281,34 +289,42 @@ impl Cli {
         I: IntoIterator<Item = T>,
         T: Into<OsString> + Clone,
     {
-        let matches = Self::command_line()
+        let command = Self::command_line();
+        let matches = (command.clone())
             .try_get_matches_from(args)
-            .map_err(name_the_variable)?;
+            .map_err(|error| name_the_variable(error, &command))?;
         let mut cli = Self::from_arg_matches(&matches)?;
         if let Some((_, sub)) = matches.subcommand() {
             let rules = &mut cli.global.rules;
             merge(&mut rules.app, "app", &matches, sub);
             merge(&mut rules.exclude_app, "exclude_app", &matches, sub);
         }
-        let command = Self::command_line();
         cli.variables = Variables::of(&command, &matches, &cli.global.rules);
         cli.of_one_call = OfOneCall::all(&command, matches.subcommand_name());
         Ok(cli)
     }
 }
 
-/// Keeps clap's `global` for all but [`LISTS`].
-trait GlobalUnlessList {
-    fn global_unless_list(self) -> Self;
+/// Lets an option be written as the original does, with `_` for `-`.
+fn with_old_spelling(arg: Arg) -> Arg {
+    match arg.get_long().map(|long| long.replace('-', "_")) {
+        Some(old) if arg.get_long() != Some(&old) => arg.alias(old),
+        _ => arg,
+    }
 }
 
-impl GlobalUnlessList for clap::Arg {
-    fn global_unless_list(self) -> Self {
-        if LISTS.contains(&self.get_id().as_str()) {
-            self.global(false)
-        } else {
-            self
+/// Lets an option stand on both sides of the command and be set by its variable, the value of which
+/// no help shows.
+fn of_every_command(arg: Arg) -> Arg {
+    // clap lets the later of two places win where an option is global. A list of which half is
+    // dropped would widen a pass without a word, so lists are options of both places instead.
+    let is_list = LISTS.contains(&arg.get_id().as_str());
+    let arg = arg.global(!is_list).hide_env_values(true);
+    match arg.get_long().map(ToOwned::to_owned) {
+        Some(long) if !SECRETS.contains(&long.strip_suffix("-file").unwrap_or(&long)) => {
+            arg.env(variable(&long))
         }
+        _ => arg,
     }
 }
 
@@ -324,25 +340,19 @@ fn merge(list: &mut Vec<String>, id: &str, before: &ArgMatches, after: &ArgMatch
 }
 
 /// Adds to an error about the value of an option that a variable may have set it.
-fn name_the_variable(mut error: clap::Error) -> clap::Error {
+fn name_the_variable(mut error: clap::Error, command: &clap::Command) -> clap::Error {
     let Some(ContextValue::String(arg)) = error.get(ContextKind::InvalidArg) else {
         return error;
     };
-    let name = arg
-        .split([' ', '='])
-        .next()
-        .and_then(|name| name.strip_prefix("--"));
-    let Some(name) = name else { return error };
-    let command = Cli::command_line();
-    let known = command
+    let name = arg.split([' ', '=']).next().unwrap_or_default();
+    let long = command
         .get_arguments()
-        .any(|arg| arg.get_long() == Some(name));
-    if known && error.get(ContextKind::Suggested).is_none() {
-        let tip = format!("the variable {} sets it too", variable(name));
-        error.insert(
-            ContextKind::Suggested,
-            ContextValue::StyledStrs(vec![tip.into()]),
-        );
+        .filter_map(Arg::get_long)
+        .find(|long| name.strip_prefix("--") == Some(long));
+    if let (Some(long), None) = (long, error.get(ContextKind::Suggested)) {
+        let tip = format!("the variable {} sets it too", variable(long));
+        let tip = ContextValue::StyledStrs(vec![tip.into()]);
+        error.insert(ContextKind::Suggested, tip);
     }
     error
 }

@@ -1,7 +1,7 @@
 //! The options, one struct a heading of the help.
 //!
-//! Long and short names are the original's, with `-` for `_` (the old spelling is an alias). The
-//! variables of secrets are not clap's to read: [`crate::config`] must know where a secret is from.
+//! Long and short names are the original's, with `-` for `_`. What all of them share (variable, old
+//! spelling, place) is set once, by [`super::Cli::command_line`].
 
 #![expect(
     clippy::doc_markdown,
@@ -51,23 +51,10 @@ pub struct GlobalArgs {
 #[command(next_help_heading = "Scope")]
 pub struct ScopeArgs {
     /// Domain of the site, such as example.com
-    #[arg(
-        short = 'O',
-        long,
-        env = "CAM_DOMAIN",
-        global = true,
-        value_name = "DOMAIN"
-    )]
+    #[arg(short = 'O', long)]
     pub domain: Option<String>,
     /// Environment, such as development, qa or production
-    #[arg(
-        short = 'E',
-        long,
-        env = "CAM_ENVIRONMENT",
-        global = true,
-        value_name = "ENVIRONMENT",
-        default_value = "development"
-    )]
+    #[arg(short = 'E', long, default_value = "development")]
     pub environment: String,
 }
 
@@ -76,93 +63,46 @@ pub struct ScopeArgs {
 #[command(next_help_heading = "Artifactory")]
 pub struct ArtifactoryArgs {
     /// Base URL of Artifactory's API, with or without /api
-    #[arg(
-        short = 'a',
-        long,
-        env = "CAM_ART_ENDPOINT",
-        alias = "art_endpoint",
-        global = true,
-        value_name = "URL"
-    )]
+    #[arg(short = 'a', long, value_name = "URL")]
     pub art_endpoint: Option<String>,
     /// User of --art-password
-    #[arg(
-        short = 'u',
-        long,
-        env = "CAM_ART_USERID",
-        alias = "art_userid",
-        global = true,
-        value_name = "USERID"
-    )]
+    #[arg(short = 'u', long, value_name = "USERID")]
     pub art_userid: Option<String>,
     /// Password of --art-userid [env: CAM_ART_PASSWORD]
-    #[arg(short = 'w', long, alias = "art_password", global = true, value_name = "PASSWORD", value_parser = values::secret)]
+    #[arg(short = 'w', long, value_name = "PASSWORD", value_parser = values::secret)]
     pub art_password: Option<Secret>,
     /// File that holds what --art-password would [env: CAM_ART_PASSWORD_FILE]
-    #[arg(long, alias = "art_password_file", global = true, value_name = "PATH")]
+    #[arg(long, value_name = "PATH")]
     pub art_password_file: Option<PathBuf>,
     /// Access token, sent as a bearer token [env: CAM_ART_TOKEN]
-    #[arg(long, alias = "art_token", global = true, value_name = "TOKEN", value_parser = values::secret)]
+    #[arg(long, value_name = "TOKEN", value_parser = values::secret)]
     pub art_token: Option<Secret>,
     /// File that holds what --art-token would [env: CAM_ART_TOKEN_FILE]
-    #[arg(long, alias = "art_token_file", global = true, value_name = "PATH")]
+    #[arg(long, value_name = "PATH")]
     pub art_token_file: Option<PathBuf>,
     /// API key [env: CAM_ART_API_KEY]
-    #[arg(long, alias = "art_api_key", global = true, value_name = "KEY", value_parser = values::secret)]
+    #[arg(long, value_name = "KEY", value_parser = values::secret)]
     pub art_api_key: Option<Secret>,
     /// File that holds what --art-api-key would [env: CAM_ART_API_KEY_FILE]
-    #[arg(long, alias = "art_api_key_file", global = true, value_name = "PATH")]
+    #[arg(long, value_name = "PATH")]
     pub art_api_key_file: Option<PathBuf>,
     /// Repository with the markers (<app>/<version>.deploy)
-    #[arg(
-        short = 't',
-        long,
-        env = "CAM_ART_DEPLOY_REPO",
-        alias = "art_deploy_repo",
-        global = true,
-        value_name = "REPO"
-    )]
+    #[arg(short = 't', long, value_name = "REPO")]
     pub art_deploy_repo: Option<String>,
     /// Repository with the payloads (.tar.gz)
-    #[arg(
-        short = 'y',
-        long,
-        env = "CAM_ART_PAYLOAD_REPO",
-        alias = "art_payload_repo",
-        global = true,
-        value_name = "REPO"
-    )]
+    #[arg(short = 'y', long, value_name = "REPO")]
     pub art_payload_repo: Option<String>,
     /// How markers are listed: by one AQL query, by walking the folders, or by what works
-    #[arg(
-        long,
-        env = "CAM_LISTING",
-        global = true,
-        value_name = "MODE",
-        value_enum,
-        default_value_t
-    )]
+    #[arg(long, value_name = "MODE", value_enum, default_value_t)]
     pub listing: ListingMode,
     /// Parallel requests to Artifactory, 1 to 64
-    #[arg(
-        long,
-        env = "CAM_JOBS",
-        global = true,
-        value_name = "N",
-        default_value_t = 8
-    )]
+    #[arg(long, value_name = "N", default_value_t = 8)]
     pub jobs: usize,
     /// Longest wait for a connection, to Artifactory and to coreos-deploy
-    #[arg(long, env = "CAM_CONNECT_TIMEOUT", alias = "connect_timeout", global = true, value_name = "DURATION", default_value = "5s", value_parser = values::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = values::duration)]
     pub connect_timeout: Duration,
     /// More CA certificates to trust, in PEM, for both
-    #[arg(
-        long,
-        env = "CAM_CA_FILE",
-        alias = "ca_file",
-        global = true,
-        value_name = "PATH"
-    )]
+    #[arg(long, value_name = "PATH")]
     pub ca_file: Option<PathBuf>,
 }
 
@@ -171,29 +111,22 @@ pub struct ArtifactoryArgs {
 #[command(next_help_heading = "coreos-deploy")]
 pub struct DeployArgs {
     /// URL of coreos-deploy; COREOS_DEPLOY_URL is read after the variable
-    #[arg(
-        short = 's',
-        long,
-        env = "CAM_DEPLOY_URL",
-        alias = "deploy_url",
-        global = true,
-        value_name = "URL"
-    )]
+    #[arg(short = 's', long, value_name = "URL")]
     pub deploy_url: Option<String>,
     /// Bearer token of coreos-deploy [env: CAM_DEPLOY_TOKEN, COREOS_DEPLOY_TOKEN]
-    #[arg(short = 'k', long, alias = "deploy_token", global = true, value_name = "TOKEN", value_parser = values::secret)]
+    #[arg(short = 'k', long, value_name = "TOKEN", value_parser = values::secret)]
     pub deploy_token: Option<Secret>,
     /// File that holds what --deploy-token would [env: CAM_DEPLOY_TOKEN_FILE]
-    #[arg(long, alias = "deploy_token_file", global = true, value_name = "PATH")]
+    #[arg(long, value_name = "PATH")]
     pub deploy_token_file: Option<PathBuf>,
     /// Longest wait for the outcome of one deploy
-    #[arg(long, env = "CAM_DEPLOY_TIMEOUT", alias = "deploy_timeout", global = true, value_name = "DURATION", default_value = "10m", value_parser = values::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = values::duration)]
     pub deploy_timeout: Duration,
     /// How long a deploy of unknown outcome blocks before the units that run decide, or never
-    #[arg(long, env = "CAM_UNKNOWN_HOLD", alias = "unknown_hold", global = true, value_name = "DURATION|never", default_value = "15m", value_parser = values::unknown_hold)]
+    #[arg(long, value_name = "DURATION|never", default_value = "15m", value_parser = values::unknown_hold)]
     pub unknown_hold: UnknownHold,
     /// Deploy even where coreos-deploy names another domain or environment
-    #[arg(long, env = "CAM_SKIP_SCOPE_CHECK", alias = "skip_scope_check", global = true, value_parser = BoolishValueParser::new())]
+    #[arg(long, value_parser = BoolishValueParser::new())]
     pub skip_scope_check: bool,
 }
 
@@ -202,25 +135,19 @@ pub struct DeployArgs {
 #[command(next_help_heading = "Ledger")]
 pub struct LedgerArgs {
     /// Ledger: sqlite:PATH, mysql://USER:PASSWORD@HOST/DB, or USER:PASSWORD@tcp(HOST:PORT)/DB; a file in the state directory otherwise [env: CAM_DSN]
-    #[arg(short = 'D', long, global = true, value_name = "DSN", value_parser = values::secret)]
+    #[arg(short = 'D', long, value_parser = values::secret)]
     pub dsn: Option<Secret>,
     /// File that holds what --dsn would [env: CAM_DSN_FILE]
-    #[arg(long, alias = "dsn_file", global = true, value_name = "PATH")]
+    #[arg(long, value_name = "PATH")]
     pub dsn_file: Option<PathBuf>,
     /// More certificates to trust for a MySQL or MariaDB ledger, PEM
-    #[arg(
-        long,
-        env = "CAM_DSN_CA_FILE",
-        alias = "dsn_ca_file",
-        global = true,
-        value_name = "PATH"
-    )]
+    #[arg(long, value_name = "PATH")]
     pub dsn_ca_file: Option<PathBuf>,
     /// How long the lease in MySQL or MariaDB outlives a pass that vanished; the same on all hosts
-    #[arg(long, env = "CAM_LEASE_TTL", alias = "lease_ttl", global = true, value_name = "DURATION", default_value = "60s", value_parser = values::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = values::duration)]
     pub lease_ttl: Duration,
     /// Longest wait for another pass to end; 0 does not wait
-    #[arg(long, env = "CAM_LOCK_WAIT", alias = "lock_wait", global = true, value_name = "DURATION", default_value = "0s", value_parser = values::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = values::duration)]
     pub lock_wait: Duration,
 }
 
@@ -229,49 +156,28 @@ pub struct LedgerArgs {
 #[command(next_help_heading = "Rules")]
 pub struct RuleArgs {
     /// Only apps that match; may be repeated (the variable: separated by commas)
-    #[arg(long, env = "CAM_APP", global = true, value_name = "GLOB", value_delimiter = ',', value_parser = values::glob)]
+    #[arg(long, value_name = "GLOB", value_delimiter = ',', value_parser = values::glob)]
     pub app: Vec<String>,
     /// No apps that match; may be repeated (the variable: separated by commas)
-    #[arg(long, env = "CAM_EXCLUDE_APP", alias = "exclude_app", global = true, value_name = "GLOB", value_delimiter = ',', value_parser = values::glob)]
+    #[arg(long, value_name = "GLOB", value_delimiter = ',', value_parser = values::glob)]
     pub exclude_app: Vec<String>,
     /// Order of versions
-    #[arg(
-        long,
-        env = "CAM_ORDER",
-        global = true,
-        value_name = "ORDER",
-        value_enum,
-        default_value = "natural"
-    )]
+    #[arg(long, value_enum, default_value_t)]
     pub order: Order,
     /// Submit nothing if more deploys than this are due; 0 is no limit
-    #[arg(
-        long,
-        env = "CAM_MAX_DEPLOYS",
-        alias = "max_deploys",
-        global = true,
-        value_name = "N",
-        default_value_t = 25
-    )]
+    #[arg(long, value_name = "N", default_value_t = 25)]
     pub max_deploys: usize,
     /// Give a version up after this many failed attempts
-    #[arg(
-        long,
-        env = "CAM_MAX_ATTEMPTS",
-        alias = "max_attempts",
-        global = true,
-        value_name = "N",
-        default_value_t = 5
-    )]
+    #[arg(long, value_name = "N", default_value_t = 5)]
     pub max_attempts: u32,
     /// Wait before the first retry; doubled for each one that follows
-    #[arg(long, env = "CAM_RETRY_AFTER", alias = "retry_after", global = true, value_name = "DURATION", default_value = "5m", value_parser = values::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = values::duration)]
     pub retry_after: Duration,
     /// How long a marker may wait for its payload before that is an error
-    #[arg(long, env = "CAM_PAYLOAD_WAIT", alias = "payload_wait", global = true, value_name = "DURATION", default_value = "1h", value_parser = values::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = values::duration)]
     pub payload_wait: Duration,
     /// Longest time for the whole pass
-    #[arg(long, env = "CAM_MAX_DURATION", alias = "max_duration", global = true, value_name = "DURATION", default_value = "1h", value_parser = values::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = values::duration)]
     pub max_duration: Duration,
 }
 
@@ -280,33 +186,19 @@ pub struct RuleArgs {
 #[command(next_help_heading = "Output")]
 pub struct OutputArgs {
     /// Format of the result
-    #[arg(
-        long,
-        env = "CAM_OUTPUT",
-        global = true,
-        value_name = "FORMAT",
-        value_enum,
-        default_value_t
-    )]
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t)]
     pub output: OutputFormat,
     /// Print errors only, each failure once: no warning, no progress, no pass that went well
-    #[arg(short = 'q', long, env = "CAM_QUIET", global = true, value_parser = BoolishValueParser::new())]
+    #[arg(short = 'q', long, value_parser = BoolishValueParser::new())]
     pub quiet: bool,
     /// Print more; -vv prints every request
-    #[arg(short = 'v', long, env = "CAM_VERBOSE", global = true, action = ArgAction::Count)]
+    #[arg(short = 'v', long, action = ArgAction::Count)]
     pub verbose: u8,
     /// The same as -vv
-    #[arg(short = 'd', long, env = "CAM_DEBUG", global = true, value_parser = BoolishValueParser::new())]
+    #[arg(short = 'd', long, value_parser = BoolishValueParser::new())]
     pub debug: bool,
     /// When to use colour; NO_COLOR is obeyed
-    #[arg(
-        long,
-        env = "CAM_COLOR",
-        global = true,
-        value_name = "WHEN",
-        value_enum,
-        default_value_t
-    )]
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     pub color: ColorMode,
 }
 
@@ -315,56 +207,21 @@ pub struct OutputArgs {
 #[command(next_help_heading = "Server")]
 pub struct ServerArgs {
     /// Name of the server, in the Server header of its replies; the program's name otherwise
-    #[arg(
-        short = 'N',
-        long,
-        env = "CAM_NAME",
-        global = true,
-        value_name = "NAME"
-    )]
+    #[arg(short = 'N', long)]
     pub name: Option<String>,
     /// Name or address to listen on; every address of a name
-    #[arg(
-        short = 'H',
-        long,
-        env = "CAM_HOSTNAME",
-        global = true,
-        value_name = "HOSTNAME",
-        default_value = "localhost"
-    )]
+    #[arg(short = 'H', long, default_value = "localhost")]
     pub hostname: String,
     /// Pause between passes, in seconds or as a duration; with 0 only /v1.0/force starts one
-    #[arg(short = 'g', long, env = "CAM_ART_POLLING", alias = "art_polling", global = true, value_name = "INTERVAL", default_value = "300", value_parser = values::seconds_or_duration)]
+    #[arg(short = 'g', long, value_name = "INTERVAL", default_value = "300", value_parser = values::seconds_or_duration)]
     pub art_polling: Duration,
     /// Port to listen on; 0 takes a free one
-    #[arg(
-        short = 'p',
-        long,
-        env = "CAM_PORT",
-        global = true,
-        value_name = "PORT",
-        default_value_t = 8080
-    )]
+    #[arg(short = 'p', long, default_value_t = 8080)]
     pub port: u16,
     /// Port of CPU profiles, on loopback only; 0 or less is none
-    #[arg(
-        short = 'L',
-        long,
-        env = "CAM_PROFILER_PORT",
-        alias = "profiler_port",
-        global = true,
-        value_name = "PORT",
-        allow_negative_numbers = true
-    )]
+    #[arg(short = 'L', long, value_name = "PORT", allow_negative_numbers = true)]
     pub profiler_port: Option<i32>,
     /// Worker threads, up to 64; 0 or less is the number of cores, 2 to 4
-    #[arg(
-        short = 'X',
-        long,
-        env = "CAM_PROCS",
-        global = true,
-        value_name = "MAX",
-        allow_negative_numbers = true
-    )]
+    #[arg(short = 'X', long, value_name = "MAX", allow_negative_numbers = true)]
     pub procs: Option<i32>,
 }

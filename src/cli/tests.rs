@@ -1,5 +1,4 @@
 use super::*;
-use clap::Arg;
 use std::time::Duration;
 
 fn parse(line: &[&str]) -> Result<Cli, clap::Error> {

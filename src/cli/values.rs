@@ -3,11 +3,8 @@
 use std::time::Duration;
 
 use clap::ValueEnum;
-use clap::builder::PossibleValue;
 
-use crate::config::{ColorMode, ListingMode};
 use crate::model::name;
-use crate::model::version::Order;
 use crate::secret::Secret;
 
 /// `--output`.
@@ -33,47 +30,6 @@ pub enum SettleAs {
 /// (closed by an operator only).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownHold(pub Option<Duration>);
-
-impl ValueEnum for Order {
-    fn value_variants<'a>() -> &'a [Self] {
-        &[Order::Natural, Order::Semver]
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        Some(PossibleValue::new(match self {
-            Order::Natural => "natural",
-            Order::Semver => "semver",
-        }))
-    }
-}
-
-impl ValueEnum for ListingMode {
-    fn value_variants<'a>() -> &'a [Self] {
-        &[ListingMode::Auto, ListingMode::Aql, ListingMode::Folders]
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        Some(PossibleValue::new(match self {
-            ListingMode::Auto => "auto",
-            ListingMode::Aql => "aql",
-            ListingMode::Folders => "folders",
-        }))
-    }
-}
-
-impl ValueEnum for ColorMode {
-    fn value_variants<'a>() -> &'a [Self] {
-        &[ColorMode::Auto, ColorMode::Always, ColorMode::Never]
-    }
-
-    fn to_possible_value(&self) -> Option<PossibleValue> {
-        Some(PossibleValue::new(match self {
-            ColorMode::Auto => "auto",
-            ColorMode::Always => "always",
-            ColorMode::Never => "never",
-        }))
-    }
-}
 
 /// The variable of an option: `CAM_` and its long name in capitals.
 pub fn variable(long: &str) -> String {
@@ -112,42 +68,33 @@ pub(super) fn secret(text: &str) -> Result<Secret, String> {
     Ok(Secret::new(text.to_string()))
 }
 
+/// The text, where it is good.
+fn accept(text: &str, good: bool, otherwise: &str) -> Result<String, String> {
+    good.then(|| text.to_owned())
+        .ok_or_else(|| otherwise.to_owned())
+}
+
 /// A pattern of app names: the characters of a name, `*` and `?`.
 pub(super) fn glob(text: &str) -> Result<String, String> {
-    let good = !text.is_empty()
-        && text.len() <= name::NAME_LIMIT
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "._-*?".contains(c));
-    if good {
-        Ok(text.to_string())
-    } else {
-        Err("a pattern is made of letters, digits, '.', '_', '-', '*' and '?'".to_string())
-    }
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "._-*?".contains(c);
+    accept(
+        text,
+        (1..=name::NAME_LIMIT).contains(&text.len()) && text.chars().all(is_part),
+        "a pattern is made of letters, digits, '.', '_', '-', '*' and '?'",
+    )
 }
 
 /// The name of an app.
 pub(super) fn app_name(text: &str) -> Result<String, String> {
-    if name::is_app_name(text) {
-        Ok(text.to_string())
-    } else {
-        Err(
-            "a name is made of letters, digits, '.', '_' and '-'; a letter or digit is first"
-                .into(),
-        )
-    }
+    let words = "a name is made of letters, digits, '.', '_' and '-'; a letter or digit is first";
+    accept(text, name::is_app_name(text), words)
 }
 
 /// A version.
 pub(super) fn version(text: &str) -> Result<String, String> {
-    if name::is_version(text) {
-        Ok(text.to_string())
-    } else {
-        Err(
-            "a version is made of letters, digits, '.', '_', '-' and '+'; a letter or digit is first"
-                .into(),
-        )
-    }
+    let words =
+        "a version is made of letters, digits, '.', '_', '-' and '+'; a letter or digit is first";
+    accept(text, name::is_version(text), words)
 }
 
 /// The name of a token: one printable line, as a person would write it.
@@ -155,11 +102,8 @@ pub(super) fn token_name(text: &str) -> Result<String, String> {
     let good = !text.trim().is_empty()
         && text.chars().count() <= name::NAME_LIMIT
         && crate::text::escaped(text) == text;
-    if good {
-        Ok(text.to_string())
-    } else {
-        Err("a name is one line of up to 128 printable characters".to_string())
-    }
+    let words = "a name is one line of up to 128 printable characters";
+    accept(text, good, words)
 }
 
 /// The id of a pass: a UUID.
@@ -172,13 +116,8 @@ pub(super) fn pass_id(text: &str) -> Result<String, String> {
 /// `APP` or `APP=VERSION`.
 pub(super) fn app_and_version(text: &str) -> Result<String, String> {
     match text.split_once('=') {
-        Some((app, v)) => {
-            app_name(app)?;
-            version(v)?;
-        }
-        None => {
-            app_name(text)?;
-        }
+        Some((app, given)) => app_name(app).and(version(given)),
+        None => app_name(text),
     }
-    Ok(text.to_string())
+    .map(|_| text.to_owned())
 }

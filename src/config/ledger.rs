@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::from_cli::{SECOND, between, named};
+use super::check::{SECOND, between, named};
+use super::dsn::{self, Dsn, MysqlAddress, MysqlConfig, MysqlTls};
 use super::secrets::{Env, Source};
 use super::warnings::is_loopback;
-use super::{Dsn, MysqlAddress, MysqlConfig, MysqlTls, dsn};
 use crate::cli::Cli;
 use crate::error::{Error, Result};
 use crate::file;
@@ -13,17 +13,11 @@ use crate::file;
 /// Where the ledger is and how it is spoken to.
 ///
 /// Errors (exit 2): a DSN, a lease or a file of certificates that cannot be used.
-pub(super) fn ledger(cli: &Cli, env: Env, warnings: &mut Vec<String>) -> Result<Dsn> {
+pub(super) fn from_cli(cli: &Cli, env: Env, warnings: &mut Vec<String>) -> Result<Dsn> {
     /// What the lease is renewed for beyond the longest pass and the deploy that ends it.
     const MARGIN: Duration = Duration::from_secs(5 * 60);
     let args = &cli.global.ledger;
-    let given = Source {
-        long: "dsn",
-        option: args.dsn.as_ref(),
-        file: args.dsn_file.as_deref(),
-        foreign: None,
-    }
-    .find(env, warnings)?;
+    let given = Source::new("dsn", &args.dsn, &args.dsn_file).find(env, warnings)?;
     let options = dsn::Options {
         typed: args.dsn.is_some(),
         ca_file: args.dsn_ca_file.as_deref(),

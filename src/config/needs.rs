@@ -1,55 +1,42 @@
 //! Which of the peers a command speaks to.
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, DEFAULT};
 
-/// Whether the command can't do without Artifactory.
-pub(super) fn reads_artifactory(cli: &Cli) -> bool {
-    match &cli.command {
-        None
-        | Some(
-            Command::Run { .. }
-            | Command::Serve
-            | Command::Scan { .. }
-            | Command::DryRun { .. }
-            | Command::Deploy { .. }
-            | Command::Rollback { .. },
-        ) => true,
+/// What a command can't do without.
+#[derive(Clone, Copy)]
+pub(super) struct Needs {
+    pub(super) ledger: bool,
+    pub(super) artifactory: bool,
+    pub(super) deploy: bool,
+}
+
+/// Which of them the command needs.
+pub(super) fn needs(cli: &Cli) -> Needs {
+    let (ledger, artifactory, deploy) = match cli.command.as_ref().unwrap_or(&DEFAULT) {
+        Command::Run { .. }
+        | Command::Serve
+        | Command::Deploy { .. }
+        | Command::Rollback { .. } => (true, true, true),
+        Command::Scan { .. } | Command::DryRun { .. } => (true, true, false),
         // Apps that are named with their versions need no marker.
-        Some(Command::Baseline { apps, .. }) => {
-            apps.is_empty() || apps.iter().any(|app| !app.contains('='))
+        Command::Baseline { apps, .. } => {
+            let is_listed = apps.is_empty() || apps.iter().any(|app| !app.contains('='));
+            (true, is_listed, false)
         }
-        Some(
-            Command::Status { .. }
-            | Command::History { .. }
-            | Command::Hold { .. }
-            | Command::Release { .. }
-            | Command::Settle { .. }
-            | Command::Health
-            | Command::Token { .. }
-            | Command::Migrate
-            | Command::Completions { .. }
-            | Command::Man { .. },
-        ) => false,
+        Command::Status { .. }
+        | Command::History { .. }
+        | Command::Hold { .. }
+        | Command::Release { .. }
+        | Command::Settle { .. }
+        | Command::Token { .. }
+        | Command::Migrate => (true, false, false),
+        Command::Health | Command::Completions { .. } | Command::Man { .. } => {
+            (false, false, false)
+        }
+    };
+    Needs {
+        ledger,
+        artifactory,
+        deploy,
     }
-}
-
-/// Whether the command speaks to coreos-deploy.
-pub(super) const fn deploys(cli: &Cli) -> bool {
-    matches!(
-        &cli.command,
-        None | Some(
-            Command::Run { .. }
-                | Command::Serve
-                | Command::Deploy { .. }
-                | Command::Rollback { .. }
-        )
-    )
-}
-
-/// Whether the command opens the ledger.
-pub(super) const fn uses_ledger(cli: &Cli) -> bool {
-    !matches!(
-        &cli.command,
-        Some(Command::Health | Command::Completions { .. } | Command::Man { .. })
-    )
 }

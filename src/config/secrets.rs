@@ -18,13 +18,13 @@ const LIMIT: usize = 64 * 1024;
 /// A secret as the command line gives it.
 pub(super) struct Source<'a> {
     /// The long name of its option.
-    pub(super) long: &'static str,
+    long: &'static str,
     /// The option.
-    pub(super) option: Option<&'a Secret>,
+    option: Option<&'a Secret>,
     /// The option's `-file` form.
-    pub(super) file: Option<&'a Path>,
+    file: Option<&'a PathBuf>,
     /// Another program's variable, as good as our own.
-    pub(super) foreign: Option<&'static str>,
+    foreign: Option<&'static str>,
 }
 
 /// A secret and where it was found.
@@ -36,7 +36,26 @@ pub(super) struct Found {
     pub(super) place: String,
 }
 
-impl Source<'_> {
+impl<'a> Source<'a> {
+    pub(super) fn new(
+        long: &'static str,
+        option: impl Into<Option<&'a Secret>>,
+        file: impl Into<Option<&'a PathBuf>>,
+    ) -> Self {
+        Self {
+            long,
+            option: option.into(),
+            file: file.into(),
+            foreign: None,
+        }
+    }
+
+    /// The same, where another program's variable is as good as our own.
+    pub(super) fn or_variable(mut self, foreign: &'static str) -> Self {
+        self.foreign = Some(foreign);
+        self
+    }
+
     /// Looks for the secret: option, its file, variable, the file it names, `$CREDENTIALS_DIRECTORY`.
     ///
     /// Errors (exit 2): two forms on the command line, two in the environment, a value that is
@@ -44,25 +63,31 @@ impl Source<'_> {
     pub(super) fn find(&self, env: Env, warnings: &mut Vec<String>) -> Result<Option<Found>> {
         let (option, variable) = (format!("--{}", self.long), variable(self.long));
         let (option_file, variable_file) = (format!("{option}-file"), format!("{variable}_FILE"));
-        let from_variable = self.variable(&variable, env)?;
-        let from_variable_file = env(&variable_file);
-        if self.option.is_some() && self.file.is_some() {
-            return Err(two_forms(&option, &option_file));
+        let typed = self.option.map(|secret| Found {
+            secret: secret.clone(),
+            place: option,
+        });
+        let levels = [
+            (typed, self.file.cloned(), option_file),
+            (
+                self.variable(&variable, env)?,
+                env(&variable_file).map(PathBuf::from),
+                variable_file,
+            ),
+        ];
+        for (found, file, place_of_file) in &levels {
+            if let (Some(found), Some(_)) = (found, file) {
+                let message = format!("{} and {place_of_file} exclude each other", found.place);
+                return Err(Error::usage(message).hint("give one of them"));
+            }
         }
-        if let (Some(found), Some(_)) = (&from_variable, &from_variable_file) {
-            return Err(two_forms(&found.place, &variable_file));
-        }
-        if let Some(secret) = self.option {
-            return found(secret.expose().to_string(), option).map(Some);
-        }
-        if let Some(path) = self.file {
-            return read(path, &option_file, Some(warnings)).map(Some);
-        }
-        if let Some(Found { secret, place }) = from_variable {
-            return found(secret.expose().to_string(), place).map(Some);
-        }
-        if let Some(path) = from_variable_file {
-            return read(Path::new(&path), &variable_file, Some(warnings)).map(Some);
+        for (found, file, place_of_file) in levels {
+            if let Some(found) = found {
+                return sendable(found).map(Some);
+            }
+            if let Some(path) = file {
+                return read(&path, &place_of_file, Some(warnings)).map(Some);
+            }
         }
         self.credential(env)
     }
@@ -73,19 +98,15 @@ impl Source<'_> {
             let Some(value) = env(name) else {
                 return Ok(None);
             };
-            let secret = value
-                .into_string()
-                .map_err(|_| unusable(name, "it is not UTF-8"))?;
+            let not_utf8 = |_| unusable(name, "it is not UTF-8");
             Ok(Some(Found {
-                secret: Secret::new(secret),
+                secret: Secret::new(value.into_string().map_err(not_utf8)?),
                 place: name.to_string(),
             }))
         };
         let own = get(ours)?;
-        let foreign = match self.foreign {
-            Some(name) => get(name)?.filter(|f| !f.secret.expose().is_empty()),
-            None => None,
-        };
+        let foreign = self.foreign.map(get).transpose()?.flatten();
+        let foreign = foreign.filter(|found| !found.secret.expose().is_empty());
         match (own, foreign) {
             (Some(own), Some(foreign)) if own.secret.expose() != foreign.secret.expose() => {
                 let message = format!("{} and {} differ", own.place, foreign.place);
@@ -109,29 +130,21 @@ impl Source<'_> {
     }
 }
 
-fn two_forms(one: &str, other: &str) -> Error {
-    Error::usage(format!("{one} and {other} exclude each other")).hint("give one of them")
-}
-
 fn unusable(place: &str, why: &str) -> Error {
     Error::usage(format!("the value of {place} cannot be used")).because(why)
 }
 
 /// Accepts a value that can be sent in a header.
-fn found(value: String, place: String) -> Result<Found> {
-    if value.is_empty() {
-        return Err(unusable(&place, "it is empty"));
-    }
-    if value.chars().any(char::is_control) {
-        return Err(unusable(
-            &place,
-            "it holds a line break or another control character",
-        ));
-    }
-    Ok(Found {
-        secret: Secret::new(value),
-        place,
-    })
+fn sendable(found: Found) -> Result<Found> {
+    let value = found.secret.expose();
+    let why = if value.is_empty() {
+        "it is empty"
+    } else if value.chars().any(char::is_control) {
+        "it holds a line break or another control character"
+    } else {
+        return Ok(found);
+    };
+    Err(unusable(&found.place, why))
 }
 
 /// Reads a file that holds a secret, without one newline at its end. With `warnings`, one is given
@@ -154,11 +167,11 @@ fn read(path: &Path, place: &str, warnings: Option<&mut Vec<String>>) -> Result<
     }
     let mut value =
         String::from_utf8(content.bytes).map_err(|_| unusable(&shown, "it is not UTF-8"))?;
-    if value.ends_with('\n') {
-        value.pop();
-        if value.ends_with('\r') {
-            value.pop();
-        }
+    if let Some(line) = value.strip_suffix('\n') {
+        value.truncate(line.strip_suffix('\r').unwrap_or(line).len());
     }
-    found(value, shown)
+    sendable(Found {
+        secret: Secret::new(value),
+        place: shown,
+    })
 }

@@ -1,9 +1,9 @@
 //! The options of `serve` and `health`.
 
 use std::thread::available_parallelism;
+use std::time::Duration;
 
-use super::ServeConfig;
-use super::from_cli::{DAY, SECOND, between, named};
+use super::check::{DAY, SECOND, between, named};
 use crate::cli::{Cli, Command};
 use crate::error::{Error, Result};
 
@@ -13,6 +13,23 @@ const NAME: &str = env!("CARGO_PKG_NAME");
 const NAME_LIMIT: usize = 128;
 /// The most worker threads.
 const MOST_THREADS: i32 = 64;
+
+/// What `serve` and `health` are told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServeConfig {
+    /// `--name`: the value of the `Server` header.
+    pub name: String,
+    /// `--hostname`: a name or an address, without brackets.
+    pub hostname: String,
+    /// `--port`; 0 takes a free one.
+    pub port: u16,
+    /// `--art-polling`: from the end of a pass to the start of the next; `None` is no polling.
+    pub polling: Option<Duration>,
+    /// `--profiler-port`, where profiles are wanted.
+    pub profiler_port: Option<u16>,
+    /// `--procs`: worker threads.
+    pub procs: usize,
+}
 
 /// Checks the options of the server for the commands that have one; an old command line that runs
 /// one pass is not asked.
@@ -86,8 +103,6 @@ fn threads(given: i32) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn read(line: &[&str]) -> Result<Option<ServeConfig>> {

@@ -1,13 +1,13 @@
 //! What works, and should not be left so.
 
 use super::Dsn;
-use super::from_cli::named;
+use super::check::named;
 use super::secrets::Env;
 use crate::cli::{Cli, variable};
 use crate::text::printable;
 
 /// A warning for each secret that stands on the command line.
-pub(super) fn exposed(cli: &Cli, dsn: Option<&Dsn>) -> Vec<String> {
+pub(super) fn secrets_on_command_line(cli: &Cli, dsn: Option<&Dsn>) -> Vec<String> {
     let artifactory = &cli.global.artifactory;
     let has_password = matches!(dsn, Some(Dsn::Mysql(config)) if config.password.is_some());
     [
@@ -31,7 +31,7 @@ pub(super) fn exposed(cli: &Cli, dsn: Option<&Dsn>) -> Vec<String> {
 
 /// Tells of each variable of an option that belongs to one call: whoever reads, where it is one of
 /// this command, which would otherwise be thought to heed it.
-pub(super) fn without_effect(
+pub(super) fn variables_without_effect(
     cli: &Cli,
     env: Env,
     alerts: &mut Vec<String>,
@@ -54,26 +54,16 @@ pub(super) fn without_effect(
 
 /// Warns where tokens and payloads travel in clear between machines.
 pub(super) fn warn_of_plain_http(long: &str, url: &str, warnings: &mut Vec<String>) {
-    if let Some(host) = plain_http_host(url)
-        && !is_loopback(host)
-    {
+    let Ok(url) = reqwest::Url::parse(url) else {
+        return;
+    };
+    let host = url.host_str().unwrap_or_default();
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    if url.scheme() == "http" && !is_loopback(host) {
         warnings.push(printable(&format!(
             "{} is plain http: everybody on the way to {host} can read and change what is sent",
             named(long)
         )));
-    }
-}
-
-fn plain_http_host(url: &str) -> Option<&str> {
-    let (scheme, rest) = url.split_once("://")?;
-    if !scheme.eq_ignore_ascii_case("http") {
-        return None;
-    }
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    match host.strip_prefix('[') {
-        Some(v6) => v6.split(']').next(),
-        None => host.split(':').next(),
     }
 }
 

@@ -6,12 +6,13 @@ use std::cmp::Ordering;
 mod tests;
 
 /// Which order versions are compared in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, clap::ValueEnum)]
+#[expect(missing_docs, reason = "clap would print them as help")]
 pub enum Order {
-    /// A total preorder on all names (the default).
+    // A total preorder on all names (the default).
     #[default]
     Natural,
-    /// Strict SemVer 2.
+    // Strict SemVer 2.
     Semver,
 }
 

@@ -321,7 +321,6 @@ fn names_that_would_change_the_query_are_refused() {
             payload_repo: payload.into(),
             listing: ListingMode::Auto,
             jobs: 1,
-            max_duration: Duration::from_secs(600),
         };
         let error = Artifactory::new(&config, &http).unwrap_err();
         assert_eq!(error.exit, Exit::Usage);

@@ -3,17 +3,17 @@
 //! No text of a DSN is part of an error, for any of it may be the password, or what is left of one
 //! that was not escaped. Errors name the part that is wrong, and parameters that are known.
 
-mod duration;
 mod mysql;
 mod params;
 
 use std::path::{Path, PathBuf};
 
-use super::Dsn;
 use super::secrets::Env;
 use crate::error::{Error, Result};
 
 pub(super) use mysql::Options;
+pub use mysql::{MysqlAddress, MysqlConfig};
+pub use params::MysqlTls;
 
 const FILE: &str = "ledger.sqlite";
 
@@ -25,6 +25,15 @@ const UNQUOTED: &str = "write it without quotes: only a shell takes them away";
 /// Marks that people and copied text put around a value.
 const QUOTES: [char; 7] = ['"', '\'', '`', '“', '”', '‘', '’'];
 
+/// Where the ledger is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Dsn {
+    /// An SQLite file.
+    Sqlite(PathBuf),
+    /// A database of a `MySQL` or `MariaDB` server.
+    Mysql(Box<MysqlConfig>),
+}
+
 /// Reads a DSN: `sqlite:PATH`, a bare path, `mysql://…`, or one of go-sql-driver/mysql. Schemes are
 /// known in any letter case (RFC 3986).
 ///
@@ -33,22 +42,18 @@ const QUOTES: [char; 7] = ['"', '\'', '`', '“', '”', '‘', '’'];
 /// kind is no path: a ledger that nobody meant is empty, and everything would be deployed again.
 pub(super) fn parse(dsn: &str, options: &Options) -> Result<Dsn> {
     if dsn.trim() != dsn {
-        return Err(refused(
-            "it begins or ends with a blank",
-            "take the blank out, of the variable or the file too",
-        ));
+        let hint = "take the blank out, of the variable or the file too";
+        return Err(refused("it begins or ends with a blank", hint));
     }
     if dsn.starts_with(QUOTES) {
         return Err(refused("it begins with a quotation mark", UNQUOTED));
     }
     if let Some(path) = after_scheme(dsn, &["sqlite"], ":") {
-        return match path {
+        return match path.strip_prefix("//") {
+            None => sqlite(path, options.typed),
             // `sqlite:///abs` is how others write it.
-            path if path.starts_with("///") => sqlite(&path[2..], options.typed),
-            path if path.starts_with("//") => {
-                Err(refused("it is not sqlite:PATH or a path", FORMS))
-            }
-            path => sqlite(path, options.typed),
+            Some(path) if path.starts_with('/') => sqlite(path, options.typed),
+            Some(_) => Err(refused("it is not sqlite:PATH or a path", FORMS)),
         };
     }
     if let Some(rest) = after_scheme(dsn, &["mysql", "mariadb"], "://") {
@@ -56,10 +61,8 @@ pub(super) fn parse(dsn: &str, options: &Options) -> Result<Dsn> {
     }
     if ["/", "./", "../", "~/"].iter().any(|p| dsn.starts_with(p)) {
         if dsn.contains('@') {
-            return Err(refused(
-                "it may be a path or a DSN of MySQL: it begins like a path and holds an '@'",
-                "a path with an '@' is written sqlite:PATH",
-            ));
+            let why = "it may be a path or a DSN of MySQL: it begins like a path and holds an '@'";
+            return Err(refused(why, "a path with an '@' is written sqlite:PATH"));
         }
         return sqlite(dsn, options.typed);
     }
@@ -86,10 +89,8 @@ fn sqlite(path: &str, typed: bool) -> Result<Dsn> {
         return Err(refused("its path begins or ends with a blank", hint));
     }
     if path.starts_with(QUOTES) || path.ends_with(QUOTES) {
-        return Err(refused(
-            "its path begins or ends with a quotation mark",
-            UNQUOTED,
-        ));
+        let why = "its path begins or ends with a quotation mark";
+        return Err(refused(why, UNQUOTED));
     }
     if first_part(path).contains(':') {
         return Err(refused(
@@ -98,10 +99,8 @@ fn sqlite(path: &str, typed: bool) -> Result<Dsn> {
         ));
     }
     if path.contains('?') {
-        return Err(refused(
-            "it has parameters, which a ledger in a file does not take",
-            "leave out the '?' and what follows it",
-        ));
+        let why = "it has parameters, which a ledger in a file does not take";
+        return Err(refused(why, "leave out the '?' and what follows it"));
     }
     if path.split('/').any(|part| part == "~") || path.starts_with(['~', '$']) {
         return Err(refused(
@@ -131,20 +130,15 @@ fn first_part(path: &str) -> &str {
 /// What follows one of these schemes and what ends it, in any letter case.
 fn after_scheme<'a>(dsn: &'a str, known: &[&str], end: &str) -> Option<&'a str> {
     let (scheme, rest) = dsn.split_once(end)?;
-    known
-        .iter()
-        .any(|known| scheme.eq_ignore_ascii_case(known))
-        .then_some(rest)
+    let is_known = known.contains(&scheme.to_ascii_lowercase().as_str());
+    is_known.then_some(rest)
 }
 
 /// Whether this can't be meant as a path: `[user[:password]@][protocol[(address)]]/database`.
 fn is_go(dsn: &str) -> bool {
     let lower = dsn.to_ascii_lowercase();
-    dsn.contains('@')
-        || dsn.contains(")/")
-        || ["tcp(", "unix(", "mysql:", "mariadb:"]
-            .iter()
-            .any(|start| lower.starts_with(start))
+    let starts = ["tcp(", "unix(", "mysql:", "mariadb:"];
+    dsn.contains('@') || dsn.contains(")/") || starts.iter().any(|start| lower.starts_with(start))
 }
 
 /// Whether this begins like a URL (RFC 3986).
@@ -182,9 +176,7 @@ pub(super) fn default(env: Env) -> Result<Dsn> {
             Error::usage("there is no place for the ledger: HOME is not set")
                 .hint("name a file with --dsn (CAM_DSN)")
         })?;
-    Ok(Dsn::Sqlite(
-        state.join("coreos-artifactory-monitor").join(FILE),
-    ))
+    Ok(Dsn::Sqlite(state.join(crate::cli::NAME).join(FILE)))
 }
 
 #[cfg(test)]

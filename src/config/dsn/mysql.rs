@@ -4,17 +4,56 @@ use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::params::{Form, Params, unescape};
+use super::params::{Form, MysqlTls, Params, unescape};
 use super::{FORMS, foreign_scheme, has_scheme, refused};
 use crate::config::warnings::is_loopback;
-use crate::config::{MysqlAddress, MysqlConfig, MysqlTls};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::mask::Masker;
 use crate::secret::Secret;
 
 const PORT: u16 = 3306;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How a `MySQL` or `MariaDB` server is spoken to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MysqlConfig {
+    /// Where it listens.
+    pub address: MysqlAddress,
+    /// The user.
+    pub user: String,
+    /// The password; `None` sends none.
+    pub password: Option<Secret>,
+    /// The database.
+    pub database: String,
+    /// Whether the connection is encrypted.
+    pub tls: MysqlTls,
+    /// `--dsn-ca-file`: more certificates to trust, PEM.
+    pub ca_file: Option<PathBuf>,
+    /// Longest wait for a connection (`timeout`).
+    pub connect_timeout: Duration,
+    /// Longest wait for bytes from the server (`readTimeout`).
+    pub read_timeout: Duration,
+    /// Longest wait for the server to take bytes (`writeTimeout`).
+    pub write_timeout: Duration,
+    /// Session variables to set, by name; the value is an SQL literal.
+    pub session: Vec<(String, String)>,
+    /// `--lease-ttl`: how long the lease outlives its last renewal.
+    pub lease_ttl: Duration,
+    /// How long the lease is renewed: a pass that is wedged loses it.
+    pub lease_limit: Duration,
+    /// What takes all secrets of the program out of what the server says.
+    pub masker: Masker,
+}
+
+/// Where a `MySQL` server listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MysqlAddress {
+    /// Host (a name or an address, without brackets) and port.
+    Tcp(String, u16),
+    /// A unix socket.
+    Socket(PathBuf),
+}
 
 /// Where the DSN is from, and what other options say of a ledger on `MySQL`.
 pub(in crate::config) struct Options<'a> {
@@ -28,23 +67,22 @@ pub(in crate::config) struct Options<'a> {
     pub(in crate::config) lease_limit: Duration,
 }
 
-/// What stands before the parameters.
-struct Place {
+/// What a DSN says.
+struct Parts {
     user: String,
     password: String,
     /// `None` where the DSN names no host.
     address: Option<MysqlAddress>,
     database: String,
+    params: Params,
 }
 
 /// Reads what follows `mysql://`: `[user[:password]@]host[:port]/database[?parameters]`
 /// (RFC 3986), everything percent-encoded.
 pub(super) fn from_url(rest: &str, options: &Options) -> Result<MysqlConfig> {
     if rest.contains('#') {
-        return Err(refused(
-            "its URL holds a '#'",
-            "a '#' in the user or the password is written %23",
-        ));
+        let hint = "a '#' in the user or the password is written %23";
+        return Err(refused("its URL holds a '#'", hint));
     }
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
@@ -59,7 +97,7 @@ pub(super) fn from_url(rest: &str, options: &Options) -> Result<MysqlConfig> {
     let (userinfo, host) = authority.split_once('@').unwrap_or(("", authority));
     let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
     if path.is_empty() {
-        return Err(refused("it names no database", FORMS));
+        return Err(no_database());
     }
     if path.contains('/') {
         return Err(refused(
@@ -67,16 +105,14 @@ pub(super) fn from_url(rest: &str, options: &Options) -> Result<MysqlConfig> {
             "a '/' in the name of a database is written %2F",
         ));
     }
-    let place = Place {
-        user: part("user", user)?,
-        password: part("password", password)?,
-        address: match host {
-            "" => None,
-            host => Some(tcp(host)?),
-        },
-        database: part("database", path)?,
+    let parts = Parts {
+        user: decoded("user", user)?,
+        password: decoded("password", password)?,
+        address: (!host.is_empty()).then(|| tcp(host)).transpose()?,
+        database: decoded("database", path)?,
+        params: Params::parse(query, Form::Url)?,
     };
-    config(place, Params::parse(query, Form::Url)?, options)
+    config(parts, options)
 }
 
 /// Reads a DSN of go-sql-driver/mysql, `[user[:password]@][net[(addr)]]/dbname[?parameters]`, as
@@ -87,35 +123,27 @@ pub(super) fn from_url(rest: &str, options: &Options) -> Result<MysqlConfig> {
 ///
 /// Other than there, a database must be named, and no `@` may follow the last `/`.
 pub(super) fn from_go(dsn: &str, options: &Options) -> Result<MysqlConfig> {
-    let Some((left, right)) = dsn.rsplit_once('/') else {
-        return Err(refused("it names no database", FORMS));
-    };
+    let (left, right) = dsn.rsplit_once('/').ok_or_else(no_database)?;
     // A DSN that ends in its password must not be taken for one whose password ended early.
     if right.contains('@') {
-        return Err(refused(
-            "an '@' follows its last '/', where only a database and parameters can be",
-            FORMS,
-        ));
+        let why = "an '@' follows its last '/', where only a database and parameters can be";
+        return Err(refused(why, FORMS));
     }
     let (userinfo, net) = left.rsplit_once('@').unwrap_or(("", left));
     let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
     let (net, address) = match net.split_once('(') {
         None => (net, None),
-        Some((net, rest)) => match rest.strip_suffix(')') {
-            Some(address) => (net, Some(address)),
-            None => {
-                return Err(refused(
-                    "its address does not end in ')' just before the last '/'",
-                    "a '/' in a parameter is written %2F",
-                ));
-            }
-        },
+        Some((net, rest)) => {
+            let address = rest.strip_suffix(')').ok_or_else(|| {
+                let why = "its address does not end in ')' just before the last '/'";
+                refused(why, "a '/' in a parameter is written %2F")
+            })?;
+            (net, Some(address))
+        }
     };
     let address = match (net, address) {
-        ("" | "tcp", None) => MysqlAddress::Tcp("127.0.0.1".to_string(), PORT),
-        ("" | "tcp", Some(address)) => tcp(address)?,
-        ("unix", None) => MysqlAddress::Socket("/tmp/mysql.sock".into()),
-        ("unix", Some(path)) => MysqlAddress::Socket(socket(path)?),
+        ("" | "tcp", address) => tcp(address.unwrap_or("127.0.0.1"))?,
+        ("unix", path) => socket(path.unwrap_or("/tmp/mysql.sock"))?,
         _ if has_scheme(dsn) => return Err(foreign_scheme()),
         _ => {
             return Err(refused(
@@ -126,42 +154,38 @@ pub(super) fn from_go(dsn: &str, options: &Options) -> Result<MysqlConfig> {
     };
     let (database, query) = right.split_once('?').unwrap_or((right, ""));
     if database.is_empty() {
-        return Err(refused("it names no database", FORMS));
+        return Err(no_database());
     }
-    let place = Place {
-        user: plain("user", user)?,
-        password: plain("password", password)?,
+    let parts = Parts {
+        user: printable("user", user)?,
+        password: printable("password", password)?,
         address: Some(address),
-        database: part("database", database)?,
+        database: decoded("database", database)?,
+        params: Params::parse(query, Form::Go)?,
     };
-    config(place, Params::parse(query, Form::Go)?, options)
+    config(parts, options)
 }
 
-fn config(place: Place, params: Params, options: &Options) -> Result<MysqlConfig> {
-    let address = match (place.address, params.socket) {
+fn config(parts: Parts, options: &Options) -> Result<MysqlConfig> {
+    let params = parts.params;
+    let address = match (parts.address, params.socket) {
         (Some(address), None) => address,
         (None, None) => return Err(refused("it names no host", FORMS)),
-        (None, Some(path)) => MysqlAddress::Socket(socket(&path)?),
         // `localhost` is how MySQL's own clients write "by its socket".
-        (Some(MysqlAddress::Tcp(host, _)), Some(path)) if is_loopback(&host) => {
-            MysqlAddress::Socket(socket(&path)?)
+        (Some(MysqlAddress::Tcp(host, _)), Some(_)) if !is_loopback(&host) => {
+            let why = "it names both a host and a socket";
+            return Err(refused(why, "leave one of them out"));
         }
-        (Some(_), Some(_)) => {
-            return Err(refused(
-                "it names both a host and a socket",
-                "leave one of them out",
-            ));
-        }
+        (_, Some(path)) => socket(&path)?,
     };
     Ok(MysqlConfig {
         tls: tls(&address, params.tls)?,
         address,
-        user: place.user,
-        password: match place.password {
-            password if password.is_empty() => None,
-            password => Some(Secret::new(password)),
-        },
-        database: place.database,
+        user: parts.user,
+        password: Some(parts.password)
+            .filter(|password| !password.is_empty())
+            .map(Secret::new),
+        database: parts.database,
         ca_file: options.ca_file.map(Path::to_path_buf),
         connect_timeout: params.connect_timeout.unwrap_or(CONNECT_TIMEOUT),
         read_timeout: params.read_timeout.unwrap_or(TIMEOUT),
@@ -177,66 +201,54 @@ fn config(place: Place, params: Params, options: &Options) -> Result<MysqlConfig
 fn tls(address: &MysqlAddress, wanted: Option<MysqlTls>) -> Result<MysqlTls> {
     match (address, wanted) {
         (MysqlAddress::Tcp(host, _), None) if is_loopback(host) => Ok(MysqlTls::Off),
-        (MysqlAddress::Tcp(..), None) => Ok(MysqlTls::Verified),
-        (MysqlAddress::Tcp(..), Some(wanted)) => Ok(wanted),
-        (MysqlAddress::Socket(_), None | Some(MysqlTls::Off | MysqlTls::Preferred)) => {
-            Ok(MysqlTls::Off)
-        }
+        (MysqlAddress::Tcp(..), wanted) => Ok(wanted.unwrap_or(MysqlTls::Verified)),
         // The driver would connect without encryption and say nothing.
         (MysqlAddress::Socket(_), Some(MysqlTls::Verified | MysqlTls::Unverified)) => Err(refused(
             "it asks for TLS over a unix socket",
             "nothing leaves the machine there: leave TLS out",
         )),
+        (MysqlAddress::Socket(_), _) => Ok(MysqlTls::Off),
     }
 }
 
 /// Reads `host`, `host:port`, `[v6]`, `[v6]:port`, or an IPv6 address that can't end in a port.
 fn tcp(address: &str) -> Result<MysqlAddress> {
-    let (host, port) = match address.strip_prefix('[') {
-        Some(rest) => {
-            let v6 = rest
-                .split_once(']')
-                .filter(|(host, _)| host.parse::<Ipv6Addr>().is_ok());
-            match v6 {
-                Some((host, "")) => (host, None),
-                Some((host, rest)) if rest.starts_with(':') => (host, Some(&rest[1..])),
-                _ => {
-                    return Err(refused(
-                        "its host is no IPv6 address in brackets",
-                        "write [ADDRESS]:PORT",
-                    ));
-                }
+    let is_v6 = |text: &str| text.parse::<Ipv6Addr>().is_ok();
+    let (host, port) = if let Some(rest) = address.strip_prefix('[') {
+        match rest.split_once(']') {
+            Some((host, "")) if is_v6(host) => (host, None),
+            Some((host, port)) if is_v6(host) && port.starts_with(':') => (host, Some(&port[1..])),
+            _ => {
+                let why = "its host is no IPv6 address in brackets";
+                return Err(refused(why, "write [ADDRESS]:PORT"));
             }
         }
-        None if address.parse::<Ipv6Addr>().is_ok() => {
-            let port = address.rsplit_once(':');
-            if port.is_some_and(|(host, _)| host.parse::<Ipv6Addr>().is_ok()) {
-                return Err(refused(
-                    "its IPv6 address may end in a port or not",
-                    "write [ADDRESS]:PORT",
-                ));
-            }
-            (address, None)
+    } else if is_v6(address) {
+        if address
+            .rsplit_once(':')
+            .is_some_and(|(host, _)| is_v6(host))
+        {
+            let why = "its IPv6 address may end in a port or not";
+            return Err(refused(why, "write [ADDRESS]:PORT"));
         }
-        None => match address.split_once(':') {
+        (address, None)
+    } else {
+        match address.split_once(':') {
             Some((host, port)) => (host, Some(port)),
             None => (address, None),
-        },
+        }
     };
     if host.is_empty() {
         return Err(refused("it names no host", FORMS));
     }
-    let is_host = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    if !host.chars().all(is_host) && host.parse::<Ipv6Addr>().is_err() {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    if !host.chars().all(is_part) && !is_v6(host) {
         return Err(refused(
             "its host holds a character that no host has",
             FORMS,
         ));
     }
-    let port = match port {
-        None => PORT,
-        Some(digits) => port_of(digits)?,
-    };
+    let port = port.map_or(Ok(PORT), port_of)?;
     Ok(MysqlAddress::Tcp(host.to_string(), port))
 }
 
@@ -252,9 +264,9 @@ fn port_of(digits: &str) -> Result<u16> {
     }
 }
 
-fn socket(path: &str) -> Result<PathBuf> {
+fn socket(path: &str) -> Result<MysqlAddress> {
     if path.starts_with('/') && !path.ends_with('/') {
-        return Ok(PathBuf::from(path));
+        return Ok(MysqlAddress::Socket(PathBuf::from(path)));
     }
     Err(refused(
         "its socket is not the absolute path of a file",
@@ -262,24 +274,23 @@ fn socket(path: &str) -> Result<PathBuf> {
     ))
 }
 
-/// A percent-encoded part.
-fn part(name: &str, text: &str) -> Result<String> {
-    let Some(text) = unescape(text, false) else {
-        return Err(refused(
-            format!("its {name} is not percent-encoded UTF-8"),
-            "a '%' is written %25",
-        ));
-    };
-    plain(name, &text)
+fn no_database() -> Error {
+    refused("it names no database", FORMS)
 }
 
-/// The protocol ends a text at a NUL.
-fn plain(name: &str, text: &str) -> Result<String> {
+/// A percent-encoded part.
+fn decoded(name: &str, text: &str) -> Result<String> {
+    unescape(text, false).ok_or_else(|| {
+        let why = format!("its {name} is not percent-encoded UTF-8");
+        refused(why, "a '%' is written %25")
+    })
+}
+
+/// A part as it stands. The protocol ends a text at a NUL.
+fn printable(name: &str, text: &str) -> Result<String> {
     if text.chars().any(char::is_control) {
-        return Err(refused(
-            format!("its {name} holds a control character"),
-            FORMS,
-        ));
+        let why = format!("its {name} holds a control character");
+        return Err(refused(why, FORMS));
     }
     Ok(text.to_string())
 }

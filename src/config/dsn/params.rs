@@ -2,9 +2,21 @@
 
 use std::time::Duration;
 
-use super::{duration, refused};
-use crate::config::MysqlTls;
+use super::refused;
 use crate::error::{Error, Result};
+
+/// How the connection to `MySQL` is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MysqlTls {
+    /// Not at all.
+    Off,
+    /// With a certificate that a trusted authority gave to the host's name.
+    Verified,
+    /// With any certificate.
+    Unverified,
+    /// With any certificate, or not at all where the server can't.
+    Preferred,
+}
 
 /// How a DSN is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -26,134 +38,93 @@ pub(super) struct Params {
     pub(super) session: Vec<(String, String)>,
 }
 
+/// A value that was read, or what it must be.
+type Value<T> = std::result::Result<T, String>;
+
 /// What a parameter is for.
 #[derive(Clone, Copy)]
 enum Kind {
-    Tls,
-    /// As MySQL's own clients write it.
-    SslMode,
-    /// As the `mysql` crate writes it.
-    RequireSsl,
+    Tls(fn(&str) -> Value<MysqlTls>),
     Socket,
-    ConnectTimeout,
-    ReadTimeout,
-    WriteTimeout,
-    Charset,
-    Collation,
-    /// Of go-sql-driver's own working: without meaning here.
-    Ignored,
-    IgnoredBool,
-    IgnoredInteger,
-    /// A boolean that must be false, and why.
+    Timeout(fn(&mut Params) -> &mut Option<Duration>),
+    /// A session variable, as an SQL literal that ends where it seems to.
+    Session(fn(&str) -> Value<String>),
+    /// Only checked: it changes nothing here.
+    Checked(fn(&str) -> Value<()>),
+    /// Refused where it is true, and why.
     Never(&'static str),
-    /// Not accepted at all, and why.
+    /// Refused, and why.
     Refused(&'static str),
-    /// Session variables, by what their value is.
-    Number,
-    Modes,
-    Isolation,
-    TimeZone,
 }
 
-/// All that are known. go-sql-driver/mysql sets each parameter that is not its own as a session
-/// variable; here only those are, under which the ledger's statements mean the same.
-const KNOWN: [(&str, Kind); 39] = [
-    ("tls", Kind::Tls),
-    ("ssl-mode", Kind::SslMode),
-    ("require_ssl", Kind::RequireSsl),
-    ("socket", Kind::Socket),
-    ("timeout", Kind::ConnectTimeout),
-    ("readTimeout", Kind::ReadTimeout),
-    ("writeTimeout", Kind::WriteTimeout),
-    ("charset", Kind::Charset),
-    ("collation", Kind::Collation),
-    ("parseTime", Kind::IgnoredBool),
-    ("interpolateParams", Kind::IgnoredBool),
-    ("multiStatements", Kind::IgnoredBool),
-    ("allowNativePasswords", Kind::IgnoredBool),
-    ("checkConnLiveness", Kind::IgnoredBool),
-    ("clientFoundRows", Kind::IgnoredBool),
-    ("columnsWithAlias", Kind::IgnoredBool),
-    ("rejectReadOnly", Kind::IgnoredBool),
-    ("compress", Kind::IgnoredBool),
-    ("maxAllowedPacket", Kind::IgnoredInteger),
-    ("loc", Kind::Ignored),
-    ("timeTruncate", Kind::Ignored),
-    ("connectionAttributes", Kind::Ignored),
-    (
-        "allowOldPasswords",
-        Kind::Never("passwords are not sent in the way of MySQL 4.0, which is broken"),
-    ),
-    (
-        "allowCleartextPasswords",
-        Kind::Never("passwords are not sent in clear"),
-    ),
-    (
-        "allowAllFiles",
-        Kind::Never("no file is ever sent to a server"),
-    ),
-    (
-        "serverPubKey",
-        Kind::Refused("keys cannot be registered; with TLS none is needed"),
-    ),
-    (
-        "foreign_key_checks",
-        Kind::Refused("the ledger relies on foreign keys as the server has them"),
-    ),
-    ("sql_mode", Kind::Modes),
-    ("time_zone", Kind::TimeZone),
-    ("transaction_isolation", Kind::Isolation),
-    ("tx_isolation", Kind::Isolation),
-    ("innodb_lock_wait_timeout", Kind::Number),
-    ("lock_wait_timeout", Kind::Number),
-    ("wait_timeout", Kind::Number),
-    ("net_read_timeout", Kind::Number),
-    ("net_write_timeout", Kind::Number),
-    ("max_statement_time", Kind::Number),
-    ("max_execution_time", Kind::Number),
-    ("wsrep_sync_wait", Kind::Number),
-];
+/// Booleans of go-sql-driver's own working, without meaning here.
+const FLAGS: &str = "parseTime, interpolateParams, multiStatements, allowNativePasswords, \
+    checkConnLiveness, clientFoundRows, columnsWithAlias, rejectReadOnly, compress";
+
+/// Session variables that are numbers.
+const NUMBERS: &str = "innodb_lock_wait_timeout, lock_wait_timeout, wait_timeout, \
+    net_read_timeout, net_write_timeout, max_statement_time, max_execution_time, wsrep_sync_wait";
 
 /// The modes of SQL that change neither how a statement is read nor what it returns.
-const MODES: [&str; 9] = [
-    "STRICT_TRANS_TABLES",
-    "STRICT_ALL_TABLES",
-    "TRADITIONAL",
-    "NO_ZERO_DATE",
-    "NO_ZERO_IN_DATE",
-    "ERROR_FOR_DIVISION_BY_ZERO",
-    "NO_ENGINE_SUBSTITUTION",
-    "NO_AUTO_CREATE_USER",
-    "ONLY_FULL_GROUP_BY",
-];
+const MODES: &str = "STRICT_TRANS_TABLES, STRICT_ALL_TABLES, TRADITIONAL, NO_ZERO_DATE, \
+    NO_ZERO_IN_DATE, ERROR_FOR_DIVISION_BY_ZERO, NO_ENGINE_SUBSTITUTION, NO_AUTO_CREATE_USER, \
+    ONLY_FULL_GROUP_BY";
+
+/// Knows a parameter. go-sql-driver/mysql sets each one that is not its own as a session variable;
+/// here only those are, under which the ledger's statements mean the same.
+fn kind(name: &str, form: Form) -> Option<Kind> {
+    Some(match name {
+        "tls" => Kind::Tls(tls),
+        "ssl-mode" if form == Form::Url => Kind::Tls(ssl_mode),
+        "require_ssl" if form == Form::Url => Kind::Tls(require_ssl),
+        "socket" if form == Form::Url => Kind::Socket,
+        "timeout" => Kind::Timeout(|params| &mut params.connect_timeout),
+        "readTimeout" => Kind::Timeout(|params| &mut params.read_timeout),
+        "writeTimeout" => Kind::Timeout(|params| &mut params.write_timeout),
+        "charset" => Kind::Checked(charset),
+        "collation" => Kind::Checked(collation),
+        "time_zone" => Kind::Checked(time_zone),
+        _ if is_in(FLAGS, name) => Kind::Checked(|value| boolean(value).map(drop)),
+        "maxAllowedPacket" => {
+            Kind::Checked(|value| must(value.parse::<i64>().is_ok(), "a whole number"))
+        }
+        "loc" | "timeTruncate" | "connectionAttributes" => Kind::Checked(|_| Ok(())),
+        "allowOldPasswords" => {
+            Kind::Never("passwords are not sent in the way of MySQL 4.0, which is broken")
+        }
+        "allowCleartextPasswords" => Kind::Never("passwords are not sent in clear"),
+        "allowAllFiles" => Kind::Never("no file is ever sent to a server"),
+        "serverPubKey" => Kind::Refused("keys cannot be registered; with TLS none is needed"),
+        "foreign_key_checks" => {
+            Kind::Refused("the ledger relies on foreign keys as the server has them")
+        }
+        "sql_mode" => Kind::Session(modes),
+        "transaction_isolation" | "tx_isolation" => Kind::Session(isolation),
+        _ if is_in(NUMBERS, name) => Kind::Session(number),
+        _ => return None,
+    })
+}
 
 impl Params {
     /// Reads `name=value&…`, values as in a query of a URL. As in go-sql-driver, empty parameters
     /// do not count; one without `=`, which that skips, is refused.
     pub(super) fn parse(query: &str, form: Form) -> Result<Self> {
         let mut params = Self::default();
-        let mut seen: Vec<&str> = Vec::new();
+        let mut seen = Vec::new();
         let texts = query.split('&').filter(|text| !text.is_empty());
         for (index, text) in texts.enumerate() {
-            let (given, value) = text.split_once('=').unwrap_or((text, ""));
-            let known = KNOWN
-                .into_iter()
-                .find(|(name, kind)| *name == given && (form == Form::Url || !kind.is_of_url()));
+            let (name, value) = text.split_once('=').unwrap_or((text, ""));
             // What is not known may be a piece of a password with a '?' in it.
-            let Some((name, kind)) = known else {
+            let Some(kind) = kind(name, form) else {
                 return Err(unknown(index + 1, form));
             };
             if !text.contains('=') {
-                return Err(refused(
-                    format!("its parameter {name} has no value"),
-                    format!("write {name}=VALUE"),
-                ));
+                let why = format!("its parameter {name} has no value");
+                return Err(refused(why, format!("write {name}=VALUE")));
             }
             if seen.contains(&name) {
-                return Err(refused(
-                    format!("its parameter {name} is given twice"),
-                    "leave one of them out",
-                ));
+                let why = format!("its parameter {name} is given twice");
+                return Err(refused(why, "leave one of them out"));
             }
             seen.push(name);
             let value = unescape(value, true)
@@ -164,100 +135,45 @@ impl Params {
     }
 
     fn set(&mut self, name: &str, kind: Kind, value: &str) -> Result<()> {
+        let wrong = |expected: String| wrong(name, &expected);
+        let never = |why| {
+            let why = format!("its parameter {name}: {why}");
+            Err(refused(why, format!("leave {name} out")))
+        };
         match kind {
-            Kind::Tls | Kind::SslMode | Kind::RequireSsl => {
-                if self.tls.is_some() {
-                    return Err(refused(
-                        "two of its parameters say how TLS is used",
-                        "leave one of tls, ssl-mode and require_ssl",
-                    ));
-                }
-                self.tls = Some(tls(name, kind, value)?);
+            Kind::Tls(_) if self.tls.is_some() => {
+                return Err(refused(
+                    "two of its parameters say how TLS is used",
+                    "leave one of tls, ssl-mode and require_ssl",
+                ));
             }
-            Kind::Socket => self.socket = Some(value.to_string()),
-            Kind::ConnectTimeout => self.connect_timeout = timeout(name, value)?,
-            Kind::ReadTimeout => self.read_timeout = timeout(name, value)?,
-            Kind::WriteTimeout => self.write_timeout = timeout(name, value)?,
-            Kind::Charset => {
-                let known = ["utf8", "utf8mb3", "utf8mb4"];
-                let is_known = |one: &str| known.iter().any(|k| one.trim().eq_ignore_ascii_case(k));
-                if !value.split(',').any(is_known) {
-                    return Err(wrong(name, "utf8mb4: others garble names"));
-                }
+            Kind::Tls(read) => self.tls = Some(read(value).map_err(wrong)?),
+            Kind::Socket => self.socket = Some(value.to_owned()),
+            Kind::Timeout(field) => *field(self) = timeout(value).map_err(wrong)?,
+            Kind::Session(read) => {
+                let literal = read(value).map_err(wrong)?;
+                self.session.push((name.to_owned(), literal));
             }
-            Kind::Collation => {
-                if !value.to_ascii_lowercase().starts_with("utf8") {
-                    return Err(wrong(name, "one of UTF-8: others garble names"));
-                }
-            }
-            Kind::Ignored => {}
-            Kind::IgnoredBool => {
-                boolean(name, value)?;
-            }
-            Kind::IgnoredInteger => {
-                if value.parse::<i64>().is_err() {
-                    return Err(wrong(name, "a whole number"));
-                }
-            }
-            Kind::Never(why) => {
-                if boolean(name, value)? {
-                    let hint = format!("leave {name} out");
-                    return Err(refused(format!("its parameter {name}: {why}"), hint));
-                }
-            }
-            Kind::Refused(why) => {
-                let hint = format!("leave {name} out");
-                return Err(refused(format!("its parameter {name}: {why}"), hint));
-            }
-            Kind::TimeZone => {
-                let utc = quoted(value)
-                    .is_some_and(|zone| zone == "+00:00" || zone.eq_ignore_ascii_case("UTC"));
-                if !utc {
-                    return Err(wrong(
-                        name,
-                        "'%2B00:00': every connection of the ledger is in UTC",
-                    ));
-                }
-            }
-            Kind::Number | Kind::Modes | Kind::Isolation => {
-                let literal = literal(name, kind, value)?;
-                self.session.push((name.to_string(), literal));
-            }
+            Kind::Checked(read) => read(value).map_err(wrong)?,
+            Kind::Never(why) if boolean(value).map_err(wrong)? => return never(why),
+            Kind::Never(_) => {}
+            Kind::Refused(why) => return never(why),
         }
         Ok(())
     }
 }
 
-impl Kind {
-    /// Whether go-sql-driver does not have it.
-    const fn is_of_url(self) -> bool {
-        matches!(self, Self::SslMode | Self::RequireSsl | Self::Socket)
-    }
-
-    /// Whether it does anything.
-    const fn counts(self) -> bool {
-        !matches!(
-            self,
-            Self::Ignored
-                | Self::IgnoredBool
-                | Self::IgnoredInteger
-                | Self::Never(_)
-                | Self::Refused(_)
-        )
-    }
-}
-
 fn unknown(number: usize, form: Form) -> Error {
-    let names: Vec<&str> = KNOWN
-        .into_iter()
-        .filter(|(_, kind)| kind.counts() && (form == Form::Url || !kind.is_of_url()))
-        .map(|(name, _)| name)
-        .collect();
+    let of_urls = match form {
+        Form::Url => "ssl-mode, require_ssl, socket, ",
+        Form::Go => "",
+    };
     refused(
         format!("number {number} of its parameters is not known"),
         format!(
-            "known are {}, and what go-sql-driver/mysql has for itself",
-            names.join(", ")
+            "known are tls, {of_urls}timeout, readTimeout, writeTimeout, charset, collation, \
+            sql_mode, time_zone, transaction_isolation, tx_isolation, {NUMBERS}, and what \
+            go-sql-driver/mysql has for itself"
         ),
     )
 }
@@ -267,86 +183,141 @@ fn wrong(name: &str, expected: &str) -> Error {
     refused(why, format!("{name} must be {expected}"))
 }
 
+fn is_in(list: &str, name: &str) -> bool {
+    list.split(", ").any(|one| one == name)
+}
+
+fn must(good: bool, expected: &str) -> Value<()> {
+    good.then_some(()).ok_or_else(|| expected.to_owned())
+}
+
 /// The booleans of go-sql-driver/mysql.
-fn boolean(name: &str, value: &str) -> Result<bool> {
+fn boolean(value: &str) -> Value<bool> {
     match value {
         "1" | "true" | "TRUE" | "True" => Ok(true),
         "0" | "false" | "FALSE" | "False" => Ok(false),
-        _ => Err(wrong(name, "true or false")),
+        _ => Err("true or false".to_owned()),
     }
 }
 
-fn tls(name: &str, kind: Kind, value: &str) -> Result<MysqlTls> {
-    let lower = value.to_ascii_lowercase();
-    match (kind, lower.as_str()) {
-        (Kind::SslMode, "disabled") => Ok(MysqlTls::Off),
-        (Kind::SslMode | Kind::Tls, "preferred") => Ok(MysqlTls::Preferred),
-        (Kind::SslMode, "required") | (Kind::Tls, "skip-verify") => Ok(MysqlTls::Unverified),
-        (Kind::SslMode, "verify_identity") => Ok(MysqlTls::Verified),
-        // To check the name too would refuse servers that VERIFY_CA was chosen for.
-        (Kind::SslMode, _) => Err(wrong(
-            name,
-            "DISABLED, PREFERRED, REQUIRED (which verifies nothing) or VERIFY_IDENTITY",
-        )),
-        (Kind::RequireSsl, _) => match boolean(name, value) {
-            Ok(true) => Ok(MysqlTls::Verified),
-            _ => Err(wrong(name, "true; TLS is turned off by ssl-mode=DISABLED")),
-        },
-        _ => match boolean(name, value) {
+fn tls(value: &str) -> Value<MysqlTls> {
+    match value.to_ascii_lowercase().as_str() {
+        "skip-verify" => Ok(MysqlTls::Unverified),
+        "preferred" => Ok(MysqlTls::Preferred),
+        _ => match boolean(value) {
             Ok(true) => Ok(MysqlTls::Verified),
             Ok(false) => Ok(MysqlTls::Off),
-            Err(_) => Err(wrong(name, "true, false, skip-verify or preferred")),
+            Err(_) => Err("true, false, skip-verify or preferred".to_owned()),
         },
     }
 }
 
-/// A duration; `None` for 0, which to go-sql-driver means no limit and here the default.
-fn timeout(name: &str, value: &str) -> Result<Option<Duration>> {
-    const RANGE: std::ops::RangeInclusive<Duration> =
-        Duration::from_millis(1)..=Duration::from_secs(60 * 60);
-    match duration::parse(value) {
-        Some(Duration::ZERO) => Ok(None),
-        Some(duration) if RANGE.contains(&duration) => Ok(Some(duration)),
-        _ => Err(wrong(
-            name,
-            "a duration as Go writes it, such as 5s or 1m30s, from 1ms to 1h; 0 is the default",
-        )),
+/// As `MySQL`'s own clients write it.
+fn ssl_mode(value: &str) -> Value<MysqlTls> {
+    match value.to_ascii_lowercase().as_str() {
+        "disabled" => Ok(MysqlTls::Off),
+        "preferred" => Ok(MysqlTls::Preferred),
+        "required" => Ok(MysqlTls::Unverified),
+        "verify_identity" => Ok(MysqlTls::Verified),
+        // To check the name too would refuse servers that VERIFY_CA was chosen for.
+        _ => Err(
+            "DISABLED, PREFERRED, REQUIRED (which verifies nothing) or VERIFY_IDENTITY".to_owned(),
+        ),
     }
 }
 
-/// The value of a session variable as an SQL literal that ends where it seems to.
-fn literal(name: &str, kind: Kind, value: &str) -> Result<String> {
-    match kind {
-        Kind::Isolation => {
-            let known = ["READ-COMMITTED", "REPEATABLE-READ", "SERIALIZABLE"];
-            quoted(value)
-                .map(str::to_ascii_uppercase)
-                .filter(|level| known.contains(&level.as_str()))
-                .map(|level| format!("'{level}'"))
-                .ok_or_else(|| {
-                    let levels = "'READ-COMMITTED', 'REPEATABLE-READ' or 'SERIALIZABLE', quoted";
-                    wrong(name, levels)
-                })
-        }
-        Kind::Modes => quoted(value)
-            .map(str::to_ascii_uppercase)
-            .filter(|modes| modes.is_empty() || modes.split(',').all(|m| MODES.contains(&m)))
-            .map(|modes| format!("'{modes}'"))
-            .ok_or_else(|| {
-                let modes = MODES.join(", ");
-                wrong(name, &format!("quoted, and of these modes only: {modes}"))
-            }),
-        _ => {
-            let (whole, fraction) = value.split_once('.').unwrap_or((value, "0"));
-            let digits = |text: &str| {
-                (1..=12).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
-            };
-            if digits(whole) && digits(fraction) {
-                return Ok(value.to_string());
-            }
-            Err(wrong(name, "a number without quotes"))
-        }
+/// As the `mysql` crate writes it.
+fn require_ssl(value: &str) -> Value<MysqlTls> {
+    let expected = "true; TLS is turned off by ssl-mode=DISABLED";
+    must(boolean(value) == Ok(true), expected).map(|()| MysqlTls::Verified)
+}
+
+fn charset(value: &str) -> Value<()> {
+    let known = ["utf8", "utf8mb3", "utf8mb4"];
+    let is_known = |one: &str| known.iter().any(|k| one.trim().eq_ignore_ascii_case(k));
+    let expected = "utf8mb4: others garble names";
+    must(value.split(',').any(is_known), expected)
+}
+
+fn collation(value: &str) -> Value<()> {
+    let good = value.to_ascii_lowercase().starts_with("utf8");
+    must(good, "one of UTF-8: others garble names")
+}
+
+fn time_zone(value: &str) -> Value<()> {
+    let is_utc = |zone: &str| zone == "+00:00" || zone.eq_ignore_ascii_case("UTC");
+    let expected = "'%2B00:00': every connection of the ledger is in UTC";
+    must(quoted(value).is_some_and(is_utc), expected)
+}
+
+/// `None` for 0, which to go-sql-driver means no limit and here the default.
+fn timeout(value: &str) -> Value<Option<Duration>> {
+    const RANGE: std::ops::RangeInclusive<Duration> =
+        Duration::from_millis(1)..=Duration::from_secs(60 * 60);
+    match duration(value) {
+        Some(Duration::ZERO) => Ok(None),
+        Some(duration) if RANGE.contains(&duration) => Ok(Some(duration)),
+        _ => Err(
+            "a duration as Go writes it, such as 5s or 1m30s, from 1ms to 1h; 0 is the default"
+                .to_owned(),
+        ),
     }
+}
+
+/// Reads what Go's `time.ParseDuration` reads: `5s`, `1m30s`, `1.5h`, `500ms`, `0`. `None` is a
+/// text that Go refuses, or a negative duration.
+pub(super) fn duration(text: &str) -> Option<Duration> {
+    let mut rest = text.strip_prefix('+').unwrap_or(text);
+    if rest == "0" {
+        return Some(Duration::ZERO);
+    }
+    let is_number = |c: char| c == '.' || c.is_ascii_digit();
+    let mut total = Duration::ZERO;
+    loop {
+        let (number, after) = rest.split_at(rest.find(|c| !is_number(c))?);
+        let (unit, after) = after.split_at(after.find(is_number).unwrap_or(after.len()));
+        let seconds = match unit {
+            "h" => 3600.0,
+            "m" => 60.0,
+            "s" => 1.0,
+            "ms" => 1e-3,
+            // Both characters that look like a mu are in use.
+            "us" | "\u{b5}s" | "\u{3bc}s" => 1e-6,
+            "ns" => 1e-9,
+            _ => return None,
+        };
+        let part = number.parse::<f64>().ok()? * seconds;
+        total = total.checked_add(Duration::try_from_secs_f64(part).ok()?)?;
+        if after.is_empty() {
+            return Some(total);
+        }
+        rest = after;
+    }
+}
+
+fn isolation(value: &str) -> Value<String> {
+    let known = ["READ-COMMITTED", "REPEATABLE-READ", "SERIALIZABLE"];
+    literal(value, |level| known.contains(&level))
+        .ok_or_else(|| "'READ-COMMITTED', 'REPEATABLE-READ' or 'SERIALIZABLE', quoted".to_owned())
+}
+
+fn modes(value: &str) -> Value<String> {
+    let good = |modes: &str| modes.is_empty() || modes.split(',').all(|mode| is_in(MODES, mode));
+    literal(value, good).ok_or_else(|| format!("quoted, and of these modes only: {MODES}"))
+}
+
+fn number(value: &str) -> Value<String> {
+    let (whole, fraction) = value.split_once('.').unwrap_or((value, "0"));
+    let is_digits =
+        |text: &str| (1..=12).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    let good = is_digits(whole) && is_digits(fraction);
+    must(good, "a number without quotes").map(|()| value.to_owned())
+}
+
+/// A quoted text in capitals, as an SQL literal.
+fn literal(value: &str, good: impl Fn(&str) -> bool) -> Option<String> {
+    let value = quoted(value)?.to_ascii_uppercase();
+    good(&value).then(|| format!("'{value}'"))
 }
 
 /// What stands between two quotes of one kind.

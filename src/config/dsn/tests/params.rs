@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::dsn::params::duration;
 
 #[test]
 fn timeouts() {
@@ -173,5 +174,82 @@ fn unknown_parameters_are_counted_and_never_named() {
         let error = refusal(&format!("u:p@tcp(h)/d?{of_urls}"));
         assert!(error.causes[0].contains("not known"), "{error:?}");
         assert!(!error.hint.unwrap().contains("ssl-mode"));
+    }
+}
+
+#[test]
+fn durations_that_go_reads() {
+    for (text, micros) in [
+        ("0", 0),
+        ("+0", 0),
+        ("0s", 0),
+        ("5s", 5_000_000),
+        ("+5s", 5_000_000),
+        ("1m30s", 90_000_000),
+        ("500ms", 500_000),
+        ("1.5h", 5_400_000_000),
+        (".5s", 500_000),
+        ("1.s", 1_000_000),
+        ("1s1s", 2_000_000),
+        ("1h0.25m3us", 3_615_000_003),
+        ("7\u{b5}s8\u{3bc}s1000ns", 16),
+        ("0.0000000000000000000000001s", 0),
+    ] {
+        assert_eq!(
+            duration(text),
+            Some(Duration::from_micros(micros)),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn durations_that_go_refuses_and_negative_ones() {
+    for text in [
+        "",
+        "+",
+        "5",
+        "s",
+        ".s",
+        "-5s",
+        "5 s",
+        "5s ",
+        "1d",
+        "5S",
+        "1..5s",
+        "5s3",
+        "\u{665}s",
+        "99999999999999999999s",
+        "18446744073709551615h",
+    ] {
+        assert_eq!(duration(text), None, "{text}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_duration_is_read_or_refused(text in "[0-9.+\u{b5}a-z-]{0,40}") {
+        let _ = duration(&text);
+    }
+
+    #[test]
+    fn durations_in_whole_units_are_exact(h in 0u64..99, m in 0u64..99, ms in 0u64..99_999) {
+        let expected = Duration::from_millis((h * 60 + m) * 60_000 + ms);
+        proptest::prop_assert_eq!(duration(&format!("{h}h{m}m{ms}ms")), Some(expected));
+    }
+}
+
+#[test]
+fn every_parameter_that_a_hint_names_is_known() {
+    let hint = refusal("mysql://h/d?x=1").hint.unwrap();
+    let names = hint.strip_prefix("known are ").unwrap();
+    let (names, _) = names.split_once(", and what").unwrap();
+    assert!(names.split(", ").count() > 20, "{names}");
+    for name in names.split(", ") {
+        let error = refusal(&format!("mysql://h/d?{name}"));
+        assert!(
+            error.causes[0].contains("has no value"),
+            "{name}: {error:?}"
+        );
     }
 }
