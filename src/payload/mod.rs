@@ -6,22 +6,14 @@
 //! expected.
 
 pub mod archive;
-mod blocks;
-#[cfg(test)]
-mod corpus;
 pub mod etcd2;
 mod extension;
 mod functions;
 mod guard;
-#[cfg(test)]
-mod hostile;
-#[cfg(test)]
-mod hostile_form;
+mod inflate;
 pub mod metadata;
 mod names;
 pub mod template;
-#[cfg(test)]
-mod template_tests;
 #[cfg(test)]
 mod tests;
 
@@ -62,13 +54,10 @@ pub fn open(archive: &[u8], scope: &Scope, app: &str, version: &str) -> Result<O
         Some(file) => etcd2::parse(file)?,
         None => BTreeMap::new(),
     };
-    if let Some(file) = &files.etcd2 {
-        check_keys(&file.name, &etcd2_keys)?;
-    }
     let service_template = template::render(&files.service, &metadata)?;
     check_unit(&files.service.name, &service_template)?;
     Ok(Opened {
-        template_sha256: hex(&Sha256::digest(&service_template)),
+        template_sha256: format!("{:x}", Sha256::digest(&service_template)),
         image_version: metadata.image_version,
         request: DeployRequest {
             service_name: metadata.name,
@@ -80,86 +69,42 @@ pub fn open(archive: &[u8], scope: &Scope, app: &str, version: &str) -> Result<O
     })
 }
 
-/// The refusal of a payload, because of one of its files.
-fn refuse(file: &str, what: impl Display) -> Error {
+/// Refuses a payload, because of one of its files.
+fn refuse<T>(file: &str, what: impl Display) -> Result<T> {
+    Err(refusal(file, what))
+}
+
+fn refusal(file: &str, what: impl Display) -> Error {
     Error::new(Exit::Failed, format!("{file}: {what}"))
 }
 
 fn check_unit(file: &str, unit: &str) -> Result<()> {
     if unit.trim().is_empty() {
-        return Err(refuse(file, "renders to nothing, a unit file expected"));
+        return refuse(file, "renders to nothing, a unit file expected");
     }
-    if unit.len() > RECORD_LIMIT {
-        return Err(refuse(
-            file,
-            format!(
-                "renders to {} bytes, coreos-deploy records at most {RECORD_LIMIT}",
-                unit.len()
-            ),
-        ));
+    let length = unit.len();
+    if length > RECORD_LIMIT {
+        let most = format!("coreos-deploy records at most {RECORD_LIMIT}");
+        return refuse(file, format!("renders to {length} bytes, {most}"));
     }
     for (index, line) in unit.split('\n').enumerate() {
-        let number = index + 1;
-        if line.len() > LINE_LIMIT {
-            return Err(refuse(
-                file,
-                format!(
-                    "rendered line {number}: {} bytes, fleet reads at most {LINE_LIMIT}",
-                    line.len()
-                ),
-            ));
+        let (number, length) = (index + 1, line.len());
+        if length > LINE_LIMIT {
+            let what = format!("{length} bytes, fleet reads at most {LINE_LIMIT}");
+            return refuse(file, format!("rendered line {number}: {what}"));
         }
-        if let Some(c) = line.chars().find(|c| *c > '\u{ffff}') {
-            return Err(refuse(
-                file,
-                format!(
-                    "rendered line {number}: U+{:X}, coreos-deploy records nothing above U+FFFF",
-                    u32::from(c)
-                ),
-            ));
+        if let Some(c) = line.chars().find(|c| is_unrecorded(*c)) {
+            let what = format!(
+                "U+{:X}, coreos-deploy records nothing above U+FFFF",
+                u32::from(c)
+            );
+            return refuse(file, format!("rendered line {number}: {what}"));
         }
     }
     Ok(())
 }
 
-fn check_keys(file: &str, keys: &BTreeMap<String, String>) -> Result<()> {
-    let length = go_json_length(keys);
-    if length > RECORD_LIMIT {
-        return Err(refuse(
-            file,
-            format!(
-                "the keys as JSON are {length} bytes, coreos-deploy records at most {RECORD_LIMIT}"
-            ),
-        ));
-    }
-    Ok(())
-}
-
-/// The bytes of the keys as Go's `encoding/json` writes them, which coreos-deploy does: it escapes
-/// more than others (`<`, `>`, `&`, U+2028, U+2029).
-fn go_json_length(keys: &BTreeMap<String, String>) -> usize {
-    let string = |text: &str| -> usize {
-        2 + text
-            .chars()
-            .map(|c| match c {
-                '"' | '\\' | '\n' | '\r' | '\t' => 2,
-                '\0'..='\u{1f}' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => 6,
-                c => c.len_utf8(),
-            })
-            .sum::<usize>()
-    };
-    let pairs: usize = keys
-        .iter()
-        .map(|(key, value)| string(key) + 1 + string(value))
-        .sum();
-    2 + pairs + keys.len().saturating_sub(1)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+/// Whether coreos-deploy cannot record a character: the columns of its database hold 3 bytes of one.
+fn is_unrecorded(c: char) -> bool {
+    c > '\u{ffff}'
 }
