@@ -18,7 +18,7 @@ use serde::de::{
 };
 
 use super::client::{Client, json_failure};
-use super::failure::{Failure, Outcome};
+use super::failure::{Failure, ReadResult};
 use crate::error::Error;
 use crate::http::{BodyError, Bounded};
 use crate::mask::Masker;
@@ -45,7 +45,7 @@ pub fn read(
     client: &Client,
     repo: &str,
     builder: &ListingBuilder,
-) -> Outcome<(ListingBuilder, u64)> {
+) -> ReadResult<(ListingBuilder, u64)> {
     let what = format!("AQL query of repository {repo}");
     let url = client.api(&["search", "aql"])?;
     client.retried(|| {
@@ -67,7 +67,7 @@ fn parse<R: Read>(
     repo: &str,
     builder: &mut ListingBuilder,
     masker: &Masker,
-) -> Outcome<u64> {
+) -> ReadResult<u64> {
     let since_row = Cell::new(0);
     let mut reader = RowLimit {
         body: BufReader::with_capacity(64 << 10, body),

@@ -11,7 +11,7 @@ use reqwest::header::{
 use reqwest::redirect::Policy;
 use serde::de::DeserializeOwned;
 
-use super::failure::{Failure, Outcome, Retry};
+use super::failure::{Failure, ReadResult, Retry};
 use super::retry::{BASE_DELAY, parse_retry_after, retry_delay};
 use super::url::{is_bare_host, is_reactivation_page, join};
 use crate::config::{ArtifactoryConfig, Credentials, HttpConfig};
@@ -114,7 +114,7 @@ impl Client {
     }
 
     /// Runs a read until it succeeds, fails for good, or was tried often enough.
-    pub fn retried<T>(&self, mut read: impl FnMut() -> Outcome<T>) -> Outcome<T> {
+    pub fn retried<T>(&self, mut read: impl FnMut() -> ReadResult<T>) -> ReadResult<T> {
         let mut attempt = 0;
         loop {
             let failure = match read() {
@@ -150,7 +150,7 @@ impl Client {
     }
 
     /// Sends one request as it is. After a 401 nothing more is sent.
-    pub fn send(&self, what: &str, request: RequestBuilder) -> Outcome<Response> {
+    pub fn send(&self, what: &str, request: RequestBuilder) -> ReadResult<Response> {
         if self.is_rejected() {
             return Err(Failure::answered(401, self.unauthorized(what)));
         }
@@ -183,7 +183,7 @@ impl Client {
     }
 
     /// Sends one API call, once; what comes back has status 200 and is not HTML.
-    pub fn call(&self, what: &str, request: RequestBuilder) -> Outcome<Response> {
+    pub fn call(&self, what: &str, request: RequestBuilder) -> ReadResult<Response> {
         let request = self.authorize(request).header(ACCEPT, "application/json");
         let response = self.send(what, request)?;
         if response.status().as_u16() != 200 {
@@ -207,7 +207,11 @@ impl Client {
     }
 
     /// GETs the JSON value at a path of the API, with retries.
-    pub fn get_json<T: DeserializeOwned>(&self, what: &str, path: &[&str]) -> Outcome<Answer<T>> {
+    pub fn get_json<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        path: &[&str],
+    ) -> ReadResult<Answer<T>> {
         let url = self.api(path)?;
         self.retried(|| {
             let response = self.call(what, self.http.get(&url))?;

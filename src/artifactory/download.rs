@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::Checksum;
 use super::client::{Client, body_failure, is_html, redirected};
-use super::failure::{Failure, Outcome, Retry};
+use super::failure::{Failure, ReadResult, Retry};
 use super::url::is_reactivation_page;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -25,7 +25,7 @@ const HOPS: usize = 5;
 
 /// Downloads `url` and verifies the bytes; with retries, each from the beginning, as the addresses
 /// that redirects lead to expire.
-pub fn fetch(client: &Client, what: &str, url: &str, checksum: &Checksum) -> Outcome<Vec<u8>> {
+pub fn fetch(client: &Client, what: &str, url: &str, checksum: &Checksum) -> ReadResult<Vec<u8>> {
     let start =
         Url::parse(url).map_err(|e| Error::usage("--art-endpoint is not a URL").because_of(&e))?;
     client.retried(|| {
@@ -45,7 +45,7 @@ pub fn fetch(client: &Client, what: &str, url: &str, checksum: &Checksum) -> Out
 
 /// Follows redirects by hand: HTTP libraries would carry an API key's header to the next host.
 /// Credentials go to the first origin only, and once left, it gets none when returned to.
-fn follow(client: &Client, what: &str, start: &Url) -> Outcome<Response> {
+fn follow(client: &Client, what: &str, start: &Url) -> ReadResult<Response> {
     let mut url = start.clone();
     let mut trusted = true;
     for _ in 0..=HOPS {
@@ -114,7 +114,7 @@ fn refusal(client: &Client, what: &str, response: Response, trusted: bool) -> Fa
 }
 
 /// Compares the bytes with what the storage API said.
-pub fn verify(what: &str, body: &[u8], expected: &Checksum) -> Outcome<()> {
+pub fn verify(what: &str, body: &[u8], expected: &Checksum) -> ReadResult<()> {
     let (kind, actual) = match expected {
         Checksum::Sha256(_) => ("SHA-256", format!("{:x}", Sha256::digest(body))),
         Checksum::Sha1(_) => ("SHA-1", format!("{:x}", Sha1::digest(body))),

@@ -32,7 +32,7 @@ pub enum Retry {
 }
 
 /// The result of a read.
-pub type Outcome<T> = std::result::Result<T, Failure>;
+pub type ReadResult<T> = std::result::Result<T, Failure>;
 
 impl Failure {
     /// A failure that another try would only repeat.

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use serde::Deserialize;
 
 use super::client::Client;
-use super::failure::{Failure, Outcome};
+use super::failure::{Failure, ReadResult};
 use super::file_info::MaybeQuoted;
 use crate::error::{Error, Result};
 use crate::mask::Masker;
@@ -157,7 +157,7 @@ fn malformed(what: &str, reason: &str) -> Error {
 }
 
 /// The names of the markers in an app's folder.
-fn markers(client: &Client, repo: &str, app: &str) -> Outcome<Vec<String>> {
+fn markers(client: &Client, repo: &str, app: &str) -> ReadResult<Vec<String>> {
     let what = format!("folder {repo}/{app}");
     let answer = client.get_json(&what, &["storage", repo, app])?;
     let info: FolderInfo = answer.value;

@@ -13,8 +13,6 @@ mod file_info;
 mod folders;
 mod retry;
 #[cfg(test)]
-mod testing;
-#[cfg(test)]
 mod tests;
 mod url;
 

@@ -11,8 +11,7 @@ use tar::{Archive, Entry, EntryType};
 
 use super::extension::{Extension, check_global_pax};
 use super::inflate::Inflated;
-use super::names::{Place, place};
-use super::{refusal, refuse};
+use super::{names, refusal, refuse};
 use crate::error::{Error, Result};
 use crate::text::printable;
 
@@ -204,14 +203,14 @@ impl Found {
             return refuse(&shown, "PAX size and header size differ");
         }
         let is_folder = is_folder(&shown, header.entry_type(), size)?;
-        let place = place(&raw, is_folder, folder)?;
+        let file = names::file(&raw, is_folder, folder)?;
         let plain = raw.strip_prefix(b"./").unwrap_or(&raw);
         if !self.names.insert(plain.to_vec()) {
             return refuse(&shown, "the same name twice");
         }
-        match place {
-            Place::Ignored => Ok(()),
-            Place::File(name, kind) => self.put(kind, name, data(entry)?),
+        match file {
+            None => Ok(()),
+            Some((name, kind)) => self.put(kind, name, data(entry)?),
         }
     }
 

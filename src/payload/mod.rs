@@ -2,8 +2,8 @@
 //!
 //! [`archive`] reads the files, [`metadata`] and [`etcd2`] read two of them, [`template`] renders
 //! the third, once `guard` has looked it over. All is done in memory, on hostile input as well: the
-//! limits stand with the code that keeps them. An error names the file, the line where there is one, what was found and what was
-//! expected.
+//! limits stand with the code that keeps them. An error names the file, the line where there is
+//! one, what was found and what was expected.
 
 pub mod archive;
 pub mod etcd2;
@@ -29,9 +29,9 @@ use crate::model::request::DeployRequest;
 
 /// The most bytes of a template, and of the keys as JSON, that coreos-deploy can record: what a
 /// `TEXT` column of `MySQL` holds. It deploys what is longer, and then knows nothing of it.
-pub const RECORD_LIMIT: usize = 65_535;
+const RECORD_LIMIT: usize = 65_535;
 /// The most bytes of a line of a unit file: fleet reads lines through a buffer of 2048 bytes.
-pub const LINE_LIMIT: usize = 2047;
+const LINE_LIMIT: usize = 2047;
 
 /// A payload, read and checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,18 +87,15 @@ fn check_unit(file: &str, unit: &str) -> Result<()> {
         let most = format!("coreos-deploy records at most {RECORD_LIMIT}");
         return refuse(file, format!("renders to {length} bytes, {most}"));
     }
-    for (index, line) in unit.split('\n').enumerate() {
-        let (number, length) = (index + 1, line.len());
+    for (line, number) in unit.split('\n').zip(1..) {
+        let length = line.len();
         if length > LINE_LIMIT {
             let what = format!("{length} bytes, fleet reads at most {LINE_LIMIT}");
             return refuse(file, format!("rendered line {number}: {what}"));
         }
         if let Some(c) = line.chars().find(|c| is_unrecorded(*c)) {
-            let what = format!(
-                "U+{:X}, coreos-deploy records nothing above U+FFFF",
-                u32::from(c)
-            );
-            return refuse(file, format!("rendered line {number}: {what}"));
+            let (code, most) = (u32::from(c), "coreos-deploy records nothing above U+FFFF");
+            return refuse(file, format!("rendered line {number}: U+{code:X}, {most}"));
         }
     }
     Ok(())

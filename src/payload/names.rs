@@ -1,4 +1,4 @@
-//! The names of an archive's members, and where in the payload they are.
+//! The names of an archive's members, and what is a file of the payload.
 
 use super::archive::Kind;
 use super::refuse;
@@ -8,27 +8,19 @@ use crate::text::{is_unsafe, printable};
 /// The most bytes of a file's name (`NAME_MAX` of Linux).
 const FILE_NAME_LIMIT: usize = 255;
 
-/// Where a member is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// The folder itself, `./`, or what macOS adds.
-    Ignored,
-    /// A file of the payload.
-    File(String, Kind),
-}
-
-/// Places a member, by its raw name.
+/// Gives the name and kind of the file of the payload that a member is, by its raw name. `None`:
+/// nothing to read.
 ///
-/// A leading `./` is dropped. What macOS writes beside the files (`._x`, `.DS_Store`) is ignored, in
-/// the folder and beside it.
-pub fn place(raw: &[u8], is_folder: bool, folder: &str) -> Result<Place> {
+/// A leading `./` is dropped. The folder itself and `./` are nothing to read, and so is what macOS
+/// writes beside the files (`._x`, `.DS_Store`), in the folder and beside it.
+pub fn file(raw: &[u8], is_folder: bool, folder: &str) -> Result<Option<(String, Kind)>> {
     let shown = printable(&String::from_utf8_lossy(raw));
     let Ok(name) = std::str::from_utf8(raw) else {
         return refuse(&shown, "a name that is not UTF-8");
     };
     check_characters(name, &shown)?;
     if is_folder && matches!(name, "." | "./") {
-        return Ok(Place::Ignored);
+        return Ok(None);
     }
     let mut relative = name.strip_prefix("./").unwrap_or(name);
     if is_folder {
@@ -39,14 +31,14 @@ pub fn place(raw: &[u8], is_folder: bool, folder: &str) -> Result<Place> {
         return refuse(&shown, "an empty, '.' or '..' part in a name");
     }
     match (parts.as_slice(), is_folder) {
-        ([top], true) if *top == folder => Ok(Place::Ignored),
-        ([file], false) if is_macos(file) => Ok(Place::Ignored),
+        ([top], true) if *top == folder => Ok(None),
+        ([file], false) if is_macos(file) => Ok(None),
         ([file], false) => refuse(file, format!("a file beside the folder {folder}/")),
         ([top, ..], _) if *top != folder => {
             refuse(&shown, format!("another folder, only {folder}/ expected"))
         }
-        ([_, file], false) if is_macos(file) => Ok(Place::Ignored),
-        ([_, file], false) => kind(file).map(|kind| Place::File((*file).to_owned(), kind)),
+        ([_, file], false) if is_macos(file) => Ok(None),
+        ([_, file], false) => Ok(Some(((*file).to_owned(), kind(file)?))),
         _ => refuse(
             &shown,
             format!("a folder inside {folder}/, only files expected"),

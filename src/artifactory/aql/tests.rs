@@ -6,7 +6,7 @@ use crate::model::listing::{AppFilter, Listing};
 use crate::model::version::Order;
 use std::collections::BTreeMap;
 
-fn parsed<R: Read>(body: R) -> Outcome<Listing> {
+fn parsed<R: Read>(body: R) -> ReadResult<Listing> {
     let mut builder =
         ListingBuilder::new(Order::Natural, AppFilter::default(), BTreeMap::new(), false);
     let masker = Masker::default();
