@@ -53,6 +53,24 @@ impl Deadline {
     }
 }
 
+/// How often a wait looks whether it was cancelled.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Sleeps for `time`; false as soon as it is cancelled.
+pub fn sleep_unless(time: Duration, cancelled: impl Fn() -> bool) -> bool {
+    let end = Instant::now() + time;
+    loop {
+        if cancelled() {
+            return false;
+        }
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return true;
+        }
+        std::thread::sleep(left.min(TICK));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -69,5 +87,16 @@ mod tests {
         assert!(!none.is_over());
         assert_eq!(none.left(Duration::MAX), Duration::MAX);
         assert_eq!(over.missed("nothing was read").exit, Exit::TryLater);
+    }
+
+    #[test]
+    fn a_sleep_takes_its_time_and_ends_when_it_is_cancelled() {
+        let started = Instant::now();
+        assert!(sleep_unless(Duration::from_millis(150), || false));
+        assert!(started.elapsed() >= Duration::from_millis(150));
+        assert!(!sleep_unless(Duration::from_secs(3600), || true));
+        let asked = std::cell::Cell::new(0);
+        let third = || asked.replace(asked.get() + 1) == 2;
+        assert!(!sleep_unless(Duration::from_secs(3600), third));
     }
 }

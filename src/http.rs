@@ -1,10 +1,12 @@
 //! What both HTTP clients share: building, bounded reading, and words for failures.
 
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use reqwest::blocking::{Client, Response};
+use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 
 use crate::config::HttpConfig;
@@ -14,6 +16,31 @@ use crate::mask::Masker;
 
 /// The longest that a server may be silent within one reply.
 pub const IDLE: Duration = Duration::from_secs(30);
+
+/// All that is percent-encoded in a URL: what is not unreserved (RFC 3986).
+pub const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// A header of a reply as text.
+pub fn header<'a>(response: &'a Response, name: &HeaderName) -> Option<&'a str> {
+    response.headers().get(name)?.to_str().ok()
+}
+
+/// The value of a header that holds the secret of `option`, marked as one.
+///
+/// Errors: exit 2 for characters that a header cannot hold.
+pub fn secret_header(option: &str, text: &str) -> Result<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).map_err(|_| {
+        Error::usage(format!(
+            "{option} holds characters that a header cannot hold"
+        ))
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
 
 /// Builds a client. It decodes no body, keeps no cookie and says who it is; `idle` bounds the wait
 /// for the headers and every read of the body.
@@ -100,21 +127,26 @@ pub fn read_body(
     masker: &Masker,
 ) -> std::result::Result<Vec<u8>, BodyError> {
     let mut body = Vec::new();
-    let mut reader = Bounded::new(response, limit, total, masker);
-    reader
-        .read_to_end(&mut body)
-        .map_err(|e| reader.explain(&e))?;
+    Bounded::new(response, limit, total, masker).read_to_end(&mut body)?;
     Ok(body)
 }
 
-/// A reader that fails after a number of bytes or a time; [`Bounded::explain`] tells which.
+/// What a read of [`Bounded`] failed of.
+impl From<io::Error> for BodyError {
+    fn from(error: io::Error) -> Self {
+        error
+            .downcast()
+            .unwrap_or_else(|other| Self::Cut(other.kind().to_string()))
+    }
+}
+
+/// A reader that fails after a number of bytes or a time, always with a [`BodyError`].
 pub struct Bounded<R> {
     inner: R,
     limit: usize,
     left: usize,
     total: Duration,
     deadline: Instant,
-    failed: Option<BodyError>,
     masker: Masker,
 }
 
@@ -127,54 +159,32 @@ impl<R: Read> Bounded<R> {
             left: limit,
             total,
             deadline: Instant::now() + total,
-            failed: None,
             masker: masker.clone(),
         }
-    }
-
-    /// What a read error of this reader means.
-    pub fn explain(&self, error: &std::io::Error) -> BodyError {
-        self.failed
-            .clone()
-            .unwrap_or_else(|| BodyError::Cut(describe_io(error, &self.masker)))
-    }
-
-    /// What made this reader fail, if it was a bound or the connection.
-    pub fn failure(&self) -> Option<&BodyError> {
-        self.failed.as_ref()
     }
 }
 
 impl<R: Read> Read for Bounded<R> {
-    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
-        let fail = |e: &BodyError| std::io::Error::other(e.to_string());
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         if Instant::now() >= self.deadline {
-            let error = BodyError::TooSlow(self.total);
-            let io = fail(&error);
-            self.failed = Some(error);
-            return Err(io);
+            return Err(io::Error::other(BodyError::TooSlow(self.total)));
         }
         match self.inner.read(buf) {
-            Ok(n) if n > self.left => {
-                let error = BodyError::TooLarge(self.limit);
-                let io = fail(&error);
-                self.failed = Some(error);
-                Err(io)
-            }
+            Ok(n) if n > self.left => Err(io::Error::other(BodyError::TooLarge(self.limit))),
             Ok(n) => {
                 self.left -= n;
                 Ok(n)
             }
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => Err(e),
-            Err(e) => {
-                self.failed = Some(BodyError::Cut(describe_io(&e, &self.masker)));
-                Err(e)
-            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => Err(e),
+            Err(e) => Err(io::Error::other(BodyError::Cut(describe_io(
+                &e,
+                &self.masker,
+            )))),
         }
     }
 }
 
-fn describe_io(error: &std::io::Error, masker: &Masker) -> String {
+fn describe_io(error: &io::Error, masker: &Masker) -> String {
     match error
         .get_ref()
         .and_then(|e| e.downcast_ref::<reqwest::Error>())
@@ -187,19 +197,13 @@ fn describe_io(error: &std::io::Error, masker: &Masker) -> String {
 /// What went wrong with a request, innermost cause last, without the URL (which an error of
 /// reqwest would print, and which can hold a signature or a user).
 pub fn describe(error: &reqwest::Error, masker: &Masker) -> String {
-    let mut parts: Vec<String> = Vec::new();
-    if error.is_timeout() {
-        parts.push(
-            if error.is_connect() {
-                "no connection in time"
-            } else {
-                "no answer in time"
-            }
-            .into(),
-        );
-    } else if error.is_connect() {
-        parts.push("no connection".into());
-    }
+    let kind = match (error.is_connect(), error.is_timeout()) {
+        (true, true) => Some("no connection in time"),
+        (true, false) => Some("no connection"),
+        (false, true) => Some("no answer in time"),
+        (false, false) => None,
+    };
+    let mut parts: Vec<String> = kind.map(str::to_owned).into_iter().collect();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
         let text = cause.to_string();
@@ -208,15 +212,48 @@ pub fn describe(error: &reqwest::Error, masker: &Masker) -> String {
         }
         source = cause.source();
     }
-    if parts.is_empty() {
-        parts.push(
-            if error.is_redirect() {
-                "redirect refused"
-            } else {
-                "request failed"
-            }
-            .into(),
-        );
+    if parts.is_empty() && error.is_redirect() {
+        parts.push("redirect refused".to_owned());
+    } else if parts.is_empty() {
+        parts.push("request failed".to_owned());
     }
     masker.text(parts.join(": "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_a_url_survives_encoding() {
+        let encoded = |text| percent_encoding::utf8_percent_encode(text, RESERVED).to_string();
+        assert_eq!(encoded("a-._~Z9"), "a-._~Z9");
+        assert_eq!(encoded("/?#%&+ \"é\n"), "%2F%3F%23%25%26%2B%20%22%C3%A9%0A");
+    }
+
+    struct Broken;
+
+    impl Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::other("the peer is gone"))
+        }
+    }
+
+    fn failure(reader: impl Read, limit: usize, total: Duration) -> BodyError {
+        let mut bounded = Bounded::new(reader, limit, total, &Masker::default());
+        bounded.read_to_end(&mut Vec::new()).unwrap_err().into()
+    }
+
+    #[test]
+    fn a_bounded_reader_says_what_it_failed_of() {
+        let hour = Duration::from_secs(3600);
+        assert_eq!(failure(&b"four"[..], 3, hour), BodyError::TooLarge(3));
+        let none = Duration::ZERO;
+        assert_eq!(failure(&b"four"[..], 4, none), BodyError::TooSlow(none));
+        let cut = BodyError::Cut("the peer is gone".into());
+        assert_eq!(failure(Broken, 4, hour), cut);
+        let mut whole = Vec::new();
+        let mut bounded = Bounded::new(&b"four"[..], 4, hour, &Masker::default());
+        assert_eq!(bounded.read_to_end(&mut whole).unwrap(), 4);
+    }
 }

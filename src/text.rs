@@ -28,7 +28,8 @@ pub fn escaped(text: &str) -> String {
     out
 }
 
-fn is_unsafe(c: char) -> bool {
+/// Whether a character is a control, bidirectional or invisible one.
+pub fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}'
             | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'

@@ -2,29 +2,27 @@
 
 use std::io::Read;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 
 use reqwest::blocking::{RequestBuilder, Response};
 use reqwest::header::{
-    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderName, HeaderValue,
-    LOCATION, RETRY_AFTER,
+    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, DATE, LOCATION, RETRY_AFTER,
 };
 use reqwest::redirect::Policy;
 use serde::de::DeserializeOwned;
 
-use super::date::parse_http;
-use super::failure::{Failure, Outcome};
+use super::failure::{Failure, ReadResult, Retry};
 use super::retry::{BASE_DELAY, parse_retry_after, retry_delay};
-use super::url::{is_bare_host, is_reactivation_page};
+use super::url::{is_bare_host, is_reactivation_page, join};
 use crate::config::{ArtifactoryConfig, Credentials, HttpConfig};
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::http::{self, BodyError, Bounded, read_body};
+use crate::http::{self, BodyError, Bounded, header, read_body, secret_header};
 use crate::mask::Masker;
 
 /// The most bytes of one JSON answer that is read as a whole.
-pub const JSON_LIMIT: usize = 8 << 20;
+const JSON_LIMIT: usize = 8 << 20;
 /// The most time for one JSON answer.
 const JSON_TIME: Duration = Duration::from_secs(120);
 /// The most bytes that are looked at in an error's body.
@@ -37,8 +35,8 @@ const ERROR_TIME: Duration = Duration::from_secs(10);
 pub struct Answer<T> {
     /// The body.
     pub value: T,
-    /// The `Date` header, in milliseconds since 1970.
-    pub date: Option<i64>,
+    /// The `Date` header.
+    pub date: Option<SystemTime>,
 }
 
 /// The connection to one Artifactory.
@@ -46,9 +44,13 @@ pub struct Answer<T> {
 pub struct Client {
     /// Sends requests; follows no redirect.
     pub http: reqwest::blocking::Client,
+    /// The base of the API.
+    api: String,
     credentials: Credentials,
-    bare_host: bool,
-    requests: AtomicU64,
+    /// What may be wrong with the address, where an answer is not Artifactory's.
+    endpoint_hint: &'static str,
+    sent: AtomicU64,
+    /// Whether the credentials were refused.
     rejected: AtomicBool,
     /// What everything goes through that a server says.
     pub masker: Masker,
@@ -61,24 +63,25 @@ pub struct Client {
 impl Client {
     /// Builds the client. Errors: exit 2 for credentials that no header can carry.
     pub fn new(config: &ArtifactoryConfig, http: &HttpConfig) -> Result<Self> {
-        let sendable = |option: &str, value: &str| {
-            HeaderValue::from_str(value)
-                .map(|_| ())
-                .map_err(|_| Error::usage(format!("{option} holds characters that cannot be sent")))
-        };
         match &config.credentials {
-            Credentials::Bearer(token) => sendable("--art-token", token.expose())?,
-            Credentials::ApiKey(key) => sendable("--art-api-key", key.expose())?,
+            Credentials::Bearer(token) => drop(secret_header("--art-token", token.expose())?),
+            Credentials::ApiKey(key) => drop(secret_header("--art-api-key", key.expose())?),
             Credentials::Basic(user, _) if user.contains(':') => {
                 return Err(Error::usage("--art-userid must not hold a colon"));
             }
             Credentials::Basic(..) | Credentials::Anonymous => {}
         }
+        let endpoint_hint = if is_bare_host(&config.base) {
+            "the address of a JFrog platform alone is its web interface: add /artifactory to --art-endpoint"
+        } else {
+            "check --art-endpoint, and that no proxy or login page stands before Artifactory"
+        };
         Ok(Self {
             http: http::client(http, Policy::none(), http::IDLE)?,
+            api: config.api.clone(),
             credentials: config.credentials.clone(),
-            bare_host: is_bare_host(&config.base),
-            requests: AtomicU64::new(0),
+            endpoint_hint,
+            sent: AtomicU64::new(0),
             rejected: AtomicBool::new(false),
             masker: http.masker.and(config.credentials.secret()),
             delay: BASE_DELAY,
@@ -88,7 +91,12 @@ impl Client {
 
     /// How many requests were sent.
     pub fn requests(&self) -> u64 {
-        self.requests.load(Ordering::Relaxed)
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// The address of what the API has at a path.
+    pub fn api(&self, path: &[&str]) -> Result<String> {
+        join(&self.api, path)
     }
 
     /// Adds the credentials, unasked: a server that hides what one may not see answers 404 instead
@@ -98,31 +106,23 @@ impl Client {
             Credentials::Anonymous => request,
             Credentials::Basic(user, password) => request.basic_auth(user, Some(password.expose())),
             Credentials::Bearer(token) => request.bearer_auth(token.expose()),
-            Credentials::ApiKey(key) => match HeaderValue::from_str(key.expose()) {
-                Ok(mut value) => {
-                    value.set_sensitive(true);
-                    request.header(HeaderName::from_static("x-jfrog-art-api"), value)
-                }
+            Credentials::ApiKey(key) => match secret_header("--art-api-key", key.expose()) {
+                Ok(value) => request.header("x-jfrog-art-api", value),
                 Err(_) => request,
             },
         }
     }
 
     /// Runs a read until it succeeds, fails for good, or was tried often enough.
-    pub fn retried<T>(&self, mut read: impl FnMut() -> Outcome<T>) -> Outcome<T> {
+    pub fn retried<T>(&self, mut read: impl FnMut() -> ReadResult<T>) -> ReadResult<T> {
         let mut attempt = 0;
         loop {
             let failure = match read() {
                 Ok(value) => return Ok(value),
                 Err(failure) => failure,
             };
-            let Some(delay) = retry_delay(
-                self.delay,
-                attempt,
-                failure.status,
-                failure.retry_after,
-                fastrand::f64(),
-            ) else {
+            let delay = retry_delay(self.delay, attempt, failure.retry, fastrand::f64());
+            let Some(delay) = delay else {
                 return Err(failure);
             };
             if self.deadline.left(delay) < delay {
@@ -138,9 +138,10 @@ impl Client {
     /// in time either, so it stands as no connection does.
     fn missed(&self, last: &Error) -> Failure {
         let error = self.deadline.missed("Artifactory was not read");
-        let mut failure = Failure::lasting(0, error.because(last.one_line()));
-        failure.unreachable = true;
-        failure
+        Failure {
+            unreachable: true,
+            ..Failure::lasting(error.because(last.one_line()))
+        }
     }
 
     /// Whether a 401 came.
@@ -149,9 +150,9 @@ impl Client {
     }
 
     /// Sends one request as it is. After a 401 nothing more is sent.
-    pub fn send(&self, what: &str, request: RequestBuilder) -> Outcome<Response> {
-        if self.rejected.load(Ordering::Relaxed) {
-            return Err(Failure::lasting(401, self.unauthorized(what)));
+    pub fn send(&self, what: &str, request: RequestBuilder) -> ReadResult<Response> {
+        if self.is_rejected() {
+            return Err(Failure::answered(401, self.unauthorized(what)));
         }
         let left = self.deadline.left(http::IDLE);
         if left.is_zero() {
@@ -163,47 +164,65 @@ impl Client {
         } else {
             request
         };
-        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.sent.fetch_add(1, Ordering::Relaxed);
         let response = request
             .header(ACCEPT_ENCODING, "identity")
             .send()
             .map_err(|e| no_answer(what, &e, &self.masker))?;
         tracing::debug!("{what}: {}", response.status());
-        let encoding = response.headers().get(CONTENT_ENCODING);
-        if response.status().is_success() && encoding.is_some_and(|v| v != "identity") {
-            return Err(Failure::lasting(
-                response.status().as_u16(),
-                Error::unavailable(format!("{what}: the answer is compressed, unasked"))
-                    .hint("a proxy before Artifactory adds a Content-Encoding: turn that off"),
-            ));
+        let is_plain = response
+            .headers()
+            .get(CONTENT_ENCODING)
+            .is_none_or(|encoding| encoding == "identity");
+        if response.status().is_success() && !is_plain {
+            let error = Error::unavailable(format!("{what}: the answer is compressed, unasked"))
+                .hint("a proxy before Artifactory adds a Content-Encoding: turn that off");
+            return Err(Failure::answered(response.status().as_u16(), error));
         }
         Ok(response)
     }
 
     /// Sends one API call, once; what comes back has status 200 and is not HTML.
-    pub fn call(&self, what: &str, request: RequestBuilder) -> Outcome<Response> {
+    pub fn call(&self, what: &str, request: RequestBuilder) -> ReadResult<Response> {
         let request = self.authorize(request).header(ACCEPT, "application/json");
         let response = self.send(what, request)?;
         if response.status().as_u16() != 200 {
             return Err(self.refusal(what, response));
         }
         if is_html(&response) {
-            return Err(self.html_page(what, 200));
+            return Err(self.html_page(what));
         }
         Ok(response)
     }
 
-    /// GETs a JSON value, with retries.
-    pub fn get_json<T: DeserializeOwned>(&self, what: &str, url: &str) -> Outcome<Answer<T>> {
+    /// Reads a body of at most `limit` bytes within `time`, and before the pass ends.
+    pub fn body(
+        &self,
+        mut response: Response,
+        limit: usize,
+        time: Duration,
+    ) -> std::result::Result<Vec<u8>, BodyError> {
+        let left = self.deadline.left(time);
+        read_body(&mut response, limit, left, &self.masker)
+    }
+
+    /// GETs the JSON value at a path of the API, with retries.
+    pub fn get_json<T: DeserializeOwned>(
+        &self,
+        what: &str,
+        path: &[&str],
+    ) -> ReadResult<Answer<T>> {
+        let url = self.api(path)?;
         self.retried(|| {
-            let mut response = self.call(what, self.http.get(url))?;
-            let left = self.deadline.left(JSON_TIME);
-            let date = header(&response, &DATE).and_then(parse_http);
-            let body = read_body(&mut response, JSON_LIMIT, left, &self.masker)
+            let response = self.call(what, self.http.get(&url))?;
+            let date = header(&response, &DATE)
+                .and_then(|text| httpdate::parse_http_date(text.trim()).ok());
+            let body = self
+                .body(response, JSON_LIMIT, JSON_TIME)
                 .map_err(|e| body_failure(what, &e))?;
             match serde_json::from_slice(&body) {
                 Ok(value) => Ok(Answer { value, date }),
-                Err(e) => Err(json_failure(what, &e, &self.masker)),
+                Err(e) => Err(json_failure(what, e, &self.masker)),
             }
         })
     }
@@ -220,8 +239,8 @@ impl Client {
             self.rejected.store(true, Ordering::Relaxed);
         }
         let html = is_html(&response);
-        let retry_after =
-            header(&response, &RETRY_AFTER).and_then(|text| parse_retry_after(text, now()));
+        let wait = header(&response, &RETRY_AFTER)
+            .and_then(|text| parse_retry_after(text, SystemTime::now()));
         let mut error = match code {
             401 => self.unauthorized(what),
             403 => Error::new(
@@ -234,32 +253,35 @@ impl Client {
         if html {
             error = error.because("with an HTML page");
             if code == 404 {
-                error = error.hint(self.endpoint_hint());
+                error = error.hint(self.endpoint_hint);
             }
         } else if let Some(message) = message_of(response, &self.masker) {
             error = error.because(message);
         }
-        Failure {
-            html,
-            retry_after,
-            ..Failure::lasting(code, error)
+        let mut failure = Failure::answered(code, error);
+        failure.html = html;
+        if let (Retry::Soon, Some(wait)) = (failure.retry, wait) {
+            failure.retry = Retry::After(wait);
         }
+        failure
     }
 
-    /// The failure of an answer that is a page for people.
-    pub fn html_page(&self, what: &str, status: u16) -> Failure {
-        let error = Error::unavailable(format!(
-            "{what}: an HTML page came instead of Artifactory's answer"
-        ))
-        .hint(self.endpoint_hint());
+    /// The failure of an answer that is a page for people, with status 200.
+    pub fn html_page(&self, what: &str) -> Failure {
+        let problem = "an HTML page came instead of Artifactory's answer";
+        let error = Error::unavailable(format!("{what}: {problem}")).hint(self.endpoint_hint);
         Failure {
             html: true,
-            ..Failure::lasting(status, error)
+            ..Failure::answered(200, error)
         }
     }
 
-    /// Whether there are no credentials that could be refused.
-    pub fn is_anonymous(&self) -> bool {
+    /// Whether a failure is that the credentials were refused. Anonymous users have none.
+    pub fn is_rejection(&self, failure: &Failure) -> bool {
+        failure.status == Some(401) && !self.is_anonymous()
+    }
+
+    fn is_anonymous(&self) -> bool {
         matches!(self.credentials, Credentials::Anonymous)
     }
 
@@ -277,14 +299,6 @@ impl Client {
         };
         Error::new(Exit::Credentials, format!("{what}: Artifactory {verdict}")).hint(hint)
     }
-
-    fn endpoint_hint(&self) -> &'static str {
-        if self.bare_host {
-            "the address of a JFrog platform alone is its web interface: add /artifactory to --art-endpoint"
-        } else {
-            "check --art-endpoint, and that no proxy or login page stands before Artifactory"
-        }
-    }
 }
 
 fn no_answer(what: &str, cause: &reqwest::Error, masker: &Masker) -> Failure {
@@ -295,7 +309,7 @@ fn no_answer(what: &str, cause: &reqwest::Error, masker: &Masker) -> Failure {
     }
     let error = error.because(reason);
     if cause.is_builder() {
-        return Failure::lasting(0, error);
+        return Failure::lasting(error);
     }
     Failure {
         unreachable: cause.is_connect(),
@@ -303,22 +317,9 @@ fn no_answer(what: &str, cause: &reqwest::Error, masker: &Masker) -> Failure {
     }
 }
 
-/// A header as text.
-pub fn header<'a>(response: &'a Response, name: &HeaderName) -> Option<&'a str> {
-    response.headers().get(name)?.to_str().ok()
-}
-
 /// Whether an answer is a page for people.
 pub fn is_html(response: &Response) -> bool {
     header(response, &CONTENT_TYPE).is_some_and(|t| t.to_ascii_lowercase().contains("html"))
-}
-
-/// The local clock, in milliseconds since 1970.
-pub fn now() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// The failure of a body that could not be read.
@@ -327,39 +328,38 @@ pub fn body_failure(what: &str, cause: &BodyError) -> Failure {
         Error::unavailable(format!("{what}: the answer could not be read")).because_of(cause);
     match cause {
         BodyError::Cut(_) => Failure::passing(error),
-        BodyError::TooLarge(_) | BodyError::TooSlow(_) => Failure::lasting(200, error),
+        BodyError::TooLarge(_) | BodyError::TooSlow(_) => Failure::answered(200, error),
     }
 }
 
 /// The failure of a body that is not the JSON it should be; one that merely ends early is tried again.
-pub fn json_failure(what: &str, cause: &serde_json::Error, masker: &Masker) -> Failure {
+pub fn json_failure(what: &str, cause: serde_json::Error, masker: &Masker) -> Failure {
+    if cause.is_io() {
+        return body_failure(what, &std::io::Error::from(cause).into());
+    }
     let error = Error::unavailable(format!("{what}: the answer is not what Artifactory sends"))
         .because(masker.text(cause.to_string()));
     if cause.is_eof() {
         Failure::passing(error)
     } else {
-        Failure::lasting(200, error)
+        Failure::answered(200, error)
     }
 }
 
 /// The failure of a redirect that is not followed.
 pub fn redirected(what: &str, status: u16, location: &str, masker: &Masker) -> Failure {
-    if is_reactivation_page(location) {
-        return Failure::lasting(
-            status,
-            Error::unavailable(format!("{what}: this JFrog cloud server is deactivated"))
-                .hint("its owner can reactivate it on the page that a browser shows"),
-        );
-    }
-    // Only the host: a location can hold a signature.
-    let target = reqwest::Url::parse(location).map(|u| u.origin().ascii_serialization());
-    let target = target.map(|origin| masker.text(origin));
-    Failure::lasting(
-        status,
+    let error = if is_reactivation_page(location) {
+        Error::unavailable(format!("{what}: this JFrog cloud server is deactivated"))
+            .hint("its owner can reactivate it on the page that a browser shows")
+    } else {
+        // Only the host: a location can hold a signature.
+        let target = reqwest::Url::parse(location).map(|u| u.origin().ascii_serialization());
+        let target = target.map(|origin| masker.text(origin));
         Error::unavailable(format!("{what}: Artifactory answered {status}, a redirect"))
             .because(format!("to {}", target.as_deref().unwrap_or("another path")))
-            .hint("API calls are not redirected: give --art-endpoint the final address (https, /artifactory)"),
-    )
+            .hint("API calls are not redirected: give --art-endpoint the final address (https, /artifactory)")
+    };
+    Failure::answered(status, error)
 }
 
 /// What an error's body says: `errors[0].message`, else its text (of a refused AQL query, always).

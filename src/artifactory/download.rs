@@ -9,15 +9,15 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 use super::Checksum;
-use super::client::{Client, body_failure, header, is_html, redirected};
-use super::failure::{Failure, Outcome};
-use super::url::{is_reactivation_page, same_origin};
+use super::client::{Client, body_failure, is_html, redirected};
+use super::failure::{Failure, ReadResult, Retry};
+use super::url::is_reactivation_page;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::http::{BodyError, read_body};
+use crate::http::{BodyError, header};
 
 /// The most bytes of a payload.
-pub const PAYLOAD_LIMIT: u64 = 8 << 20;
+pub const PAYLOAD_LIMIT: usize = 8 << 20;
 /// The most time for one try.
 const DOWNLOAD_TIME: Duration = Duration::from_secs(300);
 /// How many redirects are followed: cloud servers send large files to another host.
@@ -25,24 +25,18 @@ const HOPS: usize = 5;
 
 /// Downloads `url` and verifies the bytes; with retries, each from the beginning, as the addresses
 /// that redirects lead to expire.
-pub fn fetch(client: &Client, what: &str, url: &str, checksum: &Checksum) -> Outcome<Vec<u8>> {
+pub fn fetch(client: &Client, what: &str, url: &str, checksum: &Checksum) -> ReadResult<Vec<u8>> {
     let start =
         Url::parse(url).map_err(|e| Error::usage("--art-endpoint is not a URL").because_of(&e))?;
     client.retried(|| {
-        let mut response = follow(client, what, &start)?;
+        let response = follow(client, what, &start)?;
         if is_html(&response) {
-            let mut failure = client.html_page(what, 200);
-            failure.error.exit = Exit::Failed;
-            return Err(failure);
+            return Err(client.html_page(what).of_app());
         }
-        let limit = usize::try_from(PAYLOAD_LIMIT).unwrap_or(usize::MAX);
-        let left = client.deadline.left(DOWNLOAD_TIME);
-        let body = read_body(&mut response, limit, left, &client.masker).map_err(|cause| {
-            let mut failure = body_failure(what, &cause);
-            if matches!(cause, BodyError::TooLarge(_)) {
-                failure.error.exit = Exit::Failed;
-            }
-            failure
+        let body = client.body(response, PAYLOAD_LIMIT, DOWNLOAD_TIME);
+        let body = body.map_err(|cause| match cause {
+            BodyError::TooLarge(_) => body_failure(what, &cause).of_app(),
+            _ => body_failure(what, &cause),
         })?;
         verify(what, &body, checksum)?;
         Ok(body)
@@ -51,16 +45,14 @@ pub fn fetch(client: &Client, what: &str, url: &str, checksum: &Checksum) -> Out
 
 /// Follows redirects by hand: HTTP libraries would carry an API key's header to the next host.
 /// Credentials go to the first origin only, and once left, it gets none when returned to.
-fn follow(client: &Client, what: &str, start: &Url) -> Outcome<Response> {
+fn follow(client: &Client, what: &str, start: &Url) -> ReadResult<Response> {
     let mut url = start.clone();
     let mut trusted = true;
     for _ in 0..=HOPS {
-        let request = client.http.get(url.clone());
-        let request = if trusted {
-            client.authorize(request)
-        } else {
-            request
-        };
+        let mut request = client.http.get(url.clone());
+        if trusted {
+            request = client.authorize(request);
+        }
         let response = client.send(what, request)?;
         let status = response.status().as_u16();
         if status == 200 {
@@ -74,18 +66,13 @@ fn follow(client: &Client, what: &str, start: &Url) -> Outcome<Response> {
             return Err(redirected(what, status, location, &client.masker));
         }
         let next = next_hop(&url, location).map_err(|reason| {
-            Failure::lasting(
-                status,
-                Error::unavailable(format!("{what}: a redirect was not followed")).because(reason),
-            )
+            Error::unavailable(format!("{what}: a redirect was not followed")).because(reason)
         })?;
-        trusted = trusted && same_origin(&next, start);
+        trusted = trusted && next.origin() == start.origin();
         url = next;
     }
-    Err(Failure::lasting(
-        302,
-        Error::unavailable(format!("{what}: more than {HOPS} redirects")),
-    ))
+    let error = Error::unavailable(format!("{what}: more than {HOPS} redirects"));
+    Err(error.into())
 }
 
 /// Where a redirect leads, or why it must not be followed.
@@ -108,20 +95,18 @@ fn refusal(client: &Client, what: &str, response: Response, trusted: bool) -> Fa
     let status = response.status().as_u16();
     if !trusted {
         // What a storage host refuses is the signed address, not our credentials.
-        let error = Error::unavailable(format!(
-            "{what}: the host that Artifactory redirects to answered {status}"
-        ));
-        return Failure::lasting(status, error);
+        let host = "the host that Artifactory redirects to";
+        let error = Error::unavailable(format!("{what}: {host} answered {status}"));
+        return Failure::answered(status, error);
     }
     let mut failure = client.refusal(what, response);
     match status {
         // An I/O error of the server comes as 404 too, and the storage API has just shown the file.
-        404 => failure.status = None,
+        404 => failure.retry = Retry::Soon,
         403 => {
-            failure.error.exit = Exit::Failed;
-            failure.error = failure
-                .error
-                .hint("the user may not read the file, or a scan (Xray) blocks its download");
+            failure = failure.of_app();
+            let hint = "the user may not read the file, or a scan (Xray) blocks its download";
+            failure.error = failure.error.hint(hint);
         }
         _ => {}
     }
@@ -129,27 +114,21 @@ fn refusal(client: &Client, what: &str, response: Response, trusted: bool) -> Fa
 }
 
 /// Compares the bytes with what the storage API said.
-pub fn verify(what: &str, body: &[u8], expected: &Checksum) -> Outcome<()> {
-    let actual = match expected {
-        Checksum::Sha256(_) => format!("{:x}", Sha256::digest(body)),
-        Checksum::Sha1(_) => format!("{:x}", Sha1::digest(body)),
+pub fn verify(what: &str, body: &[u8], expected: &Checksum) -> ReadResult<()> {
+    let (kind, actual) = match expected {
+        Checksum::Sha256(_) => ("SHA-256", format!("{:x}", Sha256::digest(body))),
+        Checksum::Sha1(_) => ("SHA-1", format!("{:x}", Sha1::digest(body))),
     };
-    if actual == expected.as_str() {
+    let (expected, length) = (expected.as_str(), body.len());
+    if actual == expected {
         return Ok(());
     }
-    let kind = if expected.is_sha1() {
-        "SHA-1"
-    } else {
-        "SHA-256"
-    };
     let error = Error::new(Exit::Failed, format!("{what}: the checksum does not match"))
         .because(format!(
-            "{kind} expected {}, downloaded {actual} ({} bytes)",
-            expected.as_str(),
-            body.len()
+            "{kind} expected {expected}, downloaded {actual} ({length} bytes)"
         ))
         .hint("the file was replaced meanwhile, or a proxy changes downloads");
-    Err(Failure::lasting(200, error))
+    Err(error.into())
 }
 
 #[cfg(test)]

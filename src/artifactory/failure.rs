@@ -3,43 +3,75 @@
 use std::time::Duration;
 
 use crate::error::Error;
+use crate::exit::Exit;
 
 /// A read that failed.
 #[derive(Debug)]
 pub struct Failure {
     /// What it means for the caller.
     pub error: Error,
-    /// The status that came, or `None` where another try may end better.
+    /// The status of the answer, where it is the answer that failed it.
     pub status: Option<u16>,
+    /// Whether another try may end better.
+    pub retry: Retry,
     /// Whether the answer was a page for people: not Artifactory's word.
     pub html: bool,
     /// Whether not even a connection was made.
     pub unreachable: bool,
-    /// What `Retry-After` asks for.
-    pub retry_after: Option<Duration>,
+}
+
+/// Whether another try may end better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// It would only repeat the failure.
+    Never,
+    /// It may, after our own time.
+    Soon,
+    /// It may, but not before the time that `Retry-After` asks for.
+    After(Duration),
 }
 
 /// The result of a read.
-pub type Outcome<T> = std::result::Result<T, Failure>;
+pub type ReadResult<T> = std::result::Result<T, Failure>;
 
 impl Failure {
     /// A failure that another try would only repeat.
-    pub fn lasting(status: u16, error: Error) -> Self {
+    pub fn lasting(error: Error) -> Self {
         Self {
-            status: Some(status),
-            ..Self::passing(error)
+            error,
+            status: None,
+            retry: Retry::Never,
+            html: false,
+            unreachable: false,
         }
     }
 
     /// A failure that another try may mend.
     pub fn passing(error: Error) -> Self {
         Self {
-            error,
-            status: None,
-            html: false,
-            unreachable: false,
-            retry_after: None,
+            retry: Retry::Soon,
+            ..Self::lasting(error)
         }
+    }
+
+    /// The failure of an answer with this status. 401 and 403 are never tried again: that locks
+    /// accounts.
+    pub fn answered(status: u16, error: Error) -> Self {
+        let retry = match status {
+            408 | 429 | 500..=599 => Retry::Soon,
+            _ => Retry::Never,
+        };
+        Self {
+            status: Some(status),
+            retry,
+            ..Self::lasting(error)
+        }
+    }
+
+    /// The failure of an app alone, not of the pass.
+    pub fn of_app(mut self) -> Self {
+        self.error.exit = Exit::Failed;
+        self
     }
 
     /// Whether Artifactory itself said that there is no such thing.
@@ -56,6 +88,6 @@ impl From<Failure> for Error {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self::lasting(0, error)
+        Self::lasting(error)
     }
 }

@@ -3,11 +3,11 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
 use super::client::Client;
-use super::failure::{Failure, Outcome};
-use super::url::join;
+use super::failure::{Failure, ReadResult};
+use super::file_info::MaybeQuoted;
 use crate::error::{Error, Result};
 use crate::mask::Masker;
 use crate::model::listing::{Listing, ListingBuilder};
@@ -25,31 +25,12 @@ pub struct FolderInfo {
 #[derive(Debug, Deserialize)]
 struct Child {
     uri: String,
-    #[serde(deserialize_with = "flag")]
-    folder: bool,
+    folder: MaybeQuoted<bool>,
 }
 
 impl Child {
     fn name(&self) -> &str {
         self.uri.strip_prefix('/').unwrap_or(&self.uri)
-    }
-}
-
-/// A boolean, or one in quotes as the documentation prints it.
-fn flag<'de, D: Deserializer<'de>>(json: D) -> std::result::Result<bool, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Flag {
-        Plain(bool),
-        Quoted(String),
-    }
-    match Flag::deserialize(json)? {
-        Flag::Plain(value) => Ok(value),
-        Flag::Quoted(text) => match text.as_str() {
-            "true" => Ok(true),
-            "false" => Ok(false),
-            _ => Err(serde::de::Error::custom("folder is neither true nor false")),
-        },
     }
 }
 
@@ -78,16 +59,15 @@ impl FolderInfo {
         if let Some(child) = self.children.iter().find(bad) {
             return Err(format!("a child is called '{}'", child.uri));
         }
-        Ok(self.children.iter().map(|c| (c.name(), c.folder)))
+        Ok(self.children.iter().map(|c| (c.name(), c.folder.0)))
     }
 }
 
 /// The root of a repository. Errors: exit 2 naming `option` where Artifactory says that there is no
 /// such repository.
-pub fn root(client: &Client, api: &str, repo: &str, option: &str) -> Result<FolderInfo> {
-    let url = join(api, &["storage", repo])?;
+pub fn root(client: &Client, repo: &str, option: &str) -> Result<FolderInfo> {
     let what = format!("repository {repo}");
-    match client.get_json(&what, &url) {
+    match client.get_json(&what, &["storage", repo]) {
         Ok(answer) => Ok(answer.value),
         Err(failure) if failure.is_not_found() => Err(missing(repo, option, failure)),
         Err(failure) => Err(failure.error),
@@ -107,12 +87,11 @@ fn missing(repo: &str, option: &str, failure: Failure) -> Error {
 /// connection any more end it all.
 pub fn walk(
     client: &Client,
-    api: &str,
     repo: &str,
     jobs: usize,
     mut builder: ListingBuilder,
 ) -> Result<Listing> {
-    let top = root(client, api, repo, "--art-deploy-repo")?;
+    let top = root(client, repo, "--art-deploy-repo")?;
     let (apps, whole) = wanted(&top, repo, &mut builder, &client.masker)?;
     let shared = Mutex::new((builder, None::<Error>));
     let next = AtomicUsize::new(0);
@@ -120,7 +99,7 @@ pub fn walk(
         for _ in 0..jobs.max(1).min(apps.len()) {
             scope.spawn(|| {
                 while let Some(app) = apps.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let found = markers(client, api, repo, app);
+                    let found = markers(client, repo, app);
                     let mut guard = shared.lock().unwrap_or_else(PoisonError::into_inner);
                     let (builder, fatal) = &mut *guard;
                     match found {
@@ -178,10 +157,10 @@ fn malformed(what: &str, reason: &str) -> Error {
 }
 
 /// The names of the markers in an app's folder.
-fn markers(client: &Client, api: &str, repo: &str, app: &str) -> Outcome<Vec<String>> {
-    let url = join(api, &["storage", repo, app])?;
+fn markers(client: &Client, repo: &str, app: &str) -> ReadResult<Vec<String>> {
     let what = format!("folder {repo}/{app}");
-    let info = client.get_json::<FolderInfo>(&what, &url)?.value;
+    let answer = client.get_json(&what, &["storage", repo, app])?;
+    let info: FolderInfo = answer.value;
     let entries = info
         .entries(repo, app)
         .map_err(|e| malformed(&what, &client.masker.text(e)))?;
@@ -193,22 +172,20 @@ fn markers(client: &Client, api: &str, repo: &str, app: &str) -> Outcome<Vec<Str
 
 /// Whether `/api/repositories` calls a repository one that holds its files itself. `None` where the
 /// list can't be read or does not name it.
-pub fn is_local(client: &Client, api: &str, repo: &str) -> Result<Option<bool>> {
+pub fn is_local(client: &Client, repo: &str) -> Result<Option<bool>> {
     #[derive(Deserialize)]
     struct Repository {
         key: String,
         #[serde(rename = "type")]
         class: Option<String>,
     }
-    let url = format!("{api}/repositories");
-    match client.get_json::<Vec<Repository>>("list of repositories", &url) {
-        Ok(answer) => Ok(answer
-            .value
-            .into_iter()
-            .find(|r| r.key == repo)
-            .and_then(|r| r.class)
-            .map(|c| !["VIRTUAL", "REMOTE"].contains(&c.to_ascii_uppercase().as_str()))),
-        Err(failure) if failure.status == Some(401) && !client.is_anonymous() => Err(failure.error),
+    match client.get_json::<Vec<Repository>>("list of repositories", &["repositories"]) {
+        Ok(answer) => {
+            let mut listed = answer.value.into_iter();
+            let class = listed.find(|r| r.key == repo).and_then(|r| r.class);
+            Ok(class.map(|c| !["VIRTUAL", "REMOTE"].contains(&c.to_ascii_uppercase().as_str())))
+        }
+        Err(failure) if client.is_rejection(&failure) => Err(failure.error),
         Err(_) => Ok(None),
     }
 }

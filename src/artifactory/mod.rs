@@ -9,21 +9,18 @@ mod client;
 mod date;
 mod download;
 mod failure;
+mod file_info;
 mod folders;
 mod retry;
-#[cfg(test)]
-mod testing;
 #[cfg(test)]
 mod tests;
 mod url;
 
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-
-use serde::{Deserialize, Deserializer};
+use std::time::{Duration, SystemTime};
 
 use self::client::{Answer, Client};
-use self::failure::{Failure, Outcome};
+use self::file_info::FileInfo;
 use crate::config::{ArtifactoryConfig, HttpConfig, ListingMode};
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
@@ -113,7 +110,7 @@ impl Artifactory {
 
     fn read(&self, builder: ListingBuilder) -> Result<Listing> {
         if self.config.listing == ListingMode::Folders {
-            return self.walk(builder);
+            return self.by_folders(builder);
         }
         let reason = match self.by_aql(&builder)? {
             Ok(listing) => return Ok(listing),
@@ -123,7 +120,7 @@ impl Artifactory {
             return Err(reason.hint("--listing auto or folders reads the repository without AQL"));
         }
         let reason = reason.one_line();
-        match self.walk(builder) {
+        match self.by_folders(builder) {
             Ok(listing) => Ok(Listing {
                 aql_refused: Some(reason),
                 ..listing
@@ -135,58 +132,35 @@ impl Artifactory {
         }
     }
 
-    fn walk(&self, builder: ListingBuilder) -> Result<Listing> {
-        let ArtifactoryConfig {
-            api,
-            deploy_repo,
-            jobs,
-            ..
-        } = &self.config;
-        folders::walk(&self.client, api, deploy_repo, *jobs, builder)
+    fn by_folders(&self, builder: ListingBuilder) -> Result<Listing> {
+        let config = &self.config;
+        folders::walk(&self.client, &config.deploy_repo, config.jobs, builder)
     }
 
     /// The listing by AQL, or why AQL proves nothing here. Errors: what the folders can't mend.
     fn by_aql(&self, builder: &ListingBuilder) -> Result<std::result::Result<Listing, Error>> {
-        let ArtifactoryConfig {
-            api, deploy_repo, ..
-        } = &self.config;
-        let (builder, rows) = match aql::read(&self.client, api, deploy_repo, builder) {
+        let repo = self.config.deploy_repo.as_str();
+        let (builder, rows) = match aql::read(&self.client, repo, builder) {
             Ok(read) => read,
             // AQL is for signed-in users only, whatever anonymous ones may read.
-            Err(failure)
-                if failure.unreachable
-                    || (failure.status == Some(401) && !self.client.is_anonymous()) =>
-            {
+            Err(failure) if failure.unreachable || self.client.is_rejection(&failure) => {
                 return Err(failure.error);
             }
             Err(failure) => return Ok(Err(failure.error)),
         };
-        if rows > 0 {
-            return Ok(Ok(builder.finish("aql", true)));
-        }
         // No rows also come for a name that is mistyped, and for a remote repository.
-        let root = folders::root(&self.client, api, deploy_repo, "--art-deploy-repo")?;
-        if root.is_empty() {
+        if rows > 0 || folders::root(&self.client, repo, "--art-deploy-repo")?.is_empty() {
             return Ok(Ok(builder.finish("aql", true)));
         }
-        let not_proof = |reason| {
-            Error::unavailable(format!("AQL query of repository {deploy_repo}")).because(reason)
-        };
-        Ok(match folders::is_local(&self.client, api, deploy_repo)? {
+        let not_proof =
+            |reason| Error::unavailable(format!("AQL query of repository {repo}")).because(reason);
+        Ok(match folders::is_local(&self.client, repo)? {
             Some(true) => Ok(builder.finish("aql", true)),
             Some(false) => Err(not_proof("the repository is virtual or remote")),
             None => Err(not_proof(
                 "nothing was found, and the kind of the repository is unknown",
             )),
         })
-    }
-
-    fn file_info(&self, what: &str, path: &[&str]) -> Outcome<Answer<FileInfo>> {
-        let segments: Vec<&str> = std::iter::once("storage")
-            .chain(path.iter().copied())
-            .collect();
-        let url = url::join(&self.config.api, &segments).map_err(Failure::from)?;
-        self.client.get_json(what, &url)
     }
 
     /// Asks once; only what Artifactory said for certain is remembered.
@@ -198,15 +172,16 @@ impl Artifactory {
         if let Some(answer) = &*known {
             return answer.clone();
         }
-        let ArtifactoryConfig {
-            api, payload_repo, ..
-        } = &self.config;
-        let answer = match folders::root(&self.client, api, payload_repo, "--art-payload-repo")
-            .map(|_| ())
-        {
+        let root = folders::root(
+            &self.client,
+            &self.config.payload_repo,
+            "--art-payload-repo",
+        );
+        let answer = match root {
+            Ok(_) => Ok(()),
             // Forbidden is not mistyped: a user may be let in to some of its folders only.
             Err(e) if e.exit == Exit::Credentials && !self.client.is_rejected() => Ok(()),
-            other => other,
+            Err(e) => Err(e),
         };
         if answer.as_ref().err().is_none_or(|e| e.exit == Exit::Usage) {
             *known = Some(answer.clone());
@@ -228,40 +203,18 @@ impl Releases for Artifactory {
     fn checksum(&self, app: &str, file: &str) -> Result<Option<Checksum>> {
         let repo = &self.config.payload_repo;
         let what = format!("payload {repo}/{app}/{file}");
-        let info = match self.file_info(&what, &[repo, app, file]) {
+        let answer = self.client.get_json(&what, &["storage", repo, app, file]);
+        let info: FileInfo = match answer {
             Ok(answer) => answer.value,
             Err(failure) if failure.is_not_found() => {
                 return self.payload_repo_exists().map(|()| None);
             }
-            Err(mut failure) => {
-                if failure.status == Some(403) {
-                    failure.error.exit = Exit::Failed;
-                }
-                return Err(failure.error);
-            }
+            Err(failure) if failure.status == Some(403) => return Err(failure.of_app().error),
+            Err(failure) => return Err(failure.error),
         };
-        let failed = |reason| Error::new(Exit::Failed, what.as_str()).because(reason);
-        if info.children.is_some() {
-            return Err(failed("it is a folder".to_owned()));
-        }
-        match info.size {
-            Some(size) if size > download::PAYLOAD_LIMIT => {
-                return Err(failed(format!(
-                    "it is {size} bytes long, more than {}",
-                    download::PAYLOAD_LIMIT
-                )));
-            }
-            _ => {}
-        }
-        let sums = info.checksums.unwrap_or_default();
-        let sha256 = sums
-            .sha256
-            .and_then(|d| digits(&d, 64))
-            .map(Checksum::Sha256);
-        let sha1 = || sums.sha1.and_then(|d| digits(&d, 40)).map(Checksum::Sha1);
-        match sha256.or_else(sha1) {
-            Some(checksum) => Ok(Some(checksum)),
-            None => Err(failed("Artifactory gives no checksum of it".to_owned())),
+        match info.checksum() {
+            Ok(checksum) => Ok(Some(checksum)),
+            Err(reason) => Err(Error::new(Exit::Failed, what).because(reason)),
         }
     }
 
@@ -276,69 +229,24 @@ impl Releases for Artifactory {
         let repo = &self.config.deploy_repo;
         let file = format!("{version}.deploy");
         let what = format!("marker {repo}/{app}/{file}");
-        let answer = self
-            .file_info(&what, &[repo, app, &file])
-            .map_err(|mut failure| {
-                if matches!(failure.status, Some(403 | 404)) {
-                    failure.error.exit = Exit::Failed;
-                }
-                failure
-            })?;
-        let info = answer.value;
-        let updated = [info.last_updated, info.created, info.last_modified]
-            .into_iter()
-            .flatten()
-            .find_map(|text| date::parse_iso(&text))
-            .ok_or_else(|| {
-                Error::new(Exit::Failed, what.as_str()).because("Artifactory gives no date of it")
-            })?;
-        let now = answer.date.unwrap_or_else(client::now);
-        let age = u64::try_from(now.saturating_sub(updated)).unwrap_or(0);
-        Ok(Duration::from_millis(age))
+        let path = ["storage", repo, app, &file];
+        let answer: Answer<FileInfo> = match self.client.get_json(&what, &path) {
+            Ok(answer) => answer,
+            Err(failure) if matches!(failure.status, Some(403 | 404)) => {
+                return Err(failure.of_app().error);
+            }
+            Err(failure) => return Err(failure.error),
+        };
+        let updated = answer.value.updated().ok_or_else(|| {
+            Error::new(Exit::Failed, what).because("Artifactory gives no date of it")
+        })?;
+        let now = answer.date.unwrap_or_else(SystemTime::now);
+        Ok(now.duration_since(updated).unwrap_or_default())
     }
 
     fn requests(&self) -> u64 {
         self.client.requests()
     }
-}
-
-/// What the storage API says of a file; of a folder it has `children`.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct FileInfo {
-    #[serde(default, deserialize_with = "size")]
-    size: Option<u64>,
-    checksums: Option<Checksums>,
-    children: Option<serde::de::IgnoredAny>,
-    created: Option<String>,
-    last_modified: Option<String>,
-    last_updated: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct Checksums {
-    sha1: Option<String>,
-    sha256: Option<String>,
-}
-
-/// A size, which is a string in file info and a number elsewhere.
-fn size<'de, D: Deserializer<'de>>(json: D) -> std::result::Result<Option<u64>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Size {
-        Number(u64),
-        Text(String),
-    }
-    match Option::<Size>::deserialize(json)? {
-        None => Ok(None),
-        Some(Size::Number(n)) => Ok(Some(n)),
-        Some(Size::Text(text)) => text.parse().map(Some).map_err(serde::de::Error::custom),
-    }
-}
-
-fn digits(text: &str, length: usize) -> Option<String> {
-    (text.len() == length && text.bytes().all(|b| b.is_ascii_hexdigit()))
-        .then(|| text.to_ascii_lowercase())
 }
 
 /// AQL has no way to write a quote in a string, so a name is checked before it goes into a query.

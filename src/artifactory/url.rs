@@ -1,10 +1,13 @@
 //! Addresses: the endpoint in all its spellings, encoded paths, and origins.
 
-use std::fmt::Write as _;
-
+use percent_encoding::{AsciiSet, utf8_percent_encode};
 use reqwest::Url;
 
 use crate::error::{Error, Result};
+use crate::http::RESERVED;
+
+/// What is encoded in a path. A bare `;` would begin matrix parameters; `+` means itself.
+const IN_PATH: &AsciiSet = &RESERVED.remove(b'+');
 
 /// The base of the API and the base of downloads, both without a trailing slash, of an
 /// `--art-endpoint`; or what is wrong with it (never with a quote of it, which may hold a secret).
@@ -48,13 +51,8 @@ pub fn bases(endpoint: &str) -> std::result::Result<(String, String), String> {
 
 /// Whether the path is one that a browser shows: `/ui/…` since version 7, `…/webapp` before it.
 fn is_web_page(segments: &[&str]) -> bool {
-    let ui = |pair: &[&str]| {
-        pair[0] == "ui"
-            && matches!(
-                pair[1],
-                "native" | "repos" | "login" | "packages" | "admin" | "builds"
-            )
-    };
+    const PAGES: [&str; 6] = ["native", "repos", "login", "packages", "admin", "builds"];
+    let ui = |pair: &[&str]| pair[0] == "ui" && PAGES.contains(&pair[1]);
     segments.contains(&"webapp") || segments.windows(2).any(ui) || segments == ["ui"]
 }
 
@@ -70,26 +68,9 @@ pub fn join(base: &str, segments: &[&str]) -> Result<String> {
             )));
         }
         url.push('/');
-        encode(segment, &mut url);
+        url.extend(utf8_percent_encode(segment, IN_PATH));
     }
     Ok(url)
-}
-
-/// Appends a segment with all but unreserved characters (RFC 3986) and `+` percent-encoded. A bare
-/// `;` would begin matrix parameters; `+` means itself in a path.
-fn encode(segment: &str, out: &mut String) {
-    for byte in segment.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~+".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-}
-
-/// Whether both addresses have the same scheme, host and port.
-pub fn same_origin(a: &Url, b: &Url) -> bool {
-    a.origin() == b.origin()
 }
 
 /// Whether a redirect leads to the page that stands in for a deactivated JFrog cloud server: every
@@ -189,19 +170,8 @@ mod tests {
             prop_assert!(url.query().is_none() && url.fragment().is_none());
             let path = url.path().strip_prefix('/').unwrap();
             prop_assert!(!path.contains('/'));
-            let mut bytes = Vec::new();
-            let mut rest = path.as_bytes();
-            while let Some((first, tail)) = rest.split_first() {
-                if *first == b'%' {
-                    let hex = std::str::from_utf8(&tail[..2]).unwrap();
-                    bytes.push(u8::from_str_radix(hex, 16).unwrap());
-                    rest = &tail[2..];
-                } else {
-                    bytes.push(*first);
-                    rest = tail;
-                }
-            }
-            prop_assert_eq!(String::from_utf8(bytes).unwrap(), segment);
+            let decoded = percent_encoding::percent_decode_str(path).decode_utf8().unwrap();
+            prop_assert_eq!(decoded, segment);
         }
 
         #[test]

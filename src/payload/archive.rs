@@ -1,29 +1,30 @@
 //! The archive of a payload: gzip around tar, read in memory and never unpacked.
 //!
-//! The blocks of the tar are walked here, not by `tar::Archive`: that one would hold whatever a
-//! hostile size field claims of a long name or a PAX header. From the tar crate comes the reading
-//! of the header's fields. Formats: POSIX.1-2017 `pax`, and the GNU tar manual ("Basic Tar
-//! Format"); gzip is RFC 1952.
+//! The tar crate gives the headers one by one; what the extension headers say is read here, as the
+//! crate would hold whatever a hostile size field claims of a long name or a PAX header. Formats:
+//! POSIX.1-2017 `pax`, and the GNU tar manual ("Basic Tar Format"); gzip is RFC 1952.
 
 use std::collections::BTreeSet;
+use std::io::{self, Read};
 
-use tar::{EntryType, Header};
+use tar::{Archive, Entry, EntryType};
 
-use super::blocks::{BLOCK, Blocks};
-use super::extension::{Extension, global_pax, local_pax, named_once, pax_data};
-use super::names::{Place, place};
-use super::refuse;
+use super::extension::{Extension, check_global_pax};
+use super::inflate::Inflated;
+use super::{names, refusal, refuse};
 use crate::error::{Error, Result};
 use crate::text::printable;
 
 /// The most bytes of a compressed archive.
-pub const IN_LIMIT: usize = 8 << 20;
-/// The most bytes that come out of an archive, headers and padding counted.
-pub const OUT_LIMIT: u64 = 16 << 20;
+const IN_LIMIT: usize = 8 << 20;
 /// The most members, the folder and ignored files counted.
-pub const ENTRY_LIMIT: usize = 64;
+const ENTRY_LIMIT: usize = 64;
+/// The most headers: of each member, and of what extends it.
+const HEADER_LIMIT: usize = 3 * ENTRY_LIMIT;
 /// The most bytes of one file.
-pub const FILE_LIMIT: u64 = 1 << 20;
+const FILE_LIMIT: u64 = 1 << 20;
+/// The most bytes of the records of one PAX header.
+const PAX_LIMIT: u64 = 64 << 10;
 /// The most bytes of one GNU long name.
 const LONG_NAME_LIMIT: u64 = 4 << 10;
 
@@ -66,176 +67,96 @@ pub enum Kind {
 /// between two members before it was compressed, and nothing else would show that.
 pub fn read(archive: &[u8], folder: &str) -> Result<Files> {
     if archive.len() > IN_LIMIT {
-        return Err(refuse(
-            "archive",
-            format!("{} bytes, at most {IN_LIMIT} expected", archive.len()),
-        ));
+        let what = format!("{} bytes, at most {IN_LIMIT} expected", archive.len());
+        return refuse("archive", what);
     }
     if !archive.starts_with(&[0x1f, 0x8b]) {
-        return Err(refuse("archive", "not gzip, a .tar.gz expected"));
+        return refuse("archive", "not gzip, a .tar.gz expected");
     }
-    let mut blocks = Blocks::new(archive);
-    let mut found = Found::default();
-    members(&mut blocks, folder, &mut found)?;
-    blocks.end()?;
+    let mut tar = Archive::new(Inflated::new(archive));
+    let found = members(&mut tar, folder)?;
+    tar.into_inner().finish()?;
     found.complete()
 }
 
-fn members(blocks: &mut Blocks<'_>, folder: &str, found: &mut Found) -> Result<()> {
+/// A header and its data.
+type Member<'a, 'b> = Entry<'a, Inflated<'b>>;
+
+/// Reads the members, up to the first zero block.
+fn members(tar: &mut Archive<Inflated<'_>>, folder: &str) -> Result<Found> {
+    let mut found = Found::default();
     let mut extension = Extension::default();
-    let mut extended = false;
-    let mut headers = 0;
-    loop {
-        let Some(block) = blocks.next()? else {
-            return Err(refuse(
-                "archive",
-                "truncated tar: no end of archive (two zero blocks)",
-            ));
-        };
-        if block.iter().all(|b| *b == 0) {
-            if extended {
-                return Err(refuse(
-                    "archive",
-                    "an extension header without the member it is for",
-                ));
+    for (before, entry) in tar.entries().map_err(unreadable)?.raw(true).enumerate() {
+        if before == HEADER_LIMIT {
+            return refuse("archive", format!("more than {HEADER_LIMIT} headers"));
+        }
+        let mut entry = entry.map_err(unreadable)?;
+        if entry.header().as_old().size[0] & 0x80 != 0 {
+            return refuse("archive", "a size in binary, which is for 8 GiB or more");
+        }
+        match entry.header().entry_type() {
+            EntryType::XHeader => {
+                extension.set_pax(&bounded(&mut entry, "PAX header", PAX_LIMIT)?)?;
             }
-            return match blocks.next()? {
-                Some(second) if second.iter().all(|b| *b == 0) => Ok(()),
-                Some(_) => Err(refuse(
-                    "archive",
-                    "data after the end of the tar, only zero padding expected",
-                )),
-                None => Err(refuse(
-                    "archive",
-                    "truncated tar: one zero block at the end, two expected",
-                )),
-            };
-        }
-        headers += 1;
-        if headers > 3 * ENTRY_LIMIT {
-            return Err(refuse(
-                "archive",
-                format!("more than {} headers", 3 * ENTRY_LIMIT),
-            ));
-        }
-        let header = Header::from_byte_slice(&block);
-        check_sum(header, &block)?;
-        let size = size(header)?;
-        extended = true;
-        match header.entry_type() {
-            EntryType::XHeader => local_pax(&mut extension, &pax_data(blocks, size)?)?,
             EntryType::XGlobalHeader => {
-                global_pax(&pax_data(blocks, size)?)?;
-                extended = extension.pax || extension.name.is_some();
+                check_global_pax(&bounded(&mut entry, "PAX header", PAX_LIMIT)?)?;
             }
             EntryType::GNULongName => {
-                if size > LONG_NAME_LIMIT {
-                    return Err(refuse(
-                        "archive",
-                        format!("a long name of {size} bytes, at most {LONG_NAME_LIMIT} expected"),
-                    ));
-                }
-                let data = blocks.data("long name", size, true)?;
-                named_once(&mut extension, data.strip_suffix(&[0]).unwrap_or(&data))?;
+                let name = bounded(&mut entry, "long name", LONG_NAME_LIMIT)?;
+                extension.set_name(name.strip_suffix(&[0]).unwrap_or(&name))?;
             }
-            _ => {
-                member(
-                    blocks,
-                    header,
-                    size,
-                    std::mem::take(&mut extension),
-                    folder,
-                    found,
-                )?;
-                extended = false;
-            }
+            _ => found.member(&mut entry, std::mem::take(&mut extension), folder)?,
         }
     }
+    if extension != Extension::default() {
+        let what = "an extension header without the member it is for";
+        return refuse("archive", what);
+    }
+    Ok(found)
 }
 
-fn check_sum(header: &Header, block: &[u8; BLOCK]) -> Result<()> {
-    // The sum of all bytes, those of the sum itself (148 to 155) counted as spaces.
-    let sum: u32 = block[..148]
-        .iter()
-        .chain(&block[156..])
-        .map(|b| u32::from(*b))
-        .sum();
-    if header.cksum().ok() == Some(sum + 8 * 32) {
-        Ok(())
-    } else {
-        Err(refuse(
-            "archive",
-            "a tar header with a wrong checksum, or no tar at all",
-        ))
+/// The data of an extension header.
+fn bounded(entry: &mut Member<'_, '_>, what: &str, limit: u64) -> Result<Vec<u8>> {
+    let size = entry.size();
+    if size > limit {
+        let what = format!("a {what} of {size} bytes, at most {limit} expected");
+        return refuse("archive", what);
     }
+    data(entry)
 }
 
-fn size(header: &Header) -> Result<u64> {
-    // The binary form of the field is for sizes from 8 GiB on.
-    if header.as_old().size[0] & 0x80 != 0 {
-        return Err(refuse("archive", "a member of 8 GiB or more"));
-    }
-    header
-        .entry_size()
-        .map_err(|error| refuse("archive", "a tar header with a broken size").because_of(&error))
+/// The data of a member whose size was looked at.
+fn data(entry: &mut Member<'_, '_>) -> Result<Vec<u8>> {
+    let mut data = Vec::new();
+    entry.read_to_end(&mut data).map_err(unreadable)?;
+    Ok(data)
 }
 
-fn member(
-    blocks: &mut Blocks<'_>,
-    header: &Header,
-    size: u64,
-    extension: Extension,
-    folder: &str,
-    found: &mut Found,
-) -> Result<()> {
-    let raw = extension
-        .name
-        .unwrap_or_else(|| header.path_bytes().into_owned());
-    let shown = printable(&String::from_utf8_lossy(&raw));
-    found.count += 1;
-    if found.count > ENTRY_LIMIT {
-        return Err(refuse(
-            "archive",
-            format!("more than the {ENTRY_LIMIT} entries expected at most"),
-        ));
-    }
-    if extension.size.is_some_and(|pax| pax != size) {
-        return Err(refuse(&shown, "PAX size and header size differ"));
-    }
-    let is_folder = match header.entry_type() {
-        EntryType::Regular => false,
-        EntryType::Directory => true,
-        other => {
-            return Err(refuse(
-                &shown,
-                format!("{}, a plain file expected", type_name(other)),
-            ));
-        }
-    };
-    if is_folder && size > 0 {
-        return Err(refuse(
-            &shown,
-            format!("a folder with {size} bytes of data"),
-        ));
-    }
-    if size > FILE_LIMIT {
-        return Err(refuse(
-            &shown,
+/// What was found wrong while the tar crate read, by [`Inflated`] or by the crate.
+fn unreadable(error: io::Error) -> Error {
+    error.downcast().unwrap_or_else(|error| {
+        let what = "a tar header with a wrong checksum or a broken size, or no tar at all";
+        refusal("archive", what).because_of(&error)
+    })
+}
+
+/// Whether a member is a folder; if not, it is a plain file.
+fn is_folder(shown: &str, kind: EntryType, size: u64) -> Result<bool> {
+    match kind {
+        EntryType::Regular if size > FILE_LIMIT => refuse(
+            shown,
             format!("{size} bytes, at most {FILE_LIMIT} expected"),
-        ));
+        ),
+        EntryType::Regular => Ok(false),
+        EntryType::Directory if size > 0 => {
+            refuse(shown, format!("a folder with {size} bytes of data"))
+        }
+        EntryType::Directory => Ok(true),
+        other => refuse(
+            shown,
+            format!("{}, a plain file expected", type_name(other)),
+        ),
     }
-    let place = place(&raw, is_folder, folder)?;
-    if !found
-        .names
-        .insert(raw.strip_prefix(b"./").unwrap_or(&raw).to_vec())
-    {
-        return Err(refuse(&shown, "the same name twice"));
-    }
-    let Place::File(name, kind) = place else {
-        return blocks.data(&shown, size, false).map(drop);
-    };
-    let content = blocks.data(&name, size, kind != Kind::Readme)?;
-    found.put(kind, name, content)
 }
 
 fn type_name(entry: EntryType) -> String {
@@ -261,6 +182,38 @@ struct Found {
 }
 
 impl Found {
+    fn member(
+        &mut self,
+        entry: &mut Member<'_, '_>,
+        extension: Extension,
+        folder: &str,
+    ) -> Result<()> {
+        let header = entry.header();
+        let raw = extension
+            .name
+            .unwrap_or_else(|| header.path_bytes().into_owned());
+        let shown = printable(&String::from_utf8_lossy(&raw));
+        let size = entry.size();
+        self.count += 1;
+        if self.count > ENTRY_LIMIT {
+            let what = format!("more than the {ENTRY_LIMIT} entries expected at most");
+            return refuse("archive", what);
+        }
+        if extension.size.is_some_and(|pax| pax != size) {
+            return refuse(&shown, "PAX size and header size differ");
+        }
+        let is_folder = is_folder(&shown, header.entry_type(), size)?;
+        let file = names::file(&raw, is_folder, folder)?;
+        let plain = raw.strip_prefix(b"./").unwrap_or(&raw);
+        if !self.names.insert(plain.to_vec()) {
+            return refuse(&shown, "the same name twice");
+        }
+        match file {
+            None => Ok(()),
+            Some((name, kind)) => self.put(kind, name, data(entry)?),
+        }
+    }
+
     fn put(&mut self, kind: Kind, name: String, content: Vec<u8>) -> Result<()> {
         let (slot, expected) = match kind {
             Kind::Metadata => (&mut self.metadata, ".json"),
@@ -269,24 +222,21 @@ impl Found {
             Kind::Readme => return Ok(()),
         };
         if let Some(first) = slot {
-            return Err(refuse(
-                &name,
-                format!("a second {expected} beside {}, one expected", first.name),
-            ));
+            let what = format!("a second {expected} beside {}, one expected", first.name);
+            return refuse(&name, what);
         }
         let text = String::from_utf8(content).map_err(|error| {
             let at = error.utf8_error().valid_up_to();
             let line = error.as_bytes()[..at].split(|b| *b == b'\n').count();
-            refuse(&name, format!("line {line}: not UTF-8"))
+            refusal(&name, format!("line {line}: not UTF-8"))
         })?;
         *slot = Some(File { name, text });
         Ok(())
     }
 
     fn complete(self) -> Result<Files> {
-        let missing = |what: &str| -> Error {
-            refuse("archive", format!("no {what} file found, one expected"))
-        };
+        let missing =
+            |what: &str| refusal("archive", format!("no {what} file found, one expected"));
         Ok(Files {
             metadata: self.metadata.ok_or_else(|| missing(".json"))?,
             service: self

@@ -1,11 +1,12 @@
 //! The keys to set in etcd: the `.etcd2` file.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use super::archive::File;
-use super::refuse;
+use super::{RECORD_LIMIT, is_unrecorded, refusal, refuse};
 use crate::error::{Error, Result};
-use crate::text::printable;
+use crate::text::is_unsafe;
 
 /// The most bytes of one key: a bound of this program, etcd has none of its own.
 pub const KEY_LIMIT: usize = 256;
@@ -15,41 +16,39 @@ pub const KEY_LIMIT: usize = 256;
 ///
 /// Values may be secrets: no error says more than the key and the line.
 pub fn parse(file: &File) -> Result<BTreeMap<String, String>> {
-    let mut keys: BTreeMap<String, (usize, String)> = BTreeMap::new();
-    for (index, line) in file.text.split('\n').enumerate() {
-        let number = index + 1;
+    let mut keys: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
+    for (line, number) in file.text.split('\n').zip(1..) {
         let line = line.trim();
         if line.is_empty() {
             continue;
         }
         let (key, value) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-        let at = |what: String| at_line(file, number, what);
-        check_key(key).map_err(at)?;
         let value = value.trim();
-        if value.is_empty() {
-            return Err(at(format!(
-                "the key {key} has no value, 'key value' expected"
-            )));
+        let checked = check_key(key).and_then(|()| check_value(key, value));
+        checked.map_err(|what| at_line(file, number, what))?;
+        if let Some((first, _)) = keys.insert(key, (number, value)) {
+            let what = format!("the key {key} again, it is on line {first}");
+            return Err(at_line(file, number, what));
         }
-        if value.chars().any(|c| c > '\u{ffff}') {
-            return Err(at(format!(
-                "the value of {key} has a character above U+FFFF, which coreos-deploy cannot record"
-            )));
-        }
-        if let Some((first, _)) = keys.get(key) {
-            return Err(at(format!("the key {key} again, it is on line {first}")));
-        }
-        keys.insert(key.to_owned(), (number, value.to_owned()));
     }
     check_parents(file, &keys)?;
-    Ok(keys
-        .into_iter()
-        .map(|(key, (_, value))| (key, value))
-        .collect())
+    let keys = keys.into_iter();
+    let keys = keys
+        .map(|(key, (_, value))| (key.to_owned(), value.to_owned()))
+        .collect();
+    let length = go_json_length(&keys);
+    if length > RECORD_LIMIT {
+        let most = format!("coreos-deploy records at most {RECORD_LIMIT}");
+        return refuse(
+            &file.name,
+            format!("the keys as JSON are {length} bytes, {most}"),
+        );
+    }
+    Ok(keys)
 }
 
-fn at_line(file: &File, line: usize, what: impl AsRef<str>) -> Error {
-    refuse(&file.name, format!("line {line}: {}", what.as_ref()))
+fn at_line(file: &File, line: usize, what: impl Display) -> Error {
+    refusal(&file.name, format!("line {line}: {what}"))
 }
 
 fn check_key(key: &str) -> std::result::Result<(), String> {
@@ -58,12 +57,12 @@ fn check_key(key: &str) -> std::result::Result<(), String> {
         return Err("'/' expected at the start of a key (comments are not known here)".into());
     }
     if key.len() > KEY_LIMIT {
+        let length = key.len();
         return Err(format!(
-            "a key of {} bytes, at most {KEY_LIMIT} expected",
-            key.len()
+            "a key of {length} bytes, at most {KEY_LIMIT} expected"
         ));
     }
-    if printable(key) != key || key.chars().any(|c| c > '\u{ffff}') {
+    if key.chars().any(|c| is_unsafe(c) || is_unrecorded(c)) {
         return Err(format!(
             "the key {key} has a control, invisible or 4-byte character"
         ));
@@ -73,30 +72,52 @@ fn check_key(key: &str) -> std::result::Result<(), String> {
             return Err(format!("the key {key} has an empty, '.' or '..' part"));
         }
         if part.starts_with("current-cycle") {
-            return Err(format!(
-                "the key {key} is the cluster's own, it keeps the A/B cycle there"
-            ));
+            let why = "the cluster's own, it keeps the A/B cycle there";
+            return Err(format!("the key {key} is {why}"));
         }
     }
     Ok(())
 }
 
+fn check_value(key: &str, value: &str) -> std::result::Result<(), String> {
+    if value.is_empty() {
+        return Err(format!("the key {key} has no value, 'key value' expected"));
+    }
+    if value.chars().any(is_unrecorded) {
+        let what = "a character above U+FFFF, which coreos-deploy cannot record";
+        return Err(format!("the value of {key} has {what}"));
+    }
+    Ok(())
+}
+
 /// In etcd a key holds a value or other keys, not both: setting both fails half way through.
-fn check_parents(file: &File, keys: &BTreeMap<String, (usize, String)>) -> Result<()> {
+fn check_parents(file: &File, keys: &BTreeMap<&str, (usize, &str)>) -> Result<()> {
     for (key, (line, _)) in keys {
-        let mut parent = key.as_str();
+        let mut parent = *key;
         while let Some((above, _)) = parent.rsplit_once('/') {
             if let Some((first, _)) = keys.get(above) {
-                return Err(at_line(
-                    file,
-                    *line,
-                    format!("the key {key} is below {above}, which line {first} gives a value"),
-                ));
+                let what =
+                    format!("the key {key} is below {above}, which line {first} gives a value");
+                return Err(at_line(file, *line, what));
             }
             parent = above;
         }
     }
     Ok(())
+}
+
+/// The bytes of the keys as Go's `encoding/json` writes them, which coreos-deploy does: it escapes
+/// more than others (`<`, `>`, `&`, U+2028, U+2029).
+pub(super) fn go_json_length(keys: &BTreeMap<String, String>) -> usize {
+    let length = |c| match c {
+        '"' | '\\' | '\n' | '\r' | '\t' => 2,
+        '\0'..='\u{1f}' | '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => 6,
+        c => c.len_utf8(),
+    };
+    let string = |text: &str| 2 + text.chars().map(length).sum::<usize>();
+    let pair = |(key, value): (&String, &String)| string(key) + 1 + string(value);
+    let pairs: usize = keys.iter().map(pair).sum();
+    2 + pairs + keys.len().saturating_sub(1)
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@
 //! through here. The rest, the grammar above all, is left to the engine.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
 use super::functions;
 use super::template::NAME;
@@ -17,6 +16,9 @@ const TEMPLATE_LIMIT: usize = 64 << 10;
 const NESTING_LIMIT: usize = 50;
 /// The most `else` of a template.
 const ELSE_LIMIT: usize = 200;
+
+/// What separates operands.
+const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];
 
 /// One `{{…}}` of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,35 +31,12 @@ pub struct Action {
     pub text: String,
 }
 
-/// What is wrong with a template.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Complaint {
-    line: usize,
-    action: String,
-    what: String,
-}
-
-impl fmt::Display for Complaint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: ", self.line)?;
-        if !self.action.is_empty() {
-            write!(f, "{}: ", self.action)?;
-        }
-        f.write_str(&self.what)
-    }
-}
-
-/// Returns the actions of a template that the engine may be given.
-pub fn check(text: &str) -> Result<Vec<Action>, Complaint> {
+/// Returns the actions of a template that the engine may be given, or what is wrong with it.
+pub fn check(text: &str) -> Result<Vec<Action>, String> {
     if text.len() > TEMPLATE_LIMIT {
-        return Err(Complaint {
-            line: 1,
-            action: String::new(),
-            what: format!(
-                "a template of {} bytes, at most {TEMPLATE_LIMIT} expected",
-                text.len()
-            ),
-        });
+        let length = text.len();
+        let most = format!("at most {TEMPLATE_LIMIT} expected");
+        return Err(format!("line 1: a template of {length} bytes, {most}"));
     }
     let mut actions = Vec::new();
     let mut seen = Seen::default();
@@ -73,16 +52,14 @@ pub fn check(text: &str) -> Result<Vec<Action>, Complaint> {
         let outcome = scan.action(&mut seen);
         position = text.len() - scan.rest.len();
         if let Err(what) = outcome {
-            let rest = &text[position..];
-            let end = rest.find("}}").map_or(rest.len(), |at| at + 2);
+            let end = scan.rest.find("}}").map_or(scan.rest.len(), |at| at + 2);
             let action = shown(&text[start..position + end]);
-            return Err(Complaint { line, action, what });
+            return Err(format!("line {line}: {action}: {what}"));
         }
-        let action = shown(&text[start..position]);
         actions.push(Action {
             line,
             column: start - line_start + 1,
-            text: action,
+            text: shown(&text[start..position]),
         });
     }
     Ok(actions)
@@ -148,7 +125,7 @@ impl<'a> Scan<'a> {
                 return Err("unclosed action".into());
             };
             match c {
-                ' ' | '\t' | '\r' | '\n' => self.space(),
+                c if BLANKS.contains(&c) => self.space(),
                 '"' => self.quoted(seen)?,
                 '`' => self.raw(seen)?,
                 '\'' => self.character()?,
@@ -179,7 +156,7 @@ impl<'a> Scan<'a> {
 
     fn trim_marker(&mut self) {
         let mut chars = self.rest.chars();
-        if chars.next() == Some('-') && matches!(chars.next(), Some(' ' | '\t' | '\r' | '\n')) {
+        if chars.next() == Some('-') && chars.next().is_some_and(|c| BLANKS.contains(&c)) {
             self.take(2);
         }
     }
@@ -192,7 +169,7 @@ impl<'a> Scan<'a> {
         self.take(end + 4);
         let close = self
             .rest
-            .strip_prefix([' ', '\t', '\r', '\n'])
+            .strip_prefix(BLANKS)
             .and_then(|rest| rest.strip_prefix("-}}"))
             .or_else(|| self.rest.strip_prefix("}}"));
         let Some(rest) = close else {

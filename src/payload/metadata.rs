@@ -1,23 +1,25 @@
 //! The metadata of a payload: the `.json` file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::archive::File;
-use super::refuse;
-use crate::error::{Error, Result};
+use super::{is_unrecorded, refusal};
+use crate::error::Result;
 use crate::model::name::is_app_name;
-use crate::text::printable;
+use crate::text::is_unsafe;
 
 /// The most units that one deploy starts.
-pub const INSTANCES_LIMIT: u64 = 100;
+const INSTANCES_LIMIT: u32 = 100;
+/// What the number of units has to be.
+const INTEGER: &str = "an integer from 1 to 100";
 /// The most bytes of an image version. A registry takes 128 as a tag; a digest behind it fits too.
-pub const IMAGE_VERSION_LIMIT: usize = 256;
+const IMAGE_VERSION_LIMIT: usize = 256;
 /// The most bytes of a unit's name (`UNIT_NAME_MAX` of systemd is 256, with the final NUL).
-pub const UNIT_NAME_LIMIT: usize = 255;
+const UNIT_NAME_LIMIT: usize = 255;
 
 /// What the metadata says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,216 +39,177 @@ pub struct Metadata {
 /// Keys are matched whatever their case, as Go's `encoding/json` does, but no key may come twice.
 /// Unknown keys are ignored.
 pub fn parse(file: &File, version: &str) -> Result<Metadata> {
-    if file.text.starts_with('\u{feff}') {
-        return Err(refuse(
-            &file.name,
-            "line 1: a byte order mark, JSON starts with {",
-        ));
+    read(&file.text, version).map_err(|what| refusal(&file.name, what))
+}
+
+type Checked<T> = std::result::Result<T, String>;
+
+fn read(text: &str, version: &str) -> Checked<Metadata> {
+    if text.starts_with('\u{feff}') {
+        return Err("line 1: a byte order mark, JSON starts with {".into());
     }
-    let raw: Raw = serde_json::from_str(&file.text).map_err(|error| json_error(file, &error))?;
-    let name = string(file, "name", raw.name)?.ok_or_else(|| missing(file, "name", "a string"))?;
+    let mut keys: Keys = serde_json::from_str(text).map_err(|error| json_error(&error))?;
+    let name = keys.required_string("name")?;
     if !is_app_name(&name) {
-        return Err(refuse(
-            &file.name,
-            format!("name is {name:?}, up to 128 letters, digits and ._- expected"),
-        ));
+        let expected = "up to 128 letters, digits and ._-";
+        return Err(format!("name is {name:?}, {expected} expected"));
     }
-    let found = string(file, "version", raw.version)?
-        .ok_or_else(|| missing(file, "version", "a string"))?;
+    let found = keys.required_string("version")?;
     if found != version {
-        return Err(refuse(
-            &file.name,
-            format!("version is {found:?}, {version:?} expected, as the marker says"),
+        return Err(format!(
+            "version is {found:?}, {version:?} expected, as the marker says"
         ));
     }
-    let image_version = match string(file, "imageVersion", raw.image_version)? {
-        Some(image) => checked_image_version(file, image)?,
+    let image_version = match keys.string("imageVersion")? {
+        Some(image) => checked_image_version(image)?,
         None => found.clone(),
     };
-    let num_instances = instances(file, raw.num_instances, raw.num_instance)?;
     let metadata = Metadata {
         name,
         version: found,
         image_version,
-        num_instances,
+        num_instances: keys.num_instances()?,
     };
-    check_unit_name(file, &metadata)?;
+    check_unit_name(&metadata)?;
     Ok(metadata)
 }
 
-fn json_error(file: &File, error: &serde_json::Error) -> Error {
+fn json_error(error: &serde_json::Error) -> String {
     // The position is said once, in front, as for the other files.
     let text = error.to_string();
     let text = text.split(" at line ").next().unwrap_or_default();
-    refuse(
-        &file.name,
-        format!(
-            "line {}: {text}, one JSON object expected",
-            error.line().max(1)
-        ),
-    )
+    let line = error.line().max(1);
+    format!("line {line}: {text}, one JSON object expected")
 }
 
-fn missing(file: &File, key: &str, expected: &str) -> Error {
-    refuse(&file.name, format!("{key} is missing, {expected} expected"))
-}
-
-fn string(file: &File, key: &str, value: Option<Value>) -> Result<Option<String>> {
-    match value {
-        None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(other) => Err(refuse(
-            &file.name,
-            format!("{key} is {}, a string expected", kind(&other)),
-        )),
+fn checked_image_version(image: String) -> Checked<String> {
+    let length = image.len();
+    if length == 0 {
+        return Err("imageVersion is empty; leave it out to use the version".into());
     }
-}
-
-fn kind(value: &Value) -> String {
-    match value {
-        Value::Null => "null".into(),
-        Value::Bool(bool) => bool.to_string(),
-        Value::Number(number) => number.to_string(),
-        Value::String(text) => format!("the string {text:?}"),
-        Value::Array(_) => "a list".into(),
-        Value::Object(_) => "an object".into(),
+    if length > IMAGE_VERSION_LIMIT {
+        let most = format!("at most {IMAGE_VERSION_LIMIT} expected");
+        return Err(format!("imageVersion is {length} bytes, {most}"));
     }
-}
-
-fn checked_image_version(file: &File, image: String) -> Result<String> {
-    if image.is_empty() {
-        return Err(refuse(
-            &file.name,
-            "imageVersion is empty; leave it out to use the version",
-        ));
-    }
-    if image.len() > IMAGE_VERSION_LIMIT {
-        return Err(refuse(
-            &file.name,
-            format!(
-                "imageVersion is {} bytes, at most {IMAGE_VERSION_LIMIT} expected",
-                image.len()
-            ),
-        ));
-    }
-    if image.chars().any(|c| c > '\u{ffff}') || printable(&image) != image {
-        return Err(refuse(
-            &file.name,
-            format!("imageVersion is {image:?}: a control, invisible or 4-byte character"),
-        ));
+    if image.chars().any(|c| is_unsafe(c) || is_unrecorded(c)) {
+        let what = "a control, invisible or 4-byte character";
+        return Err(format!("imageVersion is {image:?}: {what}"));
     }
     Ok(image)
 }
 
-fn instances(file: &File, plural: Option<Value>, singular: Option<Value>) -> Result<u32> {
-    let expected = format!("an integer from 1 to {INSTANCES_LIMIT}");
-    let number = |key: &str, value: Value| {
-        value
-            .as_u64()
-            .filter(|n| (1..=INSTANCES_LIMIT).contains(n))
-            .and_then(|n| u32::try_from(n).ok())
-            .ok_or_else(|| {
-                refuse(
-                    &file.name,
-                    format!("{key} is {}, {expected} expected", kind(&value)),
-                )
-            })
-    };
-    let plural = plural
-        .map(|value| number("numInstances", value))
-        .transpose()?;
-    let singular = singular
-        .map(|value| number("numInstance", value))
-        .transpose()?;
-    match (plural, singular) {
-        (Some(a), Some(b)) if a != b => Err(refuse(
-            &file.name,
-            format!("numInstances is {a} and numInstance is {b}, one of them expected"),
-        )),
-        (Some(n), _) | (None, Some(n)) => Ok(n),
-        (None, None) => Err(missing(file, "numInstances", &expected)),
-    }
-}
-
 /// coreos-deploy names a unit `<name>-<version>-<8 characters>@A<n>.service` (or `@B<n>`).
-fn check_unit_name(file: &File, metadata: &Metadata) -> Result<()> {
+fn check_unit_name(metadata: &Metadata) -> Checked<()> {
     let Metadata {
         name,
         version,
         num_instances,
         ..
     } = metadata;
-    if let Some(c) = version
-        .chars()
-        .find(|c| !c.is_ascii_alphanumeric() && !":_.@-".contains(*c))
-    {
-        return Err(refuse(
-            &file.name,
-            format!("version {version:?} has {c:?}, which the name of a fleet unit cannot have"),
-        ));
+    let taken = |c: char| c.is_ascii_alphanumeric() || ":_.@-".contains(c);
+    if let Some(c) = version.chars().find(|c| !taken(*c)) {
+        let why = "which the name of a fleet unit cannot have";
+        return Err(format!("version {version:?} has {c:?}, {why}"));
     }
-    let unit = format!("{name}-{version}-xxxxxxxx@A{num_instances}.service");
-    if unit.len() > UNIT_NAME_LIMIT {
-        return Err(refuse(
-            &file.name,
-            format!(
-                "name and version make a unit name of {} bytes, at most {UNIT_NAME_LIMIT} expected",
-                unit.len()
-            ),
+    let length = format!("{name}-{version}-xxxxxxxx@A{num_instances}.service").len();
+    if length > UNIT_NAME_LIMIT {
+        let most = format!("at most {UNIT_NAME_LIMIT} expected");
+        return Err(format!(
+            "name and version make a unit name of {length} bytes, {most}"
         ));
     }
     Ok(())
 }
 
-/// The known keys, not judged yet.
-#[derive(Default)]
-struct Raw {
-    name: Option<Value>,
-    version: Option<Value>,
-    image_version: Option<Value>,
-    num_instances: Option<Value>,
-    num_instance: Option<Value>,
-}
+/// The values of the known keys, by the key in lower case; not judged yet.
+struct Keys(BTreeMap<String, Value>);
 
-impl<'de> Deserialize<'de> for Raw {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        deserializer.deserialize_map(RawVisitor)
+impl Keys {
+    const KNOWN: [&str; 5] = [
+        "name",
+        "version",
+        "imageversion",
+        "numinstances",
+        "numinstance",
+    ];
+
+    fn take(&mut self, key: &str) -> Option<Value> {
+        self.0.remove(&key.to_lowercase())
+    }
+
+    fn string(&mut self, key: &str) -> Checked<Option<String>> {
+        match self.take(key) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => Err(format!("{key} is {}, a string expected", shown(&other))),
+        }
+    }
+
+    fn required_string(&mut self, key: &str) -> Checked<String> {
+        let missing = || format!("{key} is missing, a string expected");
+        self.string(key)?.ok_or_else(missing)
+    }
+
+    fn integer(&mut self, key: &str) -> Checked<Option<u32>> {
+        let Some(value) = self.take(key) else {
+            return Ok(None);
+        };
+        let number = value.as_u64().and_then(|n| u32::try_from(n).ok());
+        match number.filter(|n| (1..=INSTANCES_LIMIT).contains(n)) {
+            None => Err(format!("{key} is {}, {INTEGER} expected", shown(&value))),
+            number => Ok(number),
+        }
+    }
+
+    fn num_instances(&mut self) -> Checked<u32> {
+        match (self.integer("numInstances")?, self.integer("numInstance")?) {
+            (Some(a), Some(b)) if a != b => Err(format!(
+                "numInstances is {a} and numInstance is {b}, one of them expected"
+            )),
+            (Some(n), _) | (None, Some(n)) => Ok(n),
+            (None, None) => Err(format!("numInstances is missing, {INTEGER} expected")),
+        }
     }
 }
 
-struct RawVisitor;
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => format!("the string {text:?}"),
+        Value::Array(_) => "a list".into(),
+        Value::Object(_) => "an object".into(),
+        other => other.to_string(),
+    }
+}
 
-impl<'de> Visitor<'de> for RawVisitor {
-    type Value = Raw;
+impl<'de> Deserialize<'de> for Keys {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> std::result::Result<Self, D::Error> {
+        json.deserialize_map(KeysVisitor)
+    }
+}
+
+struct KeysVisitor;
+
+impl<'de> Visitor<'de> for KeysVisitor {
+    type Value = Keys;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Raw, A::Error> {
-        let mut raw = Raw::default();
-        let mut keys = BTreeSet::new();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Keys, A::Error> {
+        let (mut known, mut all) = (BTreeMap::new(), BTreeSet::new());
         while let Some(key) = map.next_key::<String>()? {
             let key = key.to_lowercase();
-            let slot = match key.as_str() {
-                "name" => Some(&mut raw.name),
-                "version" => Some(&mut raw.version),
-                "imageversion" => Some(&mut raw.image_version),
-                "numinstances" => Some(&mut raw.num_instances),
-                "numinstance" => Some(&mut raw.num_instance),
-                _ => None,
-            };
-            match slot {
-                Some(slot) => *slot = Some(map.next_value()?),
-                None => {
-                    map.next_value::<IgnoredAny>()?;
-                }
+            if Keys::KNOWN.contains(&key.as_str()) {
+                known.insert(key.clone(), map.next_value()?);
+            } else {
+                map.next_value::<IgnoredAny>()?;
             }
-            if let Some(twice) = keys.replace(key) {
+            if let Some(twice) = all.replace(key) {
                 return Err(A::Error::custom(format!("the key {twice:?} twice")));
             }
         }
-        Ok(raw)
+        Ok(Keys(known))
     }
 }
 

@@ -1,77 +1,63 @@
-//! The names of an archive's members, and where in the payload they are.
+//! The names of an archive's members, and what is a file of the payload.
 
 use super::archive::Kind;
 use super::refuse;
 use crate::error::Result;
-use crate::text::printable;
+use crate::text::{is_unsafe, printable};
 
 /// The most bytes of a file's name (`NAME_MAX` of Linux).
 const FILE_NAME_LIMIT: usize = 255;
 
-/// Where a member is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// The folder itself, `./`, or what macOS adds.
-    Ignored,
-    /// A file of the payload.
-    File(String, Kind),
-}
-
-/// Places a member, by its raw name.
+/// Gives the name and kind of the file of the payload that a member is, by its raw name. `None`:
+/// nothing to read.
 ///
-/// A leading `./` is dropped. What macOS writes beside the files (`._x`, `.DS_Store`) is ignored, in
-/// the folder and beside it.
-pub fn place(raw: &[u8], is_folder: bool, folder: &str) -> Result<Place> {
+/// A leading `./` is dropped. The folder itself and `./` are nothing to read, and so is what macOS
+/// writes beside the files (`._x`, `.DS_Store`), in the folder and beside it.
+pub fn file(raw: &[u8], is_folder: bool, folder: &str) -> Result<Option<(String, Kind)>> {
     let shown = printable(&String::from_utf8_lossy(raw));
     let Ok(name) = std::str::from_utf8(raw) else {
-        return Err(refuse(&shown, "a name that is not UTF-8"));
+        return refuse(&shown, "a name that is not UTF-8");
     };
     check_characters(name, &shown)?;
     if is_folder && matches!(name, "." | "./") {
-        return Ok(Place::Ignored);
+        return Ok(None);
     }
-    let relative = name.strip_prefix("./").unwrap_or(name);
-    let relative = if is_folder {
-        relative.strip_suffix('/').unwrap_or(relative)
-    } else {
-        relative
-    };
+    let mut relative = name.strip_prefix("./").unwrap_or(name);
+    if is_folder {
+        relative = relative.strip_suffix('/').unwrap_or(relative);
+    }
     let parts: Vec<&str> = relative.split('/').collect();
     if parts.iter().any(|part| matches!(*part, "" | "." | "..")) {
-        return Err(refuse(&shown, "an empty, '.' or '..' part in a name"));
+        return refuse(&shown, "an empty, '.' or '..' part in a name");
     }
     match (parts.as_slice(), is_folder) {
-        ([top], true) if *top == folder => Ok(Place::Ignored),
-        ([file], false) if is_macos(file) => Ok(Place::Ignored),
-        ([file], false) => Err(refuse(file, format!("a file beside the folder {folder}/"))),
-        ([top, ..], _) if *top != folder => Err(refuse(
-            &shown,
-            format!("another folder, only {folder}/ expected"),
-        )),
-        ([_, file], false) if is_macos(file) => Ok(Place::Ignored),
-        ([_, file], false) => kind(file).map(|kind| Place::File((*file).to_owned(), kind)),
-        _ => Err(refuse(
+        ([top], true) if *top == folder => Ok(None),
+        ([file], false) if is_macos(file) => Ok(None),
+        ([file], false) => refuse(file, format!("a file beside the folder {folder}/")),
+        ([top, ..], _) if *top != folder => {
+            refuse(&shown, format!("another folder, only {folder}/ expected"))
+        }
+        ([_, file], false) if is_macos(file) => Ok(None),
+        ([_, file], false) => Ok(Some(((*file).to_owned(), kind(file)?))),
+        _ => refuse(
             &shown,
             format!("a folder inside {folder}/, only files expected"),
-        )),
+        ),
     }
 }
 
 fn check_characters(name: &str, shown: &str) -> Result<()> {
     if name.is_empty() {
-        return Err(refuse("archive", "a member without a name"));
+        return refuse("archive", "a member without a name");
     }
     if name.starts_with('/') {
-        return Err(refuse(shown, "an absolute name"));
+        return refuse(shown, "an absolute name");
     }
     if name.contains('\\') {
-        return Err(refuse(shown, "a backslash in a name"));
+        return refuse(shown, "a backslash in a name");
     }
-    if name
-        .chars()
-        .any(|c| printable(c.encode_utf8(&mut [0; 4])) != c.to_string())
-    {
-        return Err(refuse(shown, "a control or invisible character in a name"));
+    if name.chars().any(is_unsafe) {
+        return refuse(shown, "a control or invisible character in a name");
     }
     Ok(())
 }
@@ -82,7 +68,7 @@ fn is_macos(file: &str) -> bool {
 
 fn kind(file: &str) -> Result<Kind> {
     if file.len() > FILE_NAME_LIMIT {
-        return Err(refuse(file, "a name longer than 255 bytes"));
+        return refuse(file, "a name longer than 255 bytes");
     }
     let ends = |ending: &str| {
         file.strip_suffix(ending)
@@ -91,7 +77,7 @@ fn kind(file: &str) -> Result<Kind> {
     if file == "README.md" {
         Ok(Kind::Readme)
     } else if file.starts_with('.') {
-        Err(refuse(file, "a hidden file"))
+        refuse(file, "a hidden file")
     } else if ends(".json") {
         Ok(Kind::Metadata)
     } else if ends(".service") || ends(".service.tmpl") {
@@ -99,9 +85,9 @@ fn kind(file: &str) -> Result<Kind> {
     } else if ends(".etcd2") {
         Ok(Kind::Etcd2)
     } else {
-        Err(refuse(
+        refuse(
             file,
             "an unknown file; .json, .service or .service.tmpl, .etcd2 and README.md expected",
-        ))
+        )
     }
 }

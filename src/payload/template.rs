@@ -2,7 +2,7 @@
 //!
 //! What Go 1.19 refuses is refused, what it renders is rendered to the same bytes, or refused where
 //! the engine (gtmpl-ng) could differ: `guard` and `functions` see to that. The
-//! test's table, `template_cases.json`, is what Go's own text/template says of each case, on a
+//! test's table, `tests/template_cases.json`, is what Go's own text/template says of each case, on a
 //! pointer to `struct{Name, Version, ImageVersion string; NumInstances int}` with the values of the
 //! test: an output, or an error of parsing or execution. `refused` marks, by hand, what Go renders
 //! and this module does not.
@@ -18,9 +18,9 @@ use super::archive::File;
 use super::functions;
 use super::guard::{self, Action};
 use super::metadata::Metadata;
-use super::{RECORD_LIMIT, refuse};
+use super::{RECORD_LIMIT, refusal, refuse};
 use crate::contain;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// How long the engine may render.
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -33,7 +33,8 @@ pub(super) const NAME: &str = "service template";
 
 /// Renders the unit file for what the metadata says.
 pub fn render(file: &File, metadata: &Metadata) -> Result<String> {
-    let actions = guard::check(&file.text).map_err(|complaint| refuse(&file.name, complaint))?;
+    let refused = |what: String| refusal(&file.name, what);
+    let actions = guard::check(&file.text).map_err(refused)?;
     // No field of a template can be named so, and nothing else prints this text: if it's in the
     // output, the template printed the whole data, which the engine writes unlike Go.
     let canary = uuid::Uuid::new_v4().simple().to_string();
@@ -47,31 +48,24 @@ pub fn render(file: &File, metadata: &Metadata) -> Result<String> {
             // The receiver is gone when it lost patience; then nobody wants the answer.
             contain::run(|| sender.send(run(text, data)));
         })
-        .map_err(|error| refuse(&file.name, "cannot start the rendering").because_of(&error))?;
+        .map_err(|error| refused("cannot start the rendering".into()).because_of(&error))?;
     let rendered = match receiver.recv_timeout(PATIENCE) {
-        Ok(Ok(rendered)) => rendered,
-        Ok(Err(failure)) => return Err(failed(file, &actions, &failure, &canary)),
+        Ok(outcome) => outcome.map_err(|failure| refused(failure.describe(&actions, &canary)))?,
         Err(RecvTimeoutError::Timeout) => {
-            return Err(refuse(
-                &file.name,
-                "rendering takes too long, is not supported",
-            ));
+            return refuse(&file.name, "rendering takes too long, is not supported");
         }
         Err(RecvTimeoutError::Disconnected) => {
-            return Err(refuse(
-                &file.name,
-                "rendering broke down, the template is not supported",
-            ));
+            let what = "rendering broke down, the template is not supported";
+            return refuse(&file.name, what);
         }
     };
     if let Some(at) = rendered.find(&canary) {
         let line = 1 + rendered[..at].matches('\n').count();
-        return Err(refuse(
+        let what = "printing the whole data ({{.}}, {{$}}) is not supported";
+        return refuse(
             &file.name,
-            format!(
-                "rendered line {line}: printing the whole data ({{{{.}}}}, {{{{$}}}}) is not supported, {FIELDS} expected"
-            ),
-        ));
+            format!("rendered line {line}: {what}, {FIELDS} expected"),
+        );
     }
     Ok(rendered)
 }
@@ -98,6 +92,51 @@ struct Failure {
     what: String,
 }
 
+impl Failure {
+    fn describe(self, actions: &[Action], canary: &str) -> String {
+        let what = if self.what.contains(canary) {
+            format!("no such field, {FIELDS} expected")
+        } else {
+            self.what
+        };
+        let Some(at) = self.at else {
+            return what;
+        };
+        let mut before = actions.iter().rev();
+        match before.find(|action| (action.line, action.column) <= (at.line, at.col)) {
+            Some(action) => format!("line {}: {}: {what}", at.line, action.text),
+            None => format!("line {}: {what}", at.line),
+        }
+    }
+}
+
+impl From<ParseError> for Failure {
+    fn from(error: ParseError) -> Self {
+        match error {
+            ParseError::WithContext(at, what) => Self { at: Some(at), what },
+            other => Self {
+                at: None,
+                what: other.to_string(),
+            },
+        }
+    }
+}
+
+impl From<ExecError> for Failure {
+    fn from(error: ExecError) -> Self {
+        match error {
+            ExecError::Structured(error) => Self {
+                at: Some(error.context),
+                what: error.message,
+            },
+            other => Self {
+                at: None,
+                what: other.to_string(),
+            },
+        }
+    }
+}
+
 fn run(text: String, data: Value) -> std::result::Result<String, Failure> {
     let mut template = Template::with_limits(
         Limits::default()
@@ -108,44 +147,6 @@ fn run(text: String, data: Value) -> std::result::Result<String, Failure> {
     NAME.clone_into(&mut template.name);
     template.funcs.clear();
     template.add_funcs(&functions::ALL);
-    template.parse(text).map_err(|error| match error {
-        ParseError::WithContext(at, what) => Failure { at: Some(at), what },
-        other => Failure {
-            at: None,
-            what: other.to_string(),
-        },
-    })?;
-    template
-        .render(&Context::from(data))
-        .map_err(|error| match error {
-            ExecError::Structured(error) => Failure {
-                at: Some(error.context),
-                what: error.message,
-            },
-            other => Failure {
-                at: None,
-                what: other.to_string(),
-            },
-        })
-}
-
-fn failed(file: &File, actions: &[Action], failure: &Failure, canary: &str) -> Error {
-    let what = if failure.what.contains(canary) {
-        format!("no such field, {FIELDS} expected")
-    } else {
-        failure.what.clone()
-    };
-    let Some(at) = &failure.at else {
-        return refuse(&file.name, what);
-    };
-    let action = actions
-        .iter()
-        .rfind(|action| (action.line, action.column) <= (at.line, at.col));
-    match action {
-        Some(action) => refuse(
-            &file.name,
-            format!("line {}: {}: {what}", at.line, action.text),
-        ),
-        None => refuse(&file.name, format!("line {}: {what}", at.line)),
-    }
+    template.parse(text)?;
+    Ok(template.render(&Context::from(data))?)
 }

@@ -3,7 +3,7 @@
 use crate::artifactory::Releases;
 use std::collections::BTreeMap;
 
-use crate::artifactory::testing::{Asked, Reply, Server, cut, json, reply, with_headers};
+use crate::artifactory::tests::server::{Asked, Reply, Server, cut, json, reply, with_headers};
 use crate::config::{Credentials, ListingMode};
 use crate::error::Result;
 use crate::exit::Exit;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use crate::artifactory::testing::{Server, cut, json, reply, with_headers};
+use crate::artifactory::tests::server::{Server, cut, json, reply, with_headers};
 use crate::artifactory::{Artifactory, Checksum};
 use crate::config::{ArtifactoryConfig, Credentials, HttpConfig, ListingMode};
 use crate::exit::Exit;

@@ -17,15 +17,17 @@ mod tests;
 
 use std::time::{Duration, Instant};
 
+use percent_encoding::utf8_percent_encode;
 use reqwest::blocking::{Client, RequestBuilder, Response};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{StatusCode, Url};
 
 use crate::config::{DeployConfig, HttpConfig};
+use crate::deadline::sleep_unless;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::http::{self, BodyError, describe, read_body};
+use crate::http::{self, BodyError, RESERVED, describe, read_body, secret_header};
 use crate::mask::Masker;
 use crate::model::attempt::Status;
 use crate::model::request::DeployRequest;
@@ -42,8 +44,7 @@ const REPLY_LIMIT: usize = 1 << 20;
 const CLUSTER_LIMIT: usize = 8 << 20;
 /// The most bytes that are read of a reply that only its status matters of.
 const EXCERPT_LIMIT: usize = 64 << 10;
-/// How often a wait looks whether it was cancelled.
-const TICK: Duration = Duration::from_millis(100);
+
 /// The times that requests are given.
 #[derive(Clone, Copy, Debug)]
 struct Limits {
@@ -236,11 +237,11 @@ impl Target for CoreosDeploy {
     /// Whether the service is idle: three answers of `/info` within 1 s each, at least 5 s apart.
     ///
     /// One answer would not do: requests that wait for a running deploy are not served in the
-    /// order they came in (recorded). `cancelled` is asked every 100 ms between the answers; the
+    /// order they came in (recorded). `cancelled` is asked every 50 ms between the answers; the
     /// first answer that is missing, and a cancellation, end it with `false`.
     fn is_quiet(&self, cancelled: &dyn Fn() -> bool) -> bool {
         for round in 0..3 {
-            if round > 0 && !wait(self.limits.quiet_gap, cancelled) {
+            if round > 0 && !sleep_unless(self.limits.quiet_gap, cancelled) {
                 return false;
             }
             if cancelled() || !matches!(self.probe(self.limits.quiet_answer), Probe::Answered(_)) {
@@ -266,7 +267,8 @@ impl Target for CoreosDeploy {
                 self.url
             ))
         };
-        let query = replies::escape(&units::pattern(service_name));
+        let pattern = units::pattern(service_name);
+        let query = utf8_percent_encode(&pattern, RESERVED);
         let mut response = self
             .get(
                 &self.client,
@@ -304,7 +306,7 @@ impl Target for CoreosDeploy {
         }
         let mut response = match self.get(
             &self.client,
-            &format!("status/{}", replies::escape(id)),
+            &format!("status/{}", utf8_percent_encode(id, RESERVED)),
             self.limits.reply,
         ) {
             Ok(response) => response,
@@ -336,29 +338,10 @@ fn headers(token: Option<&Secret>) -> Result<HeaderMap> {
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
     if let Some(token) = token {
-        let mut value =
-            HeaderValue::from_str(&format!("Bearer {}", token.expose())).map_err(|_| {
-                Error::usage("--deploy-token holds characters that a header cannot hold")
-            })?;
-        value.set_sensitive(true);
-        headers.insert(AUTHORIZATION, value);
+        let bearer = format!("Bearer {}", token.expose());
+        headers.insert(AUTHORIZATION, secret_header("--deploy-token", &bearer)?);
     }
     Ok(headers)
-}
-
-/// Sleeps; `false` as soon as it is cancelled.
-fn wait(total: Duration, cancelled: &dyn Fn() -> bool) -> bool {
-    let until = Instant::now() + total;
-    loop {
-        if cancelled() {
-            return false;
-        }
-        let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return true;
-        }
-        std::thread::sleep(left.min(TICK));
-    }
 }
 
 /// Whether a connected peer sent nothing: it was silent, or the connection ended. What it sent

@@ -171,21 +171,6 @@ fn is_no_rows(body: &[u8], id: &str) -> bool {
     !id.is_empty() && reply_id.eq_ignore_ascii_case(id)
 }
 
-/// Percent-encodes all that has a meaning in a URL.
-pub(super) fn escape(text: &str) -> String {
-    use fmt::Write as _;
-    let mut escaped = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            escaped.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(escaped, "%{byte:02X}");
-        }
-    }
-    escaped
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -391,12 +376,6 @@ mod tests {
         ] {
             assert!(info(body.as_bytes()).is_err(), "{body}");
         }
-    }
-
-    #[test]
-    fn nothing_of_a_url_survives_escaping() {
-        assert_eq!(escape("a-._~Z9"), "a-._~Z9");
-        assert_eq!(escape("/?#%&+ \"é"), "%2F%3F%23%25%26%2B%20%22%C3%A9");
     }
 
     proptest! {

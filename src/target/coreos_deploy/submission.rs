@@ -1,15 +1,17 @@
 //! The one request that changes something.
 
 use reqwest::blocking::Response;
+use reqwest::header::HeaderName;
 
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::http::header;
 use crate::model::request::DeployRequest;
 
 use super::{CoreosDeploy, REPLY_LIMIT, Submission, replies};
 
 /// The request header whose value is also the id of a deploy (recorded).
-const REQUEST_ID: &str = "x-request-id";
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 impl CoreosDeploy {
     /// Submits a deploy (`POST /v1.0/deploy`): sent once, on a connection of its own, never
@@ -69,10 +71,7 @@ impl CoreosDeploy {
     /// while either can be read.
     fn accepted(&self, response: &mut Response) -> Submission {
         let status = response.status();
-        let header = response
-            .headers()
-            .get(REQUEST_ID)
-            .and_then(|v| v.to_str().ok())
+        let header = header(response, &REQUEST_ID)
             .filter(|id| replies::is_uuid(id))
             .map(str::to_owned);
         let (id, why) = match self.body(response, REPLY_LIMIT, self.limits.reply) {

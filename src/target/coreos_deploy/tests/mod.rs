@@ -150,14 +150,6 @@ fn quiet_is_three_answers() {
 }
 
 #[test]
-fn a_wait_takes_its_time_and_ends_when_cancelled() {
-    let started = Instant::now();
-    assert!(wait(Duration::from_millis(150), &|| false));
-    assert!(started.elapsed() >= Duration::from_millis(150));
-    assert!(!wait(Duration::from_secs(600), &|| true));
-}
-
-#[test]
 fn units_are_asked_for_by_an_escaped_pattern() {
     let map = r#"{"machines":[{"machine":"m","units":[{"unit":"app-1.0+b-abcdefgh@A1.service","hash":"h","active":"active","load":"loaded","sub":"running"}]}]}"#;
     let server = Server::of(reply("200 OK", map));

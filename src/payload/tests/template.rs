@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 use serde::Deserialize;
 
-use super::archive::File;
-use super::metadata::Metadata;
-use super::template::render;
+use crate::payload::archive::File;
+use crate::payload::metadata::Metadata;
+use crate::payload::template::render;
 
 #[derive(Deserialize)]
 struct Case {

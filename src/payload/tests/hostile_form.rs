@@ -67,13 +67,13 @@ fn tars() -> Vec<Hostile> {
     let good = Tar::good();
     let mut sum = good.clone();
     sum.0[0] ^= 1;
-    let mut binary = good.clone().header(EntryType::Regular, b"x", 0);
-    let at = binary.0.len() - 512;
-    binary.0[at + 124..at + 136].fill(0xff);
-    fix_sum(&mut binary.0[at..]);
-    let mut size = good.clone().header(EntryType::Regular, b"x", 0);
-    size.0[at + 124..at + 136].copy_from_slice(b"zzzzzzzzzzz\0");
-    fix_sum(&mut size.0[at..]);
+    let sized = |field: &[u8; 12]| {
+        let mut tar = good.clone().header(EntryType::Regular, b"x", 0);
+        let at = tar.0.len() - 512;
+        tar.0[at + 124..at + 136].copy_from_slice(field);
+        fix_sum(&mut tar.0[at..]);
+        tar.gz()
+    };
     let behind = |tail: &[u8]| gzip(&[good.clone().end().0.as_slice(), tail].concat());
     let mut single = good.clone();
     single.0.extend([0; 512]);
@@ -132,8 +132,23 @@ fn tars() -> Vec<Hostile> {
             "at most 1048576",
             gzip(&claims(0o77_777_777_777).0),
         ),
-        hostile("binary size", "8 GiB", binary.gz()),
-        hostile("size that is none", "broken size", size.gz()),
+        hostile(
+            "binary size",
+            "8 GiB",
+            sized(b"\x80\0\0\0\0\0\0\x02\0\0\0\0"),
+        ),
+        hostile(
+            "binary size of 7 GiB",
+            "8 GiB",
+            sized(b"\x80\0\0\0\0\0\0\x01\xc0\0\0\0"),
+        ),
+        hostile(
+            "binary size of a byte",
+            "8 GiB",
+            sized(b"\x80\0\0\0\0\0\0\0\0\0\0\x01"),
+        ),
+        hostile("binary size without end", "broken size", sized(&[0xff; 12])),
+        hostile("size that is none", "broken size", sized(b"zzzzzzzzzzz\0")),
         hostile("too many entries", "64 entries", many.gz()),
         hostile("too many headers", "192 headers", globals.gz()),
     ]
@@ -260,6 +275,12 @@ fn misleading() -> Vec<Hostile> {
             data(b"99999999999999999999999 path=x\n"),
         ),
         hostile("PAX without =", "broken PAX", data(b"7 path\n")),
+        hostile(
+            "PAX behind an empty line",
+            "broken PAX",
+            data(b"6 a=b\n\n10 path=x\n"),
+        ),
+        hostile("PAX with a signed length", "broken PAX", data(b"+6 a=b\n")),
         hostile("PAX without newline", "broken PAX", data(b"8 path=xy")),
         hostile(
             "PAX claims 8 GiB",

@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::Artifactory;
+use crate::artifactory::{Artifactory, bases};
 use crate::config::{ArtifactoryConfig, Credentials, HttpConfig, ListingMode};
 use crate::mask::Masker;
 use crate::secret::Secret;
@@ -110,7 +110,7 @@ impl Server {
 
     /// A client of this server with these credentials.
     pub fn client_as(&self, listing: ListingMode, credentials: Credentials) -> Artifactory {
-        let (api, base) = super::bases(&format!("{}/artifactory", self.url)).unwrap();
+        let (api, base) = bases(&format!("{}/artifactory", self.url)).unwrap();
         let config = ArtifactoryConfig {
             api,
             base,

@@ -1,10 +1,15 @@
 //! Payloads as a whole: the hostile corpus, the valid variants, and anything.
 
+mod corpus;
+mod hostile;
+mod hostile_form;
+mod template;
+
 use proptest::prelude::*;
 use tar::EntryType;
 
-use super::corpus::{FOLDER, METADATA, Tar, UNIT, gzip};
-use super::hostile::all;
+use self::corpus::{FOLDER, METADATA, Tar, UNIT, gzip};
+use self::hostile::all;
 use super::{Opened, open};
 use crate::error::Result;
 use crate::exit::Exit;
@@ -163,7 +168,7 @@ fn valid_variants_are_opened() {
 fn the_length_of_keys_is_that_of_go() {
     // json.Marshal(map[string]string{"/a": "<&>\"\\\t\u0001é\u2028"}) of Go 1.19 is 47 bytes long.
     let keys = [("/a".to_owned(), "<&>\"\\\t\u{1}é\u{2028}".to_owned())];
-    assert_eq!(super::go_json_length(&keys.into()), 47);
+    assert_eq!(super::etcd2::go_json_length(&keys.into()), 47);
 }
 
 proptest! {
