@@ -5,7 +5,7 @@
 //! contradicts itself was made, or changed on the way, by something else than Artifactory.
 
 use std::cell::Cell;
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, BufReader, Read};
@@ -78,7 +78,7 @@ fn parse<R: Read>(
         builder,
         since_row: &since_row,
         rows: 0,
-        seen: HashSet::new(),
+        seen: Vec::new(),
         hasher: RandomState::new(),
         contradiction: None,
     };
@@ -90,6 +90,9 @@ fn parse<R: Read>(
         let error = Error::unavailable(what).because(reason);
         Err(Failure::answered(200, error))
     };
+    if parsed.is_ok() && listed.has_one_twice() {
+        listed.contradiction = Some("it lists one row twice".to_owned());
+    }
     if let Some(reason) = listed.contradiction {
         return no_proof(masker.text(reason));
     }
@@ -124,9 +127,16 @@ struct Range {
     start_pos: u64,
     end_pos: u64,
     total: u64,
-    #[serde(default, deserialize_with = "present")]
-    notification: bool,
     limit: Option<u64>,
+    #[serde(flatten)]
+    others: BTreeMap<String, IgnoredAny>,
+}
+
+/// Whether a key, in this or another spelling, tells that something went wrong.
+fn is_of_failure(key: &str) -> bool {
+    const WORDS: [&str; 5] = ["error", "message", "notification", "status", "warning"];
+    let key = key.to_ascii_lowercase();
+    WORDS.iter().any(|word| key.starts_with(word))
 }
 
 impl Range {
@@ -137,7 +147,7 @@ impl Range {
     /// `end_pos` too, wherever it starts.
     fn objection(&self, rows: u64) -> Option<String> {
         let (start, end, total) = (self.start_pos, self.end_pos, self.total);
-        if self.notification {
+        if self.others.keys().any(|key| is_of_failure(key)) {
             Some("the server trimmed the result".into())
         } else if let Some(limit) = self.limit.filter(|limit| rows >= *limit) {
             let reached = "the result reaches the server's limit of";
@@ -153,10 +163,6 @@ impl Range {
     }
 }
 
-fn present<'de, D: serde::Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
-    IgnoredAny::deserialize(value).map(|_| true)
-}
-
 #[derive(Deserialize)]
 struct Row {
     repo: String,
@@ -170,14 +176,20 @@ struct Listed<'a> {
     builder: &'a mut ListingBuilder,
     since_row: &'a Cell<usize>,
     rows: u64,
-    /// The hashes of the rows so far: 16 bytes each, where the rows would fill the memory.
-    seen: HashSet<u64>,
+    /// The hashes of the rows so far: 8 bytes each, where the rows would fill the memory.
+    seen: Vec<u64>,
     hasher: RandomState,
     /// Why the answer proves nothing, where that is no mistake of its JSON.
     contradiction: Option<String>,
 }
 
 impl Listed<'_> {
+    /// Whether one row stands in the place of another.
+    fn has_one_twice(&mut self) -> bool {
+        self.seen.sort_unstable();
+        self.seen.windows(2).any(|pair| pair[0] == pair[1])
+    }
+
     /// Ends the reading; why is told by [`parse`].
     fn refuse<T, E: serde::de::Error>(&mut self, reason: impl Into<String>) -> Result<T, E> {
         self.contradiction = Some(reason.into());
@@ -192,9 +204,7 @@ impl Listed<'_> {
                 "it lists another repository, {repo}: {ours} is virtual or remote"
             ));
         }
-        if !self.seen.insert(self.hasher.hash_one((path, name))) {
-            return self.refuse(format!("it lists {path}/{name} twice"));
-        }
+        self.seen.push(self.hasher.hash_one((path, name)));
         self.rows += 1;
         self.since_row.set(0);
         // "." is the root: a marker beside the folders belongs to no app.
@@ -232,7 +242,11 @@ impl<'de> Visitor<'de> for TopLevel<'_, '_> {
                 }
                 "range" if range.is_some() => return self.0.refuse("it has two ranges"),
                 "range" => range = Some(map.next_value()?),
-                "errors" => return self.0.refuse("it tells of errors"),
+                other if is_of_failure(other) => {
+                    return self
+                        .0
+                        .refuse(format!("it tells of '{other}' beside its results"));
+                }
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }

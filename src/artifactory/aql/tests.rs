@@ -111,7 +111,7 @@ fn an_answer_that_contradicts_itself_proves_nothing() {
     let list = format!("\"results\":[{two}]");
     let errors = r#""errors":[{"status":500,"message":"no"}]"#;
     for (body, reason) in [
-        (rows(&format!("{ROW},{ROW}"), &good), "a/1.deploy twice"),
+        (rows(&format!("{ROW},{ROW}"), &good), "one row twice"),
         (format!("{{{list},{list},\"range\":{good}}}"), "two lists"),
         (
             format!("{{\"results\":[],{list},\"range\":{good}}}"),
@@ -123,6 +123,25 @@ fn an_answer_that_contradicts_itself_proves_nothing() {
         ),
         (format!("{{\"range\":{good},{list}}}"), "before its results"),
         (format!("{{{errors},{list},\"range\":{good}}}"), "errors"),
+        (
+            format!("{{\"Error\":\"timed out\",{list},\"range\":{good}}}"),
+            "'Error'",
+        ),
+        (
+            format!("{{\"status\":500,{list},\"range\":{good}}}"),
+            "'status'",
+        ),
+        (
+            format!("{{{list},\"range\":{good},\"warning\":\"partial\"}}"),
+            "'warning'",
+        ),
+        (
+            rows(
+                &two,
+                &good.replace("\"total\"", "\"Notifications\":[],\"total\""),
+            ),
+            "trimmed",
+        ),
         (format!("{{{list},\"range\":{good},{errors}}}"), "errors"),
         (
             format!("{{{list},\"range\":{good},\"errors\":[]}}"),

@@ -102,10 +102,18 @@ fn sqlite(path: &str, typed: bool) -> Result<Dsn> {
         let why = "it has parameters, which a ledger in a file does not take";
         return Err(refused(why, "leave out the '?' and what follows it"));
     }
-    if path.split('/').any(|part| part == "~") || path.starts_with(['~', '$']) {
+    if path.split('/').any(|part| part == "~") || path.starts_with('~') {
         return Err(refused(
-            "it holds a '~' or a '$' that no shell has replaced",
-            "write the whole path, from '/' on; a file of such a name is written sqlite:./NAME",
+            "it holds a '~' that no shell has replaced",
+            "write the whole path, from '/' on",
+        ));
+    }
+    if let Some(odd) = path.chars().find(|c| is_left_over(*c)) {
+        return Err(refused(
+            &format!(
+                "its path holds {odd:?}, as of something that no shell has replaced or cut off"
+            ),
+            "write the path as it is; no ledger has such a name",
         ));
     }
     let last = path.rsplit('/').next().unwrap_or_default();
@@ -120,6 +128,14 @@ fn sqlite(path: &str, typed: bool) -> Result<Dsn> {
         ));
     }
     Ok(Dsn::Sqlite(PathBuf::from(path)))
+}
+
+/// Whether a character is one that shells, units and files of settings take for their own, or that
+/// nobody sees: none that the path of a ledger needs, and each the sign of another one that was meant.
+fn is_left_over(c: char) -> bool {
+    "$`{}#;,*&|<>\"\\%".contains(c)
+        || c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{feff}')
 }
 
 /// What stands before the first `/`.
