@@ -114,12 +114,16 @@ fn so_it_does_after_a_failure_and_after_a_refusal() {
 #[test]
 fn so_it_does_after_it_was_killed_on_its_way() {
     let rig = three();
-    rig.deploy.deploy_takes(Duration::from_secs(2));
+    rig.deploy.deploy_takes(Duration::from_secs(600));
     let mut first = rig.spawn(&["rollback", "video"]);
     until("the deploy is sent", || !rig.posted().is_empty());
     first.kill().expect("it can be killed");
     first.wait().expect("it ends");
-    let ran = rig.run(&["rollback", "video", "--lock-wait", "30s"]);
+    let before = rig.deploy.requests().len();
+    let second = rig.spawn(&["rollback", "video", "--lock-wait", "30s"]);
+    until("it is asked about", || rig.deploy.requests().len() > before);
+    rig.deploy.deploy_takes(Duration::ZERO);
+    let ran = Ran::wait(second);
     // Where the lease had to be waited for, its end may have been seen by nobody else meanwhile.
     assert_eq!(ran.code, Some(0), "{ran:#?}");
     assert_eq!(rig.posted(), ["1.1.0"]);
@@ -129,10 +133,16 @@ fn so_it_does_after_it_was_killed_on_its_way() {
 #[test]
 fn two_at_once_roll_back_once() {
     let rig = three();
-    rig.deploy.deploy_takes(Duration::from_secs(1));
+    rig.deploy.deploy_takes(Duration::from_secs(600));
     let first = rig.spawn(&["rollback", "video"]);
     until("the first one has sent", || !rig.posted().is_empty());
-    let second = rig.run(&["rollback", "video", "--lock-wait", "1m"]);
+    let second = rig.spawn(&["rollback", "video", "--lock-wait", "1m"]);
+    // One is for the lease: it has looked at the app before.
+    until("the second one waits", || {
+        rig.ledger.connections_of(second.id()) >= 2
+    });
+    rig.deploy.deploy_takes(Duration::ZERO);
+    let second = Ran::wait(second);
     assert_eq!(Ran::wait(first).code, Some(0));
     assert_eq!(second.code, Some(5), "{second:#?}");
     assert!(second.stderr.contains("status video"), "{second:#?}");
