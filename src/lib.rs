@@ -1,7 +1,7 @@
 //! coreos-artifactory-monitor: one pass from the markers in Artifactory to the deploys of a cluster.
 //!
 //! The map of the crate. Arrows point one way: `commands` -> `pass` -> {`artifactory`, `payload`,
-//! `coreos_deploy`, `ledger`, `output`} -> `model`. `model` decides and does no I/O; the adapters
+//! `target`, `ledger`, `output`} -> `model`. `model` decides and does no I/O; the adapters
 //! do I/O and decide nothing; they don't know each other.
 //!
 //! * [`cli`]: what a person may type. [`config`]: what was meant, checked once.
@@ -10,7 +10,7 @@
 //! * [`model`]: names, the order of versions, listing, plan, attempt, report.
 //! * [`artifactory`]: the folder walk, AQL, downloads.
 //! * [`payload`]: archive, metadata, etcd2 keys, template.
-//! * [`coreos_deploy`]: the HTTP API of the cluster's deploy service.
+//! * [`target`]: the HTTP API of the cluster's deploy service.
 //! * [`ledger`]: what is deployed and what was tried.
 //! * [`output`]: human, JSON, progress.
 //! * [`serve`]: the HTTP API and the clock; starts passes as subprocesses.
@@ -22,7 +22,6 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod contain;
-pub mod coreos_deploy;
 pub mod deadline;
 pub mod error;
 pub mod exit;
@@ -37,4 +36,5 @@ pub mod pass;
 pub mod payload;
 pub mod secret;
 pub mod serve;
+pub mod target;
 pub mod text;

@@ -42,7 +42,7 @@ const KEYS: [&[u8]; 10] = [
 pub struct Masker(Arc<Vec<Needle>>);
 
 /// One form of one secret.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Needle {
     text: Secret,
     place: Place,
@@ -62,7 +62,16 @@ enum Place {
 impl Masker {
     /// Knows these secrets, each with the user that it belongs to, if any.
     pub fn new<'a>(secrets: impl IntoIterator<Item = (Option<&'a str>, &'a Secret)>) -> Self {
-        let mut needles = Vec::new();
+        Self::default().and(secrets)
+    }
+
+    /// Knows these secrets too. Whoever sends a secret sees to it that it is known.
+    #[must_use]
+    pub fn and<'a>(
+        &self,
+        secrets: impl IntoIterator<Item = (Option<&'a str>, &'a Secret)>,
+    ) -> Self {
+        let mut needles = self.0.to_vec();
         for (user, secret) in secrets {
             let secret = secret.expose();
             add(&mut needles, secret);
@@ -125,10 +134,11 @@ fn add(needles: &mut Vec<Needle>, secret: &str) {
         Place::BehindKey
     };
     add(secret.to_owned(), plain);
-    // Names of hosts are printed in lower case.
-    add(secret.to_ascii_lowercase(), plain);
     add(forms::hex(secret), plain);
-    add(forms::hex(secret).to_ascii_uppercase(), plain);
+    if !is_long {
+        add(secret.to_ascii_lowercase(), plain);
+        add(forms::hex(secret).to_ascii_uppercase(), plain);
+    }
     for digits in [forms::STANDARD, forms::URL_SAFE] {
         if is_long {
             for shift in 0..3 {
@@ -146,10 +156,17 @@ impl Needle {
     fn cover(&self, layer: &Layer, head: usize, covered: &mut [bool]) {
         let needle = self.text.expose().as_bytes();
         let bytes = &layer.bytes;
-        for start in (0..bytes.len()).filter(|at| needle.first() == bytes.get(*at)) {
-            let same = |(a, b): &(&u8, &u8)| a == b;
+        // Names of hosts are printed in lower case, and some print hexadecimal in upper case.
+        let same = |(a, b): &(&u8, &u8)| match self.place {
+            Place::Anywhere => a.eq_ignore_ascii_case(b),
+            Place::Base64 | Place::BehindKey => a == b,
+        };
+        for start in 0..bytes.len() {
             let common = bytes[start..].iter().zip(needle).take_while(same).count();
             let end = start + common;
+            if common == 0 {
+                continue;
+            }
             let is_whole = common == needle.len();
             let is_found = match self.place {
                 Place::BehindKey => is_whole && is_behind_key(&bytes[..start], &bytes[end..]),
@@ -162,7 +179,7 @@ impl Needle {
             }
             let end = if is_whole { end } else { bytes.len() };
             let (start, end) = match self.place {
-                Place::Base64 => forms::widened(bytes, start, end),
+                Place::Base64 if !layer.is_joined => forms::widened(bytes, start, end),
                 _ => (start, end),
             };
             let (from, to) = (layer.spans[start].0, layer.spans[end - 1].1);
@@ -190,7 +207,8 @@ fn is_behind_key(before: &[u8], after: &[u8]) -> bool {
     if after.starts_with(b"@") && (before.ends_with(b":") || before.ends_with(b"//")) {
         return true;
     }
-    let is_gap = |byte: &u8| b" \t\"'\\=:+".contains(byte);
+    // Brackets, and the quotes of print, which are not ASCII.
+    let is_gap = |byte: &u8| b" \t\"'\\=:+<([{".contains(byte) || !byte.is_ascii();
     let end = before.iter().rposition(|byte| !is_gap(byte)).unwrap_or(0);
     let Some((word, gap)) = before.split_at_checked(end + 1) else {
         return false;

@@ -80,7 +80,7 @@ impl Client {
             bare_host: is_bare_host(&config.base),
             requests: AtomicU64::new(0),
             rejected: AtomicBool::new(false),
-            masker: http.masker.clone(),
+            masker: http.masker.and(config.credentials.secret()),
             delay: BASE_DELAY,
             deadline: Deadline::new(config.max_duration),
         })

@@ -205,8 +205,8 @@ pub enum Command {
     },
     /// Say what became of an open attempt that cannot be found out
     Settle {
-        /// The app
-        #[arg(id = "app_name", value_name = "APP", value_parser = values::app_name)]
+        /// The app, by whatever name the ledger has it
+        #[arg(id = "settled_app", value_name = "APP")]
         app: String,
         /// What became of it
         #[arg(

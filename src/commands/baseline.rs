@@ -1,6 +1,7 @@
 //! `baseline [APP[=VERSION]…]`: records as deployed without deploying.
 
 use super::names::Names;
+use super::operator::operator;
 use super::settle::close;
 use crate::artifactory::Artifactory;
 use crate::cli::Cli;
@@ -8,7 +9,7 @@ use crate::config::Config;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::ledger::{Attempt, operator};
+use crate::ledger::{Attempt, Snapshot};
 use crate::model::attempt::{State, Word};
 use crate::model::plan;
 use crate::output::Output;
@@ -27,10 +28,11 @@ pub fn run(
     let rules = &config.rules;
     let mut ledger = pass::open_to_write(config, output)?;
     let wanted = parse(named);
+    refuse_twice(&wanted)?;
     let apps: Vec<&str> = wanted.iter().map(|(app, _)| app.as_str()).collect();
-    let lease = pass::take_lease(ledger.as_mut(), scope, rules.lock_wait, &apps)?;
+    let lease = pass::take_lease(ledger.as_mut(), scope, output, rules.lock_wait, &apps)?;
     ledger.take_over(scope, lease.token())?;
-    let mut snapshot = ledger.snapshot(scope)?;
+    let snapshot = ledger.snapshot(scope)?;
     let newest = if wanted.is_empty() || wanted.iter().any(|(_, v)| v.is_none()) {
         let artifactory = Artifactory::new(config.artifactory()?, &config.http)?
             .until(Deadline::new(rules.max_duration));
@@ -46,12 +48,7 @@ pub fn run(
     } else {
         std::collections::BTreeMap::new()
     };
-    let known = Names {
-        cli,
-        config,
-        snapshot: &snapshot,
-        otherwise: "--new records an app that nobody knows.",
-    };
+    let known = Names::new(cli, config, &snapshot).or("--new records an app that nobody knows.");
     if !new {
         let apps: Vec<&str> = wanted.iter().map(|(app, _)| app.as_str()).collect();
         known.check_all(&apps)?;
@@ -71,6 +68,7 @@ pub fn run(
         })?;
         records.push((app, version));
     }
+    refuse_what_is_open(&snapshot, &records)?;
     if !named.is_empty() {
         for (app, version) in &records {
             let which = |a: &Attempt| a.app == *app && a.state == State::Unknown;
@@ -93,24 +91,6 @@ pub fn run(
                 (Word::NotDeployed, &why),
             )?;
         }
-        snapshot = ledger.snapshot(scope)?;
-    }
-    if let Some(open) = snapshot
-        .open
-        .iter()
-        .find(|o| records.iter().any(|(app, _)| *app == o.app))
-    {
-        return Err(Error::new(
-            Exit::Unknown,
-            format!(
-                "{}: attempt {} of {} is {}",
-                open.app,
-                open.id,
-                open.version,
-                open.state.as_str()
-            ),
-        )
-        .hint("a pass finds out what became of it, and `settle` closes it on your word; nothing was recorded"));
     }
     for (app, version) in &records {
         let message = format!("recorded as deployed by {}", operator());
@@ -123,6 +103,33 @@ pub fn run(
     }
     show(output, &records);
     Ok(Exit::Success)
+}
+
+/// Errors (exit 2): an app that is named twice.
+fn refuse_twice(wanted: &[(String, Option<String>)]) -> Result<()> {
+    let is_again = |at: usize| wanted[..at].iter().any(|(app, _)| *app == wanted[at].0);
+    match (0..wanted.len()).find(|at| is_again(*at)) {
+        Some(at) => Err(Error::usage(format!("{} is named twice", wanted[at].0))),
+        None => Ok(()),
+    }
+}
+
+/// Errors (exit 4): an attempt of one of the apps that a pass may still find out about.
+fn refuse_what_is_open(snapshot: &Snapshot, records: &[(String, String)]) -> Result<()> {
+    let is_in_the_way = |open: &&Attempt| {
+        open.state != State::Unknown && records.iter().any(|(app, _)| *app == open.app)
+    };
+    let Some(open) = snapshot.open.iter().find(is_in_the_way) else {
+        return Ok(());
+    };
+    let (app, id, version) = (&open.app, &open.id, &open.version);
+    let what = format!(
+        "{app}: attempt {id} of {version} is {}",
+        open.state.as_str()
+    );
+    Err(Error::new(Exit::Unknown, what).hint(
+        "a pass finds out what became of it, and `settle` closes it on your word; nothing was recorded",
+    ))
 }
 
 fn parse(named: &[String]) -> Vec<(String, Option<String>)> {

@@ -1,11 +1,13 @@
 //! `deploy APP VERSION`: this version now, whatever is newest.
 
 use super::in_session;
+use super::names::unknown;
+use super::operator::operator;
 use super::settle::close;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::ledger::{Attempt, Snapshot, operator};
+use crate::ledger::{Attempt, Snapshot};
 use crate::model::attempt::{State, Word};
 use crate::model::listing::{AppFilter, ListingBuilder};
 use crate::model::plan::Hold;
@@ -21,34 +23,31 @@ pub(super) struct Asked<'a> {
     pub(super) force: bool,
     pub(super) no_hold: bool,
     /// What it goes back from: passes are kept from deploying that again.
-    pub(super) above: Option<&'a str>,
+    pub(super) back_from: Option<&'a str>,
 }
 
 /// Deploys one version.
 pub(super) fn run(config: &Config, output: &Output, asked: &Asked<'_>) -> Result<Exit> {
     let invocation = Invocation::about(asked.command, asked.app);
     in_session(config, output, &invocation, |session| {
-        let prepared = if asked.force {
-            give_up_unknown(session, asked)?
-        } else {
-            None
-        };
-        let snapshot = match &prepared {
-            // Nothing will be sent: what is wrong with the payload is what has to be told.
-            Some(Prepared::Error(..) | Prepared::Waiting(_)) => pass::begin(session)?,
-            _ => resolve(session)?.0,
-        };
-        carry_out(session, &snapshot, asked, prepared)
+        let given_up = |a: &Attempt| asked.force && a.app == asked.app && a.state == State::Unknown;
+        let (snapshot, _) = resolve(session, given_up)?;
+        carry_out(session, &snapshot, asked)
     })
 }
 
-/// Takes over, and resolves what is open (else exit 4). Returns which attempts were open, too.
-pub(super) fn resolve(session: &mut Session<'_>) -> Result<(Snapshot, Vec<String>)> {
-    let snapshot = pass::begin(session)?;
-    if snapshot.open.is_empty() {
-        return Ok((snapshot, Vec::new()));
+/// Takes over, and resolves what is open (else exit 4), but for what will be given up. Returns
+/// which attempts were open, too.
+pub(super) fn resolve(
+    session: &mut Session<'_>,
+    is_given_up: impl Fn(&Attempt) -> bool,
+) -> Result<(Snapshot, Vec<String>)> {
+    let before = pass::begin(session)?;
+    if before.open.is_empty() {
+        return Ok((before, Vec::new()));
     }
-    if !pass::resolve_open(session, &snapshot)? {
+    let snapshot = pass::resolve_open(session, &before)?;
+    if !snapshot.open.iter().all(is_given_up) {
         return Err(Error::new(
             Exit::Unknown,
             "an attempt of this scope is still open: nothing was sent",
@@ -57,36 +56,26 @@ pub(super) fn resolve(session: &mut Session<'_>) -> Result<(Snapshot, Vec<String
             "`status` shows it; the next pass looks again, and `settle` closes it on your word",
         ));
     }
-    let were_open = snapshot.open.into_iter().map(|a| a.id).collect();
-    Ok((session.ledger.snapshot(session.scope)?, were_open))
+    let were_open = before.open.into_iter().map(|a| a.id).collect();
+    Ok((snapshot, were_open))
 }
 
-/// Gives up the `unknown` attempts of the app, once the payload that takes their place is ready.
-fn give_up_unknown(session: &mut Session<'_>, asked: &Asked<'_>) -> Result<Option<Prepared>> {
-    let snapshot = pass::begin(session)?;
-    let is_unknown = |a: &Attempt| a.app == asked.app && a.state == State::Unknown;
-    if !snapshot.open.iter().any(is_unknown) {
-        return Ok(None);
+/// Gives up what is still open of the app, right before something else is sent.
+fn give_up(session: &mut Session<'_>, snapshot: &Snapshot, asked: &Asked<'_>) -> Result<()> {
+    if snapshot.open.is_empty() {
+        return Ok(());
     }
+    pass::check_target(session)?;
     let (app, version) = (asked.app, asked.version);
-    let prepared = Preparer::of(session, &snapshot).one(app, version, false)?;
-    if matches!(prepared, Prepared::Ready(_)) {
-        let why = format!("given up for a deploy of {version} by {}", operator());
-        let token = session.token();
-        for attempt in close(
-            session.ledger.as_mut(),
-            token,
-            &snapshot,
-            is_unknown,
-            (Word::NotDeployed, &why),
-        )? {
-            let (id, version) = (&attempt.id, &attempt.version);
-            session
-                .output
-                .warning(&format!("{app}: attempt {id} of {version} is given up"));
-        }
+    let why = format!("given up for a deploy of {version} by {}", operator());
+    let (token, word) = (session.token(), (Word::NotDeployed, why.as_str()));
+    let is_its = |a: &Attempt| a.app == app;
+    for attempt in close(session.ledger.as_mut(), token, snapshot, is_its, word)? {
+        let (id, version) = (&attempt.id, &attempt.version);
+        let what = format!("{app}: attempt {id} of {version} is given up");
+        session.output.warning(&what);
     }
-    Ok(Some(prepared))
+    Ok(())
 }
 
 /// Deploys what was ordered, unless it is deployed already.
@@ -94,7 +83,6 @@ pub(super) fn carry_out(
     session: &mut Session<'_>,
     snapshot: &Snapshot,
     asked: &Asked<'_>,
-    prepared: Option<Prepared>,
 ) -> Result<()> {
     let deployed = snapshot
         .records
@@ -110,7 +98,7 @@ pub(super) fn carry_out(
     }
     let rules = session.rules;
     let is_older = |d: &&str| rules.order.key(asked.version) < rules.order.key(d);
-    let above = asked.above.or(deployed.as_deref().filter(is_older));
+    let above = asked.back_from.or(deployed.as_deref().filter(is_older));
     let place_hold = match above {
         Some(above) if !asked.no_hold => Some(hold_for(session, asked, above)?),
         _ => None,
@@ -121,12 +109,8 @@ pub(super) fn carry_out(
         asked.version,
         format!("asked for by `{}`", asked.command),
     );
-    let prepared = if let Some(prepared) = prepared {
-        prepared
-    } else {
-        let (app, version) = (asked.app, asked.version);
-        Preparer::of(session, snapshot).one(app, version, false)?
-    };
+    let (app, version) = (asked.app, asked.version);
+    let prepared = Preparer::of(session, snapshot).one(app, version, false)?;
     match prepared {
         Prepared::Ready(ready) => {
             let job = Job {
@@ -136,6 +120,7 @@ pub(super) fn carry_out(
                 place_hold,
                 observe: None,
             };
+            give_up(session, snapshot, asked)?;
             let result = pass::deploy_one(session, &job);
             if job.place_hold.is_some() && session.report.was_tried(asked.app) {
                 warn_of_hold(session, asked.app);
@@ -143,6 +128,7 @@ pub(super) fn carry_out(
             result
         }
         Prepared::Error(error, bad) => {
+            let error = of_unknown_app(session, snapshot, app, error)?;
             session
                 .report
                 .not_sent(asked.app, Prepared::Error(error.clone(), bad));
@@ -150,6 +136,29 @@ pub(super) fn carry_out(
         }
         Prepared::Waiting(reason) => Err(Error::new(Exit::Failed, reason)),
     }
+}
+
+/// An error of the payload of an app, or, where neither the ledger nor a marker knows the app, that
+/// there is none (exit 2).
+fn of_unknown_app(
+    session: &Session<'_>,
+    snapshot: &Snapshot,
+    app: &str,
+    error: Error,
+) -> Result<Error> {
+    if snapshot.knows(app) {
+        return Ok(error);
+    }
+    let nothing = std::collections::BTreeMap::new();
+    let all = AppFilter::default();
+    let builder = ListingBuilder::new(session.rules.order, all, nothing, false);
+    let Ok(listing) = session.releases.list(builder) else {
+        return Ok(error);
+    };
+    if listing.apps.contains_key(app) {
+        return Ok(error);
+    }
+    Err(unknown(snapshot, &listing, session.scope, app).because(error.one_line()))
 }
 
 /// The hold that keeps passes from undoing a deploy of an older version: until a version newer than

@@ -20,13 +20,7 @@ pub fn run(
     let scope = config.scope()?;
     let mut ledger = ledger::open(config.dsn()?, Access::ReadOnly)?;
     if let Some(app) = app {
-        let names = Names {
-            cli,
-            config,
-            snapshot: &ledger.snapshot(scope)?,
-            otherwise: "",
-        };
-        names.check(app)?;
+        Names::new(cli, config, &ledger.snapshot(scope)?).check(app)?;
     }
     let attempts = ledger.history(scope, app, u32::try_from(limit).unwrap_or(u32::MAX))?;
     if output.is_json() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::names::Names;
+use super::names::{Names, known_before};
 use crate::cli::Cli;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -13,6 +13,9 @@ use crate::ledger::Snapshot;
 use crate::model::plan::{Hold, NO_REASON};
 use crate::output::Output;
 use crate::pass::{now_ms, open_to_write};
+
+/// A hold that ends sooner has ended before anybody looks, in milliseconds.
+const SHORTEST: i64 = 1000;
 
 /// The hold that an operator asks for.
 pub(super) struct Wanted<'a> {
@@ -29,8 +32,10 @@ impl Wanted<'_> {
     fn hold(&self, config: &Config, now: i64) -> Result<Hold> {
         let milliseconds = self.for_.map(|time| i64::try_from(time.as_millis()));
         let time = milliseconds.map(|ms| ms.unwrap_or(i64::MAX));
-        if time == Some(0) {
-            return Err(Error::usage("a hold --for no time would hold nothing"));
+        if time.is_some_and(|time| time < SHORTEST) {
+            return Err(Error::usage(
+                "a hold --for less than a second would hold nothing",
+            ));
         }
         let order = config.rules.order;
         if let Some(version) = self.newer_than.filter(|v| order.key(v).is_none()) {
@@ -61,17 +66,12 @@ pub(super) fn hold(
     let (app, scope) = (wanted.app, config.scope()?);
     let now = now_ms();
     let hold = wanted.hold(config, now)?;
-    let mut ledger = open_to_write(config, output)?;
-    let snapshot = ledger.snapshot(scope)?;
-    let names = Names {
-        cli,
-        config,
-        snapshot: &snapshot,
-        otherwise: "--new holds an app ahead of its first release.",
-    };
+    let snapshot = known_before(config, output)?;
+    let names =
+        Names::new(cli, config, &snapshot).or("--new holds an app ahead of its first release.");
     check_against_markers(&names, output, wanted, &hold)?;
     let order = config.rules.order;
-    let standing = ledger.hold(scope, app, &hold, order)?;
+    let standing = open_to_write(config, output)?.hold(scope, app, &hold, order)?;
     if output.is_json() {
         output.json(&json!({"app": app, "held": true, "reason": standing.reason, "until": standing.until, "newerThan": standing.newer_than}));
         return Ok(Exit::Success);
@@ -138,16 +138,9 @@ fn check_against_markers(
 /// Lifts a hold.
 pub fn release(cli: &Cli, config: &Config, output: &Output, app: &str) -> Result<Exit> {
     let scope = config.scope()?;
-    let mut ledger = open_to_write(config, output)?;
-    let snapshot = ledger.snapshot(scope)?;
-    let names = Names {
-        cli,
-        config,
-        snapshot: &snapshot,
-        otherwise: "",
-    };
-    names.check(app)?;
-    let lifted = ledger.release(scope, app)?;
+    let snapshot = known_before(config, output)?;
+    Names::new(cli, config, &snapshot).check(app)?;
+    let lifted = open_to_write(config, output)?.release(scope, app)?;
     if output.is_json() {
         output.json(&json!({"app": app, "held": false, "lifted": lifted}));
     } else if lifted {

@@ -10,6 +10,7 @@ mod hold;
 mod man;
 mod migrate;
 mod names;
+mod operator;
 mod rollback;
 mod run;
 mod scan;
@@ -83,7 +84,7 @@ fn carry_out(cli: &Cli, config: &Config, output: &Output, command: &Command) -> 
                 version,
                 force: *force,
                 no_hold: *no_hold,
-                above: None,
+                back_from: None,
             };
             deploy::run(config, output, &asked)
         }

@@ -8,23 +8,78 @@ use crate::cli::Cli;
 use crate::config::{ArtifactoryConfig, Config};
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
-use crate::ledger::Snapshot;
+use crate::ledger::{self, Access, Snapshot};
 use crate::model::listing::{AppFilter, Listing, ListingBuilder};
+use crate::model::name::Scope;
 use crate::model::plan;
+use crate::output::Output;
+use crate::pass::open_to_write;
 
 /// How long the markers are waited for, where a command can do without.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Who may know the name of an app: the ledger, and the markers in Artifactory.
 pub(super) struct Names<'a> {
-    pub(super) cli: &'a Cli,
+    cli: &'a Cli,
     pub(super) config: &'a Config,
     pub(super) snapshot: &'a Snapshot,
     /// What helps where a name is meant that nobody knows; may be empty.
-    pub(super) otherwise: &'static str,
+    otherwise: &'static str,
 }
 
-impl Names<'_> {
+/// The names of a command, with what the ledger knows before it changes anything: a name that was
+/// mistyped, or a ledger that was, is found out before anything is made.
+pub(super) fn known_before(config: &Config, output: &Output) -> Result<Snapshot> {
+    let scope = config.scope()?;
+    match ledger::open(config.dsn()?, Access::ReadOnly) {
+        Ok(mut ledger) => ledger.snapshot(scope),
+        // What must be migrated first, or cannot be opened, is told by opening it to write.
+        Err(_) => open_to_write(config, output)?.snapshot(scope),
+    }
+}
+
+/// Why there is no such app (exit 2), with the nearest name that there is.
+pub(super) fn unknown(snapshot: &Snapshot, listing: &Listing, scope: &Scope, app: &str) -> Error {
+    let mut error = Error::usage(format!("there is no app {app} in {scope}"))
+        .because("neither the ledger nor a marker in Artifactory knows it");
+    if snapshot.latest.is_empty() && snapshot.holds.is_empty() {
+        error = error.because(format!("the ledger has nothing of {scope}"));
+    }
+    let known = snapshot.latest.keys().chain(snapshot.holds.keys());
+    let known = known.chain(listing.apps.keys()).map(String::as_str);
+    let near = nearest(app, known).map(|name| format!("did you mean {name}?"));
+    error.hint(near.unwrap_or_else(|| "check --domain and --environment.".to_owned()))
+}
+
+/// Adds the name that the ledger knows and that is most like one that it doesn't.
+pub(super) fn with_nearest(error: Error, snapshot: &Snapshot, app: &str) -> Error {
+    if snapshot.knows(app) {
+        return error;
+    }
+    let known = snapshot.latest.keys().chain(snapshot.holds.keys());
+    match nearest(app, known.map(String::as_str)) {
+        Some(name) => error.hint(format!("did you mean {name}?")),
+        None => error,
+    }
+}
+
+impl<'a> Names<'a> {
+    /// The names that the ledger knows, and, where one is asked for that it doesn't, the markers.
+    pub(super) const fn new(cli: &'a Cli, config: &'a Config, snapshot: &'a Snapshot) -> Self {
+        Self {
+            cli,
+            config,
+            snapshot,
+            otherwise: "",
+        }
+    }
+
+    /// Adds what helps where a name is meant that nobody knows.
+    pub(super) const fn or(mut self, otherwise: &'static str) -> Self {
+        self.otherwise = otherwise;
+        self
+    }
+
     /// Errors (exit 2): a name that neither the ledger nor the markers know. The markers are read
     /// only where the ledger doesn't know it; where they can't be read, nobody does.
     pub(super) fn check(&self, app: &str) -> Result<()> {
@@ -59,16 +114,8 @@ impl Names<'_> {
         if self.snapshot.knows(app) || listing.apps.contains_key(app) {
             return Ok(());
         }
-        let (snapshot, scope) = (self.snapshot, self.config.scope()?);
-        let mut error = Error::usage(format!("there is no app {app} in {scope}"))
-            .because("neither the ledger nor a marker in Artifactory knows it");
-        if snapshot.latest.is_empty() && snapshot.holds.is_empty() {
-            error = error.because(format!("the ledger has nothing of {scope}"));
-        }
-        let known = snapshot.latest.keys().chain(snapshot.holds.keys());
-        let known = known.chain(listing.apps.keys()).map(String::as_str);
-        let hint = nearest(app, known).map(|name| format!("did you mean {name}?"));
-        let hint = hint.unwrap_or_else(|| "check --domain and --environment.".to_owned());
+        let error = unknown(self.snapshot, listing, self.config.scope()?, app);
+        let hint = error.hint.clone().unwrap_or_default();
         Err(self.with_hint(error, &hint))
     }
 

@@ -2,19 +2,19 @@
 
 use super::deploy::{Asked, carry_out, hold_for, resolve, warn_of_hold};
 use super::in_session;
+use super::names::with_nearest;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::ledger::{Attempt, Ledger, Snapshot};
 use crate::model::attempt::State;
+use crate::model::plan;
 use crate::model::rollback::{self, Past, Rollback};
 use crate::output::Output;
 use crate::pass::{self, Invocation, Session};
 
 /// The `command` of attempts that a rollback makes.
 const COMMAND: &str = "rollback";
-/// How many attempts are looked through.
-const HISTORY: u32 = 10_000;
 /// Of how many other good versions it is found out whether their payload is still there.
 const OTHERS: usize = 10;
 
@@ -22,13 +22,15 @@ const OTHERS: usize = 10;
 pub fn run(config: &Config, output: &Output, app: &str) -> Result<Exit> {
     let invocation = Invocation::about(COMMAND, app);
     in_session(config, output, &invocation, |session| {
-        let (snapshot, were_open) = resolve(session)?;
-        let mut history = session.ledger.history(session.scope, Some(app), HISTORY)?;
+        let (snapshot, were_open) = resolve(session, |_| false)?;
+        let mut history = session
+            .ledger
+            .history(session.scope, Some(app), pass::HISTORY)?;
         history.reverse();
         let past = past(session.ledger.as_mut(), &history)?;
         let Some(found) = rollback::rollback(&past, session.rules.order) else {
             let what = format!("{app} was never deployed: there is nothing to roll back from");
-            return Err(Error::usage(what));
+            return Err(with_nearest(Error::usage(what), &snapshot, app));
         };
         let Some(to) = found.to else {
             return Err(none_left(session, app, &found));
@@ -39,17 +41,15 @@ pub fn run(config: &Config, output: &Output, app: &str) -> Result<Exit> {
             version: to,
             force: true,
             no_hold: false,
-            above: Some(found.from),
+            back_from: Some(found.from),
         };
         if let Some(known) = standing(&history, &snapshot, app, to) {
-            let was_open = |a: &Attempt| a.command == COMMAND && were_open.contains(&a.id);
-            if history.last().is_some_and(was_open)
-                || pass::still_runs_alone(session, known, &snapshot)?
-            {
+            let just_ended_well = known.command == COMMAND && were_open.contains(&known.id);
+            if just_ended_well || pass::still_runs_alone(session, known, &snapshot)? {
                 return keep(session, &asked, known);
             }
         }
-        carry_out(session, &snapshot, &asked, None).map_err(|error| with_others(error, app, &found))
+        carry_out(session, &snapshot, &asked).map_err(|error| with_others(error, app, &found))
     })
 }
 
@@ -92,7 +92,7 @@ fn standing<'a>(
 /// Keeps what runs: a hold, and the record that the rollback ended well.
 fn keep(session: &mut Session<'_>, asked: &Asked<'_>, known: &Attempt) -> Result<()> {
     let (app, version) = (asked.app, asked.version);
-    let hold = hold_for(session, asked, asked.above.unwrap_or(version))?;
+    let hold = hold_for(session, asked, asked.back_from.unwrap_or(version))?;
     let what = format!("{version} runs already; nothing was sent");
     let seen = Attempt {
         service_name: known.service_name.clone(),
@@ -100,7 +100,10 @@ fn keep(session: &mut Session<'_>, asked: &Asked<'_>, known: &Attempt) -> Result
         ..Attempt::new(app, version, State::Observed, COMMAND, &what)
     };
     let (hold, token) = (Some((&hold, session.rules.order)), session.token());
-    session.ledger.record(session.scope, &seen, hold, token)?;
+    let other_name = session.ledger.record(session.scope, &seen, hold, token)?;
+    if let Some(row) = other_name {
+        return Err(Error::new(Exit::Failed, plan::name_taken(&row)));
+    }
     session.report.deployed_already(app, version);
     let what = format!("{app} {version} is deployed already; nothing was sent");
     session.output.warning(&what);

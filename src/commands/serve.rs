@@ -6,12 +6,12 @@ use std::time::Duration;
 use crate::artifactory::Artifactory;
 use crate::cli::Cli;
 use crate::config::{Config, Dsn, ServeConfig};
-use crate::coreos_deploy::CoreosDeploy;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::pass::open_to_write;
 use crate::serve::{Launch, OptionsView, Server, ServerConfig};
+use crate::target::coreos_deploy::CoreosDeploy;
 
 /// Serves until told to stop.
 ///

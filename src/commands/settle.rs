@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::names::with_nearest;
+use super::operator::operator;
 use crate::cli::SettleAs;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::ledger::{Attempt, Ledger, Snapshot, operator};
+use crate::ledger::{Attempt, Ledger, Snapshot};
 use crate::model::attempt::{Circumstances, Event, State, Word, advance};
+use crate::model::name::Scope;
+use crate::model::plan;
 use crate::output::Output;
 use crate::pass;
 
@@ -22,12 +26,18 @@ pub(super) struct Wanted<'a> {
 }
 
 impl Wanted<'_> {
-    fn word(&self) -> Option<Word> {
-        match self.word? {
-            SettleAs::Deployed => Some(Word::Deployed),
-            SettleAs::NotDeployed if self.retry => Some(Word::TryAgain),
-            SettleAs::NotDeployed => Some(Word::NotDeployed),
-        }
+    /// What is said of an open attempt; nothing, where only `--retry` was given.
+    fn word(&self) -> Result<Option<Word>> {
+        Ok(Some(match (self.word, self.retry) {
+            (Some(SettleAs::Deployed), true) => {
+                return Err(Error::usage("--retry is for what was not deployed")
+                    .hint("give `--as not-deployed --retry`, or `--as deployed` alone"));
+            }
+            (Some(SettleAs::Deployed), false) => Word::Deployed,
+            (Some(SettleAs::NotDeployed), true) => Word::TryAgain,
+            (Some(SettleAs::NotDeployed), false) => Word::NotDeployed,
+            (None, _) => return Ok(None),
+        }))
     }
 
     fn why(&self, what: &str) -> String {
@@ -39,18 +49,19 @@ impl Wanted<'_> {
 /// Closes the open attempts of one app, in whatever state they are. Asks nobody: this is for what
 /// cannot be found out.
 pub(super) fn run(config: &Config, output: &Output, wanted: &Wanted<'_>) -> Result<Exit> {
-    let scope = config.scope()?;
+    let (scope, word) = (config.scope()?, wanted.word()?);
     let mut ledger = pass::open_to_write(config, output)?;
     let lease = pass::take_lease(
         ledger.as_mut(),
         scope,
+        output,
         config.rules.lock_wait,
         &[wanted.app],
     )?;
     ledger.take_over(scope, lease.token())?;
     let snapshot = ledger.snapshot(scope)?;
     let is_open = snapshot.open.iter().any(|a| a.app == wanted.app);
-    let settled = match wanted.word() {
+    let settled = match word {
         Some(word) if is_open => {
             let why = wanted.why(match word {
                 Word::Deployed => "settled as deployed",
@@ -65,36 +76,58 @@ pub(super) fn run(config: &Config, output: &Output, wanted: &Wanted<'_>) -> Resu
             return Err(Error::usage(format!("{} has an open attempt", wanted.app))
                 .hint("say what became of it: `--as deployed`, or `--as not-deployed --retry`"));
         }
-        _ => match snapshot.latest.get(wanted.app) {
-            Some(latest) if wanted.retry && latest.state == State::Dismissed => {
-                let mut again = Attempt {
-                    message: wanted.why("may be tried again: said"),
-                    ..Attempt::new(wanted.app, &latest.version, State::Abandoned, "settle", "")
-                };
-                again.service_name.clone_from(&latest.service_name);
-                ledger.record(scope, &again, None, lease.token())?;
-                vec![again]
-            }
-            latest => return Err(nothing_open(wanted.app, latest)),
-        },
+        None => try_again(ledger.as_mut(), scope, lease.token(), &snapshot, wanted)?,
+        Some(_) => return Err(nothing_open(&snapshot, wanted.app)),
     };
     show(output, &settled);
     Ok(Exit::Success)
 }
 
-fn nothing_open(app: &str, latest: Option<&Attempt>) -> Error {
+/// Lets passes try the versions again that were said not to be deployed.
+fn try_again(
+    ledger: &mut dyn Ledger,
+    scope: &Scope,
+    token: i64,
+    snapshot: &Snapshot,
+    wanted: &Wanted<'_>,
+) -> Result<Vec<Attempt>> {
+    let troubled = snapshot.records.get(wanted.app).map(|r| &r.troubled);
+    let dismissed = troubled
+        .into_iter()
+        .flatten()
+        .filter(|(_, trouble)| trouble.state == State::Dismissed);
+    let mut again = Vec::new();
+    for (version, _) in dismissed {
+        let why = wanted.why("allowed to be tried again");
+        let attempt = Attempt::new(wanted.app, version, State::Abandoned, "settle", &why);
+        if let Some(row) = ledger.record(scope, &attempt, None, token)? {
+            return Err(Error::new(Exit::Failed, plan::name_taken(&row)));
+        }
+        again.push(attempt);
+    }
+    if again.is_empty() {
+        return Err(nothing_open(snapshot, wanted.app));
+    }
+    Ok(again)
+}
+
+fn nothing_open(snapshot: &Snapshot, app: &str) -> Error {
     let error = Error::usage(format!(
         "{app} has no open attempt: there is nothing to settle"
     ));
-    match latest {
+    let error = match snapshot.latest.get(app) {
         Some(a) => error.because(format!(
             "its last attempt, of {}, is {}",
             a.version,
             a.state.as_str()
         )),
         None => error.because("no attempt of it is recorded"),
-    }
-    .hint("`status` shows which attempts are open")
+    };
+    with_nearest(
+        error.hint("`status` shows which attempts are open"),
+        snapshot,
+        app,
+    )
 }
 
 /// Ends the open attempts that `which` picks, on an operator's word, with who gave it and why.
@@ -119,8 +152,10 @@ pub(super) fn close(
             taken_over: false,
         };
         let event = Event::Word(word, why.to_owned());
+        // What may be tried again at once uses up no attempt.
+        let counts = attempt.counts && word != Word::TryAgain;
         while let Some(step) = advance(attempt.state, &event, &with) {
-            if !ledger.advance(&attempt.id, attempt.state, &step, attempt.counts, token)? {
+            if !ledger.advance(&attempt.id, attempt.state, &step, counts, token)? {
                 return Err(pass::changed_by_another(&attempt));
             }
             attempt.state = step.to;

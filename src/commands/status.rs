@@ -18,13 +18,7 @@ pub fn run(cli: &Cli, config: &Config, output: &Output, app: Option<&str>) -> Re
     let mut snapshot = ledger.snapshot(scope)?;
     let lease = ledger.lease_info(scope)?;
     if let Some(app) = app {
-        let names = Names {
-            cli,
-            config,
-            snapshot: &snapshot,
-            otherwise: "",
-        };
-        names.check(app)?;
+        Names::new(cli, config, &snapshot).check(app)?;
         snapshot.records.retain(|a, _| a == app);
         snapshot.latest.retain(|a, _| a == app);
         snapshot.holds.retain(|a, _| a == app);
@@ -57,6 +51,12 @@ pub fn run(cli: &Cli, config: &Config, output: &Output, app: Option<&str>) -> Re
             &["APP", "DEPLOYED", "LAST TRIED", "STATE", "WHEN", "NOTE"],
             &rows,
         );
+    }
+    for open in &snapshot.open {
+        let (app, version, state) = (&open.app, &open.version, open.state.as_str());
+        if snapshot.latest.get(app).is_none_or(|a| a.id != open.id) {
+            output.line(&format!("open: the deploy of {app} {version} is {state}"));
+        }
     }
     match lease {
         Some(info) if info.held => output.line(&format!(

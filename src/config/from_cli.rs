@@ -102,11 +102,7 @@ fn masker(
     deploy: Option<&DeployConfig>,
     dsn: Option<&Dsn>,
 ) -> Masker {
-    let of_artifactory = artifactory.and_then(|config| match &config.credentials {
-        Credentials::Anonymous => None,
-        Credentials::Basic(user, password) => Some((Some(user.as_str()), password)),
-        Credentials::Bearer(secret) | Credentials::ApiKey(secret) => Some((None, secret)),
-    });
+    let of_artifactory = artifactory.and_then(|config| config.credentials.secret());
     let of_deploy = deploy.and_then(|config| Some((None, config.token.as_ref()?)));
     let of_dsn = dsn.and_then(|dsn| match dsn {
         Dsn::Sqlite(_) => None,
@@ -324,7 +320,7 @@ fn deploy(cli: &Cli, env: Env, warnings: &mut Vec<String>) -> Result<Option<Depl
         }
         _ => return Ok(None),
     };
-    let url = crate::coreos_deploy::normalise_url(&url)
+    let url = crate::target::coreos_deploy::normalise_url(&url)
         .map_err(|why| Error::usage(format!("{place} cannot be used")).because(why))?;
     warn_of_plain_http("deploy-url", &url, warnings);
     Ok(Some(DeployConfig {

@@ -62,6 +62,17 @@ pub enum Credentials {
     ApiKey(Secret),
 }
 
+impl Credentials {
+    /// The secret, with the user that it may be sent with.
+    pub fn secret(&self) -> Option<(Option<&str>, &Secret)> {
+        match self {
+            Self::Anonymous => None,
+            Self::Basic(user, password) => Some((Some(user.as_str()), password)),
+            Self::Bearer(secret) | Self::ApiKey(secret) => Some((None, secret)),
+        }
+    }
+}
+
 /// `--listing`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum ListingMode {

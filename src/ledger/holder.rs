@@ -1,6 +1,4 @@
-//! Who holds a lease, and who gave a command, in words for people.
-
-use crate::text::printable;
+//! Who holds a lease, in words for people.
 
 /// Linux keeps at most this many bytes of a host's name.
 const HOST_LENGTH: usize = 64;
@@ -16,17 +14,8 @@ pub fn describe() -> String {
     )
 }
 
-/// Who gave a command: the user, by the name that they logged in with, and the host.
-pub fn operator() -> String {
-    let variable = |name| std::env::var(name).ok().filter(|v: &String| !v.is_empty());
-    let user = ["SUDO_USER", "USER", "LOGNAME"]
-        .into_iter()
-        .find_map(variable);
-    let user = user.unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()));
-    printable(&format!("{user}@{}", host()))
-}
-
-fn host() -> String {
+/// The name of this host.
+pub fn host() -> String {
     // Asked of the kernel: a unit with ProcSubset=pid has no /proc/sys.
     let host = rustix::system::uname()
         .nodename()

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::config::Dsn;
-pub use holder::operator;
+pub use holder::host;
 use schema::Schema;
 pub use takeover::{COMMAND as TAKEOVER, now as now_ms};
 

@@ -26,7 +26,7 @@ impl Schema {
         let ours = migrations.iter().map(|m| m.0).max().unwrap_or(0);
         if last > ours + 1 {
             Self::Newer(last)
-        } else if last >= ours && count >= ours {
+        } else if last >= ours && count >= last {
             Self::Current
         } else {
             Self::Older

@@ -53,6 +53,8 @@ pub(super) struct Layer {
     pub(super) bytes: Vec<u8>,
     /// Where in the text each byte comes from: first byte, and the one behind the last.
     pub(super) spans: Vec<(usize, usize)>,
+    /// Whether words run into each other, since what stood between them was left out.
+    pub(super) is_joined: bool,
 }
 
 /// What the bytes begin with if that is an escape: what it stands for, and its length.
@@ -61,16 +63,24 @@ type Unescape = fn(&[u8]) -> Option<(Vec<u8>, usize)>;
 /// The text as it is, and with up to two kinds of escapes undone, each on its own: a secret may hold
 /// what looks like an escape of another kind.
 pub(super) fn layers(raw: &[u8]) -> Vec<Layer> {
-    const KINDS: [Unescape; 4] = [percent, form, json, html];
+    const KINDS: [(Unescape, bool); 5] = [
+        (percent, false),
+        (form, false),
+        (json, false),
+        (html, false),
+        (filler, true),
+    ];
     let mut layers = vec![Layer {
         bytes: raw.to_vec(),
         spans: (0..raw.len()).map(|at| (at, at + 1)).collect(),
+        is_joined: false,
     }];
     let mut done = 0;
     for _ in 0..2 {
         for at in std::mem::replace(&mut done, layers.len())..layers.len() {
-            for kind in KINDS {
-                let undone = undo(&layers[at], kind);
+            for (kind, joins) in KINDS {
+                let mut undone = undo(&layers[at], kind);
+                undone.is_joined |= joins;
                 if !layers.contains(&undone) {
                     layers.push(undone);
                 }
@@ -93,7 +103,22 @@ fn undo(layer: &Layer, kind: Unescape) -> Layer {
         bytes.extend(text);
         at = end;
     }
-    Layer { bytes, spans }
+    Layer {
+        bytes,
+        spans,
+        is_joined: layer.is_joined,
+    }
+}
+
+/// What is put between the characters of a word: blanks and line ends (base64 in lines), colons (the
+/// hexadecimal of certificates), control characters, and characters without width.
+fn filler(text: &[u8]) -> Option<(Vec<u8>, usize)> {
+    let length = match text {
+        [0..=b' ' | b':' | 0x7f, ..] => 1,
+        [0xe2, 0x80, 0x8b..=0x8d, ..] | [0xef, 0xbb, 0xbf, ..] => 3,
+        _ => return None,
+    };
+    Some((Vec::new(), length))
 }
 
 /// `%2B`.
@@ -110,7 +135,7 @@ fn form(text: &[u8]) -> Option<(Vec<u8>, usize)> {
     percent(text)
 }
 
-/// `\u002b`, `\/`, and what Rust and JavaScript print beside them: `\u{2b}`, `\x2b`, `\'`.
+/// `\u002b`, `\/`, and what Rust, JavaScript and C print beside them: `\u{2b}`, `\x2b`, `\053`, `\'`.
 fn json(text: &[u8]) -> Option<(Vec<u8>, usize)> {
     let rest = text.strip_prefix(b"\\")?;
     match rest {
@@ -133,6 +158,9 @@ fn json(text: &[u8]) -> Option<(Vec<u8>, usize)> {
             }
         }
         [b'x', digits @ ..] => Some((utf8(number(digits.get(..2)?, 16)?)?, 4)),
+        [b'0'..=b'3', b'0'..=b'7', b'0'..=b'7', ..] => {
+            Some((vec![u8::try_from(number(rest.get(..3)?, 8)?).ok()?], 4))
+        }
         [b'n', ..] => Some((b"\n".to_vec(), 2)),
         [b't', ..] => Some((b"\t".to_vec(), 2)),
         [byte @ (b'"' | b'\'' | b'\\' | b'/'), ..] => Some((vec![*byte], 2)),

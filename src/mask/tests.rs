@@ -54,6 +54,37 @@ fn every_encoding_of_a_secret_is_masked() {
 }
 
 #[test]
+fn a_secret_in_pieces_is_masked() {
+    let wrapped = "YzRuYXJ5K0FydC\r\n9wPXNzJndvInJkfjE=";
+    let hex = forms::hex(LONG_ONE);
+    let pairs: Vec<&str> = (0..hex.len() / 2)
+        .map(|at| &hex[at * 2..at * 2 + 2])
+        .collect();
+    for said in [
+        wrapped.to_owned(),
+        pairs.join(":"),
+        pairs.join(" ").to_uppercase(),
+        LONG_ONE.to_uppercase(),
+        LONG_ONE.replace("Art", "A\nr\u{200b}t"),
+        LONG_ONE.chars().flat_map(|c| [c, '\0']).collect(),
+        LONG_ONE.replace('+', r"\053"),
+    ] {
+        let shown = MASKER.text(format!("a <{said}> b"));
+        assert!(
+            shown.starts_with("a <***") && shown.len() < 24,
+            "{said:?}: {shown}"
+        );
+    }
+    for said in [
+        "password=<hunter2>",
+        "password: [hunter2]",
+        "password=“hunter2”",
+    ] {
+        assert!(!MASKER.text(said).contains("hunter2"), "{said}");
+    }
+}
+
+#[test]
 fn a_secret_beyond_ascii_is_masked() {
     let masker = Masker::new([(None, &Secret::new("pässwörd😀".into()))]);
     for said in [

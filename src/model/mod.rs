@@ -8,4 +8,5 @@ pub mod report;
 pub mod request;
 pub mod rollback;
 pub mod time;
+pub mod units;
 pub mod version;

@@ -30,6 +30,14 @@ pub struct AppRecord {
     pub troubled: BTreeMap<String, Trouble>,
 }
 
+impl AppRecord {
+    /// The versions that the ledger knows of.
+    pub fn versions(&self) -> impl Iterator<Item = &str> {
+        let standing = [&self.deployed, &self.floor].into_iter().flatten();
+        standing.chain(self.troubled.keys()).map(String::as_str)
+    }
+}
+
 /// The latest attempt of one version, and it did not end well.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trouble {

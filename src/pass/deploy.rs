@@ -4,21 +4,20 @@ use std::time::{Duration, Instant};
 
 use super::follow::{apply, circumstances, poll};
 use super::{Ready, Session, now_ms};
-use crate::coreos_deploy::{
-    Probe, Submission, Unit, of_version, other_running, running_now, suffixes,
-};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::ledger::{Attempt, Intended, Intent, Snapshot, TAKEOVER};
 use crate::model::attempt::{Event, State};
 use crate::model::name::Scope;
-use crate::model::plan::{self, Hold};
+use crate::model::plan::{self, AppRecord, Hold};
 use crate::model::report::Outcome;
+use crate::model::units::{Unit, of_version, other_running, running_now, suffixes};
+use crate::target::{Probe, Submission};
 
 /// How long coreos-deploy may be busy at every pass before that is an error of its own.
 const BUSY_LIMIT_MS: i64 = 3_600_000;
 /// How many attempts of one app are looked through for one that ended.
-pub(super) const HISTORY: u32 = 10_000;
+pub const HISTORY: u32 = 10_000;
 
 /// One deploy to carry out.
 pub struct Job<'a> {
@@ -188,8 +187,12 @@ fn runs_alone(units: &[Unit], attempt: &Attempt, snapshot: &Snapshot) -> bool {
         .map(|a| a.service_name.clone())
         .filter(|name| !name.is_empty())
         .collect();
+    let record = snapshot.records.get(&attempt.app);
+    let known = record.into_iter().flat_map(AppRecord::versions);
+    let latest = snapshot.latest.get(&attempt.app);
+    let versions: Vec<&str> = known.chain(latest.map(|a| a.version.as_str())).collect();
     running_now(&of_version(units, version)) >= attempt.num_instances as usize
-        && other_running(units, service, version, &services).is_none()
+        && other_running(units, service, version, &services, &versions).is_none()
 }
 
 /// Whether the cluster shows what an earlier attempt deployed, and nothing else of that service.

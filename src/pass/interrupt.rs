@@ -117,6 +117,9 @@ impl Interrupt {
         };
         std::thread::sleep(GRACE);
         let _safe = self.critical();
+        crate::output::last_words(
+            "interrupted while a peer did not answer: what was submitted stays recorded; the next pass carries on",
+        );
         std::process::exit(i32::from(exit.code()));
     }
 }

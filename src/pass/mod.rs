@@ -11,8 +11,12 @@ mod report;
 mod resume;
 mod scan;
 mod session;
+#[cfg(test)]
+pub mod testing;
+#[cfg(test)]
+mod tests;
 
-pub use deploy::{Ended, Job, deploy_one, still_runs_alone};
+pub use deploy::{Ended, HISTORY, Job, check_target, deploy_one, still_runs_alone};
 pub use follow::changed_by_another;
 pub use interrupt::Interrupt;
 pub use prepare::{Prepared, Preparer, Ready, has_payload};
@@ -32,8 +36,7 @@ use crate::model::plan::Step;
 pub fn run(session: &mut Session<'_>) -> Result<()> {
     let mut snapshot = begin(session)?;
     if !snapshot.open.is_empty() {
-        resume::all(session, &snapshot)?;
-        snapshot = session.ledger.snapshot(session.scope)?;
+        snapshot = resolve_open(session, &snapshot)?;
     }
     let scanner = Scanner {
         rules: session.rules,
@@ -61,6 +64,7 @@ pub fn begin(session: &mut Session<'_>) -> Result<Snapshot> {
     session.ledger.take_over(session.scope, token)?;
     let snapshot = session.ledger.snapshot(session.scope)?;
     session.report.begin(&snapshot);
+    session.previous.clone_from(&snapshot.last_run);
     Ok(snapshot)
 }
 

@@ -5,16 +5,16 @@ use std::time::Instant;
 use super::deploy::{HISTORY, check_target};
 use super::follow::{apply, circumstances, is_quiet, poll};
 use super::{Ended, Session};
-use crate::coreos_deploy::{new_units, of_version};
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::ledger::{Attempt, Snapshot};
 use crate::model::attempt::{Event, State, wants_quiet};
+use crate::model::units::{new_units, of_version};
 
-/// Finds out what became of the open attempts of the scope; true when none is open any more.
-pub fn resolve_open(session: &mut Session<'_>, snapshot: &Snapshot) -> Result<bool> {
+/// Finds out what became of the open attempts of the scope, and reads the ledger again.
+pub fn resolve_open(session: &mut Session<'_>, snapshot: &Snapshot) -> Result<Snapshot> {
     all(session, snapshot)?;
-    Ok(session.ledger.snapshot(session.scope)?.open.is_empty())
+    session.ledger.snapshot(session.scope)
 }
 
 /// Resumes every open attempt of the scope, oldest first. Nothing is sent.

@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::{Interrupt, ReportBuilder};
 use crate::artifactory::{Artifactory, Releases};
 use crate::config::{Config, DeployConfig, Rules};
-use crate::coreos_deploy::{CoreosDeploy, Target};
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
@@ -14,6 +13,8 @@ use crate::model::name::Scope;
 use crate::model::report::Report;
 use crate::model::time::rfc3339;
 use crate::output::Output;
+use crate::target::Target;
+use crate::target::coreos_deploy::CoreosDeploy;
 
 /// What was asked for, by whom.
 pub struct Invocation<'a> {
@@ -63,7 +64,8 @@ pub struct Session<'a> {
     pub deadline: Deadline,
     /// What was found out.
     pub report: ReportBuilder,
-    previous: Option<Report>,
+    /// The report of the pass before, against which is judged what is news.
+    pub(super) previous: Option<Report>,
 }
 
 impl<'a> Session<'a> {
@@ -83,9 +85,8 @@ impl<'a> Session<'a> {
         }
         let mut ledger = open_to_write(config, output)?;
         let apps: Vec<&str> = invocation.app.into_iter().collect();
-        let lease = take_lease(ledger.as_mut(), scope, rules.lock_wait, &apps)?;
+        let lease = take_lease(ledger.as_mut(), scope, output, rules.lock_wait, &apps)?;
         let deadline = Deadline::new(rules.max_duration);
-        let previous = ledger.snapshot(scope)?.last_run;
         Ok(Self {
             rules,
             deploy,
@@ -98,7 +99,7 @@ impl<'a> Session<'a> {
             lease,
             deadline,
             report: ReportBuilder::new(invocation.command).with_id(invocation.pass),
-            previous,
+            previous: None,
         })
     }
 
@@ -162,11 +163,17 @@ pub(super) fn stopped(interrupt: &Interrupt, deadline: Deadline) -> Option<Error
 pub fn take_lease(
     ledger: &mut dyn Ledger,
     scope: &Scope,
+    output: &Output,
     wait: Duration,
     apps: &[&str],
 ) -> Result<Box<dyn Lease>> {
     let before = latest(ledger, scope, apps)?;
-    let Some(lease) = ledger.acquire(scope, wait)? else {
+    let mut lease = ledger.acquire(scope, Duration::ZERO)?;
+    if lease.is_none() && !wait.is_zero() {
+        output.note(&format!("waiting for the lease of {scope}"));
+        lease = ledger.acquire(scope, wait)?;
+    }
+    let Some(lease) = lease else {
         return Err(held_by_another(ledger, scope));
     };
     for ((app, before), now) in apps.iter().zip(before).zip(latest(ledger, scope, apps)?) {

@@ -162,6 +162,7 @@ fn killed_at_each_poll() {
             site.rig
                 .deploy
                 .fault("/status/", Fault::Hang(FOR_EVER), Some(1));
+            // Past --unknown-hold the units are asked for in place of a status that is no answer.
             site.start_patient();
             site.until_deploy_got(polls as usize + 1, "/status/");
             site.kill();

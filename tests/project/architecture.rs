@@ -25,10 +25,10 @@ const MAY_USE: [(&str, &str); 22] = [
     ("cli", "config error exit model secret text"),
     (
         "config",
-        "artifactory cli coreos_deploy error exit file mask model secret text",
+        "artifactory cli target error exit file mask model secret text",
     ),
     ("artifactory", ADAPTER),
-    ("coreos_deploy", ADAPTER),
+    ("target", ADAPTER),
     ("ledger", ADAPTER),
     ("payload", ADAPTER),
     ("output", "config error exit model text"),
@@ -42,8 +42,8 @@ const MAY_USE: [(&str, &str); 22] = [
 ];
 const ADAPTER: &str = "config contain deadline error exit http mask model secret text";
 const PASS: &str =
-    "artifactory config coreos_deploy deadline error exit hangup ledger model output payload text";
-const COMMANDS: &str = "artifactory cli config coreos_deploy deadline error exit ledger model output pass \
+    "artifactory config target deadline error exit hangup ledger model output payload text";
+const COMMANDS: &str = "artifactory cli config target deadline error exit ledger model output pass \
                         payload serve text";
 /// What writes to the terminal.
 const WRITES: [&str; 9] = [
@@ -106,7 +106,7 @@ fn only_output_and_main_write_to_the_terminal() {
 #[test]
 fn what_peers_say_becomes_text_only_where_secrets_are_masked() {
     for source in sources() {
-        if !["http", "artifactory", "coreos_deploy", "ledger"].contains(&source.room.as_str()) {
+        if !["http", "artifactory", "target", "ledger"].contains(&source.room.as_str()) {
             continue;
         }
         for word in ["from_utf8_lossy", "printable(", "escaped("] {

@@ -153,7 +153,7 @@ fn a_relative_ledger_is_one_of_the_command_line() {
     for dsn in ["a.db", "./b.db", "SQLite:c.db", "sqlite:./d.db"] {
         let output = program()
             .current_dir(folder.path())
-            .args(["release", "video", "-O", "example.com", "--dsn", dsn])
+            .args(["token", "add", "ci", "--dsn", dsn])
             .output()
             .unwrap();
         assert_eq!(output.status.code(), Some(0), "{dsn}: {output:?}");
@@ -237,7 +237,7 @@ fn what_a_shell_puts_in_place_of_a_command_is_read() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("l.db");
     let script = format!(
-        "\"$0\" release video -O example.com --dsn-file <(echo sqlite:{})",
+        "\"$0\" migrate --dsn-file <(echo sqlite:{})",
         file.display()
     );
     let output = std::process::Command::new("bash")

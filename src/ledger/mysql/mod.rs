@@ -7,6 +7,7 @@ mod read;
 mod session;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod write;
 
 use std::collections::BTreeMap;
@@ -260,7 +261,7 @@ impl Ledger for MysqlLedger {
         /// The unique key has it already.
         const DUPLICATE: u16 = 1062;
         self.persist(PATIENCE, |conn, again| {
-            match write::add_token(conn, name, stored) {
+            match tokens::add_token(conn, name, stored) {
                 Err(fault) if again && fault.code() == Some(DUPLICATE) => Ok(()),
                 other => other,
             }
@@ -269,7 +270,7 @@ impl Ledger for MysqlLedger {
 
     fn revoke_token(&mut self, id: i64) -> Result<bool> {
         self.persist(PATIENCE, |conn, again| {
-            Ok(write::revoke_token(conn, id)? || again)
+            Ok(tokens::revoke_token(conn, id)? || again)
         })
     }
 }

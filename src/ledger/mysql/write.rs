@@ -6,7 +6,7 @@ use mysql::{Conn, Transaction, TxOpts, params};
 
 use super::session::{Fault, Sql};
 use super::{original, read};
-use crate::ledger::takeover::{datetime, milliseconds, now};
+use crate::ledger::takeover::{milliseconds, now};
 use crate::ledger::{Attempt, Intended, Intent, PassRecord, Snapshot};
 use crate::model::attempt::{Move, State};
 use crate::model::name::Scope;
@@ -404,19 +404,4 @@ pub fn finish_pass(conn: &mut Conn, scope: &Scope, pass: &PassRecord) -> Sql<()>
         )?;
     }
     Ok(tx.commit()?)
-}
-
-/// Stores a token of the HTTP API.
-pub fn add_token(conn: &mut Conn, name: &str, stored: &str) -> Sql<()> {
-    Ok(conn.exec_drop(
-        "INSERT INTO artifactory_auth_tokens (token, created_at, updated_at, name)
-         VALUES (:stored, :at, :at, :name)",
-        params! { name, stored, "at" => datetime(now()) },
-    )?)
-}
-
-/// Removes a token; false where there was none.
-pub fn revoke_token(conn: &mut Conn, id: i64) -> Sql<bool> {
-    conn.exec_drop("DELETE FROM artifactory_auth_tokens WHERE id = ?", (id,))?;
-    Ok(conn.affected_rows() > 0)
 }

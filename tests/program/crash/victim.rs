@@ -20,10 +20,10 @@ pub const RELEASES: [(&str, &str, &str); 2] = [
 const PASSES: usize = 3;
 /// Longer than the `--unknown-hold` of [`HASTY`].
 pub const PAST_HOLD: Duration = Duration::from_millis(1_100);
-/// Short waits, so that a verdict that rests on absence takes seconds. In `MariaDB` the lease
-/// outlives a pass that was killed.
+/// Short `--unknown-hold` and `--deploy-timeout`, so that a verdict that rests on absence takes
+/// seconds.
 const HASTY: [&str; 2] = ["1s", "5s"];
-/// Waits that no test outlives.
+/// The same, longer than any test.
 const PATIENT: [&str; 2] = ["10m", "10m"];
 
 /// What is seen at the moment of each POST.
@@ -226,7 +226,8 @@ impl Witness {
     }
 }
 
-/// The command line of a pass with this `--unknown-hold` and `--deploy-timeout`.
+/// The command line of a pass with these waits. In `MariaDB` the lease outlives a pass that was
+/// killed.
 fn pass([hold, timeout]: [&str; 2]) -> Vec<&str> {
     let mut line = vec!["run", "--lock-wait", "30s", "--retry-after", "1s"];
     line.extend(["--unknown-hold", hold, "--deploy-timeout", timeout]);

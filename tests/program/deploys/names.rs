@@ -1,5 +1,7 @@
 //! Names that nobody knows: a slip of the hand is no success.
 
+use simulator::Fault;
+
 use crate::support::{Ran, Rig};
 
 /// Refused, for being unknown, with the name that was meant.
@@ -174,4 +176,29 @@ fn migrate_updates_a_database_of_the_original() {
     assert!(ran.stderr.contains("`migrate`"), "{ran:#?}");
     assert_eq!(rig.json(&["migrate"], 0)["ledger"], "updated");
     assert_eq!(rig.run(&["status"]).code, Some(0));
+}
+
+#[test]
+fn what_artifactory_says_of_a_name_is_told_without_our_password() {
+    const PASSWORD: &str = "canary-of-the-password";
+    let rig = Rig::new();
+    rig.publish("video", "1.0.0");
+    assert_eq!(rig.run(&["run"]).code, Some(0));
+    let said = format!(r#"{{"errors":[{{"status":403,"message":"not for {PASSWORD}"}}]}}"#);
+    let refusal = Fault::StatusWith(403, Vec::new(), said);
+    rig.artifactory.fault("/api/", refusal, None);
+    for (line, code) in [
+        (&["release", "typo"][..], 2),
+        (&["status", "typo"], 2),
+        (&["history", "typo"], 2),
+        (&["baseline", "typo=1"], 2),
+        (&["hold", "typo"], 0),
+    ] {
+        let mut command = rig.command(line);
+        let output = command.env("CAM_ART_PASSWORD", PASSWORD).output().unwrap();
+        let ran = Ran::of(&output);
+        assert_eq!(ran.code, Some(code), "{line:?}: {ran:#?}");
+        assert!(ran.stderr.contains("not for ***"), "{line:?}: {ran:#?}");
+        assert!(!format!("{ran:?}").contains(PASSWORD), "{line:?}: {ran:#?}");
+    }
 }

@@ -1,8 +1,10 @@
 //! `rollback`: back, never forward, whatever became of the rollback before.
 
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStderr};
 use std::time::Duration;
 
-use simulator::{Behaviour, Fault};
+use simulator::{Behaviour, Fault, Gate};
 
 use crate::support::{Ran, Rig, app, until};
 
@@ -26,6 +28,39 @@ fn three() -> Rig {
 fn rolls_back(rig: &Rig) {
     let ran = rig.run(&["rollback", "video"]);
     assert_eq!(ran.code, Some(0), "{ran:#?}");
+}
+
+/// Waits until a process says that it waits for the lease.
+fn until_it_waits(mut child: Child) -> Waiting {
+    let mut stderr = BufReader::new(child.stderr.take().expect("it is piped"));
+    let mut said = String::new();
+    while !said.contains("waiting for the lease") {
+        let read = stderr.read_line(&mut said).expect("it can be read");
+        assert!(read > 0, "it ended: {said}");
+    }
+    Waiting {
+        child,
+        stderr,
+        said,
+    }
+}
+
+/// A process of which something was read already.
+struct Waiting {
+    child: Child,
+    stderr: BufReader<ChildStderr>,
+    said: String,
+}
+
+impl Waiting {
+    fn join(mut self) -> Ran {
+        let read = self.stderr.read_to_string(&mut self.said);
+        read.expect("it can be read");
+        Ran {
+            stderr: self.said,
+            ..Ran::wait(self.child)
+        }
+    }
 }
 
 /// No pass brings back what was rolled back from.
@@ -124,7 +159,6 @@ fn so_it_does_after_it_was_killed_on_its_way() {
     until("it is asked about", || rig.deploy.requests().len() > before);
     rig.deploy.deploy_takes(Duration::ZERO);
     let ran = Ran::wait(second);
-    // Where the lease had to be waited for, its end may have been seen by nobody else meanwhile.
     assert_eq!(ran.code, Some(0), "{ran:#?}");
     assert_eq!(rig.posted(), ["1.1.0"]);
     stays(&rig, "1.1.0");
@@ -136,18 +170,49 @@ fn two_at_once_roll_back_once() {
     rig.deploy.deploy_takes(Duration::from_secs(600));
     let first = rig.spawn(&["rollback", "video"]);
     until("the first one has sent", || !rig.posted().is_empty());
-    let second = rig.spawn(&["rollback", "video", "--lock-wait", "1m"]);
-    // One is for the lease: it has looked at the app before.
-    until("the second one waits", || {
-        rig.ledger.connections_of(second.id()) >= 2
-    });
+    let second = rig.spawn(&["-v", "rollback", "video", "--lock-wait", "2m"]);
+    let second = until_it_waits(second);
     rig.deploy.deploy_takes(Duration::ZERO);
-    let second = Ran::wait(second);
     assert_eq!(Ran::wait(first).code, Some(0));
+    let second = second.join();
     assert_eq!(second.code, Some(5), "{second:#?}");
     assert!(second.stderr.contains("status video"), "{second:#?}");
     assert_eq!(rig.posted(), ["1.1.0"]);
     stays(&rig, "1.1.0");
+}
+
+#[test]
+fn one_that_turns_out_to_have_failed_is_sent_again_and_not_called_done() {
+    let rig = releases(&["1.0.0", "1.1.0"]);
+    rig.publish("video", "1.2.0");
+    rig.deploy
+        .next_deploy(Behaviour::FailPartly("no".into(), 1));
+    assert_eq!(rig.run(&["run"]).code, Some(1));
+    rig.forget();
+    // Still open when the command ends, and failed when it is asked for again.
+    rig.deploy.next_deploy(Behaviour::Fail("no".into()));
+    let gate = Gate::default();
+    rig.deploy
+        .fault("/status/", Fault::Gate(gate.clone()), None);
+    let ran = rig.run(&["rollback", "video", "--deploy-timeout", "1s"]);
+    assert_eq!(ran.code, Some(4), "{ran:#?}");
+    gate.open();
+    rolls_back(&rig);
+    assert_eq!(rig.posted(), ["1.1.0", "1.1.0"]);
+    let states = rig.states();
+    assert_eq!(states[3..], ["video 1.1.0 failed", "video 1.1.0 succeeded"]);
+}
+
+#[test]
+fn units_of_a_version_that_begins_with_no_digit_are_seen_too() {
+    let rig = releases(&["release-1", "release-2"]);
+    rig.publish("video", "release-3");
+    rig.deploy
+        .next_deploy(Behaviour::FailPartly("no".into(), 1));
+    assert_eq!(rig.run(&["run"]).code, Some(1));
+    rig.forget();
+    rolls_back(&rig);
+    assert_eq!(rig.posted(), ["release-2"]);
 }
 
 #[test]

@@ -146,3 +146,63 @@ fn a_forced_deploy_gives_up_an_unknown_attempt_only_once_its_payload_is_there() 
         ["video 1.1.0 dismissed", "video 1.1.0 succeeded"]
     );
 }
+
+#[test]
+fn what_was_dismissed_is_tried_again_though_another_version_came_between() {
+    let rig = open("unknown");
+    settle(&rig, &["--as", "not-deployed"]);
+    assert_eq!(
+        rig.run(&["deploy", "video", "1.0.0", "--force", "--no-hold"])
+            .code,
+        Some(0)
+    );
+    rig.forget();
+    assert_eq!(rig.run(&["run"]).code, Some(1));
+    settle(&rig, &["--retry"]);
+    assert_eq!(rig.run(&["run"]).code, Some(0));
+    assert_eq!(rig.posted(), ["1.1.0"]);
+}
+
+#[test]
+fn a_deploy_without_a_trace_for_the_second_time_is_tried_again_at_once_where_that_is_said() {
+    let rig = open("unknown");
+    settle(&rig, &["--as", "not-deployed", "--retry"]);
+    rig.deploy
+        .fault("/v1.0/deploy", Fault::LoseReplyNotRun, Some(1));
+    assert_eq!(rig.run(&["run"]).code, Some(4));
+    rig.forget();
+    settle(&rig, &["--as", "not-deployed", "--retry"]);
+    assert_eq!(rig.run(&["run", "--max-attempts", "1"]).code, Some(0));
+    assert_eq!(rig.posted(), ["1.1.0"]);
+}
+
+#[test]
+fn what_contradicts_itself_is_refused() {
+    let rig = open("unknown");
+    for arguments in [
+        &["settle", "video", "--as", "deployed", "--retry"][..],
+        &["settle", "video"],
+    ] {
+        assert_eq!(rig.run(arguments).code, Some(2));
+    }
+    assert_eq!(rig.states().last().unwrap(), "video 1.1.0 unknown");
+}
+
+#[test]
+fn names_that_nobody_knows_come_with_the_nearest() {
+    let rig = open("unknown");
+    for arguments in [
+        &["settle", "vidoe", "--as", "deployed"][..],
+        &["rollback", "vidoe"],
+        &["deploy", "vidoe", "1.0.0"],
+    ] {
+        let ran = rig.run(arguments);
+        assert_eq!(ran.code, Some(if arguments[0] == "settle" { 2 } else { 4 }));
+    }
+    settle(&rig, &["--as", "deployed"]);
+    for arguments in [&["rollback", "vidoe"][..], &["deploy", "vidoe", "1.0.0"]] {
+        let ran = rig.run(arguments);
+        assert_eq!(ran.code, Some(2), "{ran:#?}");
+        assert!(ran.stderr.contains("did you mean video?"), "{ran:#?}");
+    }
+}

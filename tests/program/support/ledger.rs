@@ -1,6 +1,5 @@
 //! The ledger of a rig: an SQLite file, or a database of a real `MariaDB` server.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -64,19 +63,6 @@ impl Ledger {
         };
     }
 
-    /// How many connections to it a process has.
-    pub fn connections_of(&self, pid: u32) -> usize {
-        let ends = match self {
-            Self::Sqlite(file) => vec![file.clone()],
-            Self::MariaDb(server, _) => sockets_to(server.port()),
-        };
-        let open = fs::read_dir(format!("/proc/{pid}/fd"))
-            .into_iter()
-            .flatten();
-        let links = open.filter_map(|fd| fs::read_link(fd.ok()?.path()).ok());
-        links.filter(|link| ends.contains(link)).count()
-    }
-
     /// Runs one statement, past the program, and gives its rows.
     pub fn sql(&self, statement: &str) -> Result<Rows, String> {
         match self {
@@ -122,18 +108,6 @@ impl Ledger {
         let rows = self.sql(query).expect("the schema can be read");
         rows.into_iter().flatten().flatten().collect()
     }
-}
-
-/// The sockets of this machine that are connected to a port (`proc_pid_net(5)`), as the links to
-/// open files name them.
-fn sockets_to(port: u16) -> Vec<PathBuf> {
-    let table = fs::read_to_string("/proc/net/tcp").expect("Linux has it");
-    let socket = |line: &str| {
-        let fields: Vec<&str> = line.split_whitespace().collect();
-        let is_it = fields.get(2)?.ends_with(&format!(":{port:04X}"));
-        is_it.then(|| PathBuf::from(format!("socket:[{}]", fields[9])))
-    };
-    table.lines().filter_map(socket).collect()
 }
 
 fn sqlite(file: &Path, statement: &str) -> rusqlite::Result<Rows> {

@@ -29,11 +29,12 @@ use crate::http::{self, BodyError, describe, read_body};
 use crate::mask::Masker;
 use crate::model::attempt::Status;
 use crate::model::request::DeployRequest;
+use crate::model::units::Unit;
 use crate::secret::Secret;
 
 pub use address::normalise_url;
-pub use submission::Submission;
-pub use units::{Unit, new_units, of_version, other_running, running_now, suffixes};
+
+use super::{Info, Probe, Submission, Target};
 
 /// The most bytes that are read of a reply.
 const REPLY_LIMIT: usize = 1 << 20;
@@ -54,66 +55,6 @@ struct Limits {
     quiet_answer: Duration,
     /// Between two of these answers.
     quiet_gap: Duration,
-}
-
-/// Who the service says it works for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Info {
-    /// Its domain.
-    pub domain: String,
-    /// Its environment.
-    pub environment: String,
-    /// Both, fit to show.
-    pub shown: String,
-}
-
-/// What became of asking the service who it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Probe {
-    /// It answered in time.
-    Answered(Info),
-    /// It was connected to, and fell silent or closed the connection: what a running deploy looks
-    /// like; why.
-    Busy(String),
-    /// It can't be used. Exit 69: not reached, 5xx, 404, or an answer of something else; 77: 401
-    /// or 403; 2: a redirect.
-    Failed(Error),
-}
-
-/// What deploys. The service decides nothing by itself and is asked by one deploy at a time.
-pub trait Target: Sync {
-    /// Asks who the service works for (`GET /v1.0/info`); at most 5 s.
-    fn info(&self) -> Probe;
-    /// Whether the service is idle: three answers of `/info` within 1 s each, at least 5 s apart.
-    ///
-    /// One answer would not do: requests that wait for a running deploy are not served in the
-    /// order they came in (recorded). `cancelled` is asked every 100 ms between the answers; the
-    /// first answer that is missing, and a cancellation, end it with `false`.
-    fn is_quiet(&self, cancelled: &dyn Fn() -> bool) -> bool;
-    /// The units of one service that the cluster has (`GET /v1.0/cluster_map`), of all versions,
-    /// each once, sorted. Units that were just destroyed are still listed as running for some
-    /// seconds (seen on fleet).
-    ///
-    /// Two services whose name and version read the same when joined by `-` (`a-b` at `c`, `a` at
-    /// `b-c`) can't be told apart by the names of their units. Units of machines without metadata
-    /// are left out by the service (read in its source).
-    ///
-    /// Errors: the cluster can't be read (exit 69; 77 for 401 and 403).
-    fn units(&self, service_name: &str) -> Result<Vec<Unit>>;
-    /// Submits a deploy (`POST /v1.0/deploy`): sent once, on a connection of its own, never
-    /// retried or redirected; at most 15 s.
-    ///
-    /// [`Submission::Refused`] is given only where the service certainly did not accept: nothing
-    /// was sent, or the status is one that it answers before it starts anything (400, 401, 405,
-    /// 415), or one that shows that the request never got to it (403, 404, 429, 3xx).
-    fn submit(&self, request: &DeployRequest) -> Submission;
-    /// What the service knows of a deploy (`GET /v1.0/status/<id>`); at most 15 s.
-    ///
-    /// Only an answer with this id (in either case), name and version is one about this deploy.
-    ///
-    /// `service_name` "" is not compared: of a deploy that was taken over from the original's table
-    /// it was never known.
-    fn status(&self, id: &str, service_name: &str, version: &str) -> Status;
 }
 
 /// A client of one coreos-deploy.
@@ -153,7 +94,9 @@ impl CoreosDeploy {
             prober: http::client(&hasty, Policy::none(), limits.info)?,
             url: config.url.clone(),
             headers: headers(config.token.as_ref())?,
-            masker: http.masker.clone(),
+            masker: http
+                .masker
+                .and(config.token.as_ref().map(|token| (None, token))),
             limits,
         })
     }
@@ -285,10 +228,16 @@ impl CoreosDeploy {
 }
 
 impl Target for CoreosDeploy {
+    /// Asks who the service works for (`GET /v1.0/info`); at most 5 s.
     fn info(&self) -> Probe {
         self.probe(self.limits.info)
     }
 
+    /// Whether the service is idle: three answers of `/info` within 1 s each, at least 5 s apart.
+    ///
+    /// One answer would not do: requests that wait for a running deploy are not served in the
+    /// order they came in (recorded). `cancelled` is asked every 100 ms between the answers; the
+    /// first answer that is missing, and a cancellation, end it with `false`.
     fn is_quiet(&self, cancelled: &dyn Fn() -> bool) -> bool {
         for round in 0..3 {
             if round > 0 && !wait(self.limits.quiet_gap, cancelled) {
@@ -301,6 +250,15 @@ impl Target for CoreosDeploy {
         true
     }
 
+    /// The units of one service that the cluster has (`GET /v1.0/cluster_map`), of all versions,
+    /// each once, sorted. Units that were just destroyed are still listed as running for some
+    /// seconds (seen on fleet).
+    ///
+    /// Two services whose name and version read the same when joined by `-` (`a-b` at `c`, `a` at
+    /// `b-c`) can't be told apart by the names of their units. Units of machines without metadata
+    /// are left out by the service (read in its source).
+    ///
+    /// Errors: the cluster can't be read (exit 69; 77 for 401 and 403).
     fn units(&self, service_name: &str) -> Result<Vec<Unit>> {
         let failed = || {
             Error::unavailable(format!(
@@ -334,6 +292,12 @@ impl Target for CoreosDeploy {
         self.post(request)
     }
 
+    /// What the service knows of a deploy (`GET /v1.0/status/<id>`); at most 15 s.
+    ///
+    /// Only an answer with this id (in either case), name and version is one about this deploy.
+    ///
+    /// `service_name` "" is not compared: of a deploy that was taken over from the original's table
+    /// it was never known.
     fn status(&self, id: &str, service_name: &str, version: &str) -> Status {
         if id.bytes().all(|b| b == b'.') {
             return Status::Inconclusive("the deploy has no id to ask for".into());

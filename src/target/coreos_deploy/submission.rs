@@ -6,30 +6,18 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::model::request::DeployRequest;
 
-use super::{CoreosDeploy, REPLY_LIMIT, replies};
+use super::{CoreosDeploy, REPLY_LIMIT, Submission, replies};
 
 /// The request header whose value is also the id of a deploy (recorded).
 const REQUEST_ID: &str = "x-request-id";
 
-/// What became of a POST.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Submission {
-    /// Accepted, with this id.
-    Accepted(String),
-    /// Certainly not accepted.
-    Refused {
-        /// Why, on one line.
-        reason: String,
-        /// Whether the refusal is about this request, so that it counts as one of its attempts.
-        counts: bool,
-        /// Set where further requests would fare no better: the pass ends with it.
-        stop: Option<Error>,
-    },
-    /// May have been accepted; no id is known; why, on one line.
-    Lost(String),
-}
-
 impl CoreosDeploy {
+    /// Submits a deploy (`POST /v1.0/deploy`): sent once, on a connection of its own, never
+    /// retried or redirected; at most 15 s.
+    ///
+    /// [`Submission::Refused`] is given only where the service certainly did not accept: nothing
+    /// was sent, or the status is one that it answers before it starts anything (400, 401, 405,
+    /// 415), or one that shows that the request never got to it (403, 404, 429, 3xx).
     pub(super) fn post(&self, request: &DeployRequest) -> Submission {
         let body = match serde_json::to_vec(request) {
             Ok(body) => body,

@@ -9,6 +9,7 @@ use std::net::TcpListener;
 
 use super::*;
 use crate::model::request::DeployRequest;
+use crate::model::units::{running_now, suffixes};
 use server::{Script, Server, reply};
 
 const TOKEN: &str = "D3Pl0Y-T0Ken";

@@ -1,0 +1,164 @@
+//! The units of a service in the cluster: the only thing by which a deploy can be seen whose id
+//! is not known.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::attempt::NewUnits;
+
+/// A unit of a service: `<name>-<version>-<suffix>@<cycle><index>.service`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Unit {
+    /// What stands between the service's name and the suffix. The name of a longer service may
+    /// begin with this one's: `web-api` at `1.0` reads as `web` at `api-1.0`.
+    pub version: String,
+    /// What coreos-deploy drew for the deploy that started it: 8 of `[a-z0-9]`.
+    pub suffix: String,
+    /// The side of the A/B rotation: `A` or `B`.
+    pub cycle: char,
+    /// Its number within the deploy, from 1.
+    pub index: u32,
+    /// Whether it is loaded, active and running.
+    pub running: bool,
+}
+
+/// The suffixes of the units, sorted, each once.
+pub fn suffixes(units: &[Unit]) -> Vec<String> {
+    let distinct: BTreeSet<&str> = units.iter().map(|u| u.suffix.as_str()).collect();
+    distinct.into_iter().map(str::to_owned).collect()
+}
+
+/// The units whose suffix is not one of `before`.
+pub fn new_units(units: &[Unit], before: &[String]) -> NewUnits {
+    let new = || units.iter().filter(|u| !before.contains(&u.suffix));
+    NewUnits {
+        running: most_running(new()),
+        any: new().count(),
+    }
+}
+
+/// The units of one version.
+pub fn of_version(units: &[Unit], version: &str) -> Vec<Unit> {
+    let own = units.iter().filter(|u| u.version == version);
+    own.cloned().collect()
+}
+
+/// Another version of the service of which a unit runs. A unit that may be of another service is
+/// none: one that the name of a longer service of `services` begins, and one of which the rest
+/// does not read as a version, which begins with a digit, or with `v` and a digit, or is one of
+/// `versions`.
+pub fn other_running<'a>(
+    units: &'a [Unit],
+    service_name: &str,
+    version: &str,
+    services: &[String],
+    versions: &[&str],
+) -> Option<&'a str> {
+    let is_of_longer = |rest: &str| {
+        let name = format!("{service_name}-{rest}-");
+        services
+            .iter()
+            .any(|s| s.len() > service_name.len() && name.starts_with(&format!("{s}-")))
+    };
+    let reads_as_version = |rest: &str| {
+        let digits = rest.strip_prefix(['v', 'V']).unwrap_or(rest);
+        digits.starts_with(|c: char| c.is_ascii_digit()) || versions.contains(&rest)
+    };
+    let mut others = units.iter().filter(|u| u.running && u.version != version);
+    others
+        .find(|u| reads_as_version(&u.version) && !is_of_longer(&u.version))
+        .map(|u| u.version.as_str())
+}
+
+/// The most units of one deploy (one suffix, one cycle) that run.
+pub fn running_now(units: &[Unit]) -> usize {
+    most_running(units.iter())
+}
+
+fn most_running<'a>(units: impl Iterator<Item = &'a Unit>) -> usize {
+    let mut counts: BTreeMap<(&str, char), usize> = BTreeMap::new();
+    for unit in units.filter(|u| u.running) {
+        *counts.entry((&unit.suffix, unit.cycle)).or_default() += 1;
+    }
+    counts.into_values().max().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn unit(suffix: &str, cycle: char, index: u32, running: bool) -> Unit {
+        Unit {
+            version: "1.0".into(),
+            suffix: suffix.into(),
+            cycle,
+            index,
+            running,
+        }
+    }
+
+    #[test]
+    fn units_of_two_deploys_do_not_add_up() {
+        let units = [
+            unit("aaaaaaaa", 'A', 1, true),
+            unit("bbbbbbbb", 'A', 1, true),
+            unit("bbbbbbbb", 'A', 2, true),
+            unit("bbbbbbbb", 'B', 1, true),
+            unit("cccccccc", 'B', 1, true),
+            unit("cccccccc", 'B', 2, false),
+            unit("cccccccc", 'B', 3, false),
+        ];
+        assert_eq!(running_now(&units), 2);
+        assert_eq!(suffixes(&units), ["aaaaaaaa", "bbbbbbbb", "cccccccc"]);
+        assert_eq!(
+            new_units(&units, &["bbbbbbbb".into()]),
+            NewUnits { running: 1, any: 4 }
+        );
+        assert_eq!(new_units(&units, &suffixes(&units)), NewUnits::default());
+        assert_eq!(running_now(&[]), 0);
+    }
+
+    #[test]
+    fn another_version_is_one_that_reads_so_and_is_of_no_longer_service() {
+        let running = |version: &str| Unit {
+            version: version.into(),
+            ..unit("aaaaaaaa", 'A', 1, true)
+        };
+        let services = ["web".to_owned(), "web-2-api".to_owned()];
+        for (rest, is_other) in [
+            ("1.0", false),
+            ("1.1", true),
+            ("v2", true),
+            ("1.0-1", true),
+            ("2", true),
+            ("api-1.0", false),
+            ("vnext", false),
+            ("release-1", true),
+            ("release-2", false),
+            ("2-api-1.0", false),
+            ("2-apis-1.0", true),
+        ] {
+            let units = [running(rest)];
+            let other = other_running(&units, "web", "1.0", &services, &["release-1"]);
+            assert_eq!(other, is_other.then_some(rest));
+        }
+        let stopped = [Unit {
+            running: false,
+            ..running("1.1")
+        }];
+        assert_eq!(other_running(&stopped, "web", "1.0", &services, &[]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_there_before_is_never_new(picks in prop::collection::vec((0..4u8, 1..5u32, any::<bool>(), any::<bool>()), 0..20), known in 0..4u8) {
+            let units: Vec<Unit> = picks.iter().map(|(s, i, b, r)| unit(&s.to_string().repeat(8), if *b { 'A' } else { 'B' }, *i, *r)).collect();
+            let before: Vec<String> = (0..known).map(|s| s.to_string().repeat(8)).collect();
+            let new = new_units(&units, &before);
+            prop_assert!(new.running <= new.any);
+            prop_assert_eq!(new.any, units.iter().filter(|u| !before.contains(&u.suffix)).count());
+            prop_assert!(new.running <= running_now(&units));
+        }
+    }
+}

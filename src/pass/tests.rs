@@ -1,0 +1,183 @@
+//! Whole passes in one process, against releases and a cluster in memory.
+
+use super::testing::{Does, Lab, app};
+use crate::exit::Exit;
+use crate::model::report::{Action, Outcome};
+
+/// A cluster that runs 1.0 of `video`.
+fn one_release() -> Lab {
+    let lab = Lab::default();
+    lab.publish("video", "1.0");
+    assert_eq!(lab.pass().1, Exit::Success);
+    assert_eq!(lab.state().posted, ["1.0"]);
+    lab
+}
+
+#[test]
+fn what_is_new_is_deployed_once() {
+    let lab = one_release();
+    let (report, exit) = lab.pass();
+    assert_eq!((exit, report.complete), (Exit::Success, true));
+    assert_eq!(app(&report, "video").action, Action::UpToDate);
+    assert_eq!(lab.state().posted.len(), 1);
+    assert_eq!(lab.attempts("video"), ["1.0 succeeded"]);
+}
+
+#[test]
+fn each_answer_to_a_request_has_its_outcome_and_its_exit_code() {
+    for (does, outcome, exit, state) in [
+        (Does::Deploy, Outcome::Succeeded, Exit::Success, "succeeded"),
+        (Does::Fail(0), Outcome::Failed, Exit::Failed, "failed"),
+        (Does::Fail(1), Outcome::Failed, Exit::Failed, "failed"),
+        (Does::Refuse, Outcome::Refused, Exit::Failed, "refused"),
+        (Does::LoseReply, Outcome::Unknown, Exit::Unknown, "unknown"),
+        (
+            Does::LoseRequest,
+            Outcome::Unknown,
+            Exit::Unknown,
+            "unknown",
+        ),
+        (Does::Hang, Outcome::Submitted, Exit::Unknown, "submitted"),
+    ] {
+        let lab = one_release();
+        lab.publish("video", "1.1");
+        lab.state().next.push_back(does);
+        let (report, found) = lab.pass();
+        assert_eq!(app(&report, "video").outcome, Some(outcome), "{does:?}");
+        assert_eq!(found, exit, "{does:?}");
+        let attempts = lab.attempts("video");
+        assert_eq!(attempts, ["1.0 succeeded", &format!("1.1 {state}")]);
+    }
+}
+
+#[test]
+fn nothing_is_sent_in_the_scope_while_an_outcome_is_not_known() {
+    for does in [Does::LoseRequest, Does::Hang] {
+        let lab = one_release();
+        lab.publish("video", "1.1");
+        lab.publish("web", "1.0");
+        lab.state().next.push_back(does);
+        for _ in 0..3 {
+            let (report, exit) = lab.pass();
+            assert_eq!(exit, Exit::Unknown);
+            assert!(!report.complete, "{does:?}");
+        }
+        assert_eq!(lab.state().posted, ["1.0", "1.1"], "{does:?}");
+    }
+}
+
+#[test]
+fn a_lost_reply_is_found_in_the_cluster_and_never_sent_again() {
+    let lab = one_release();
+    lab.publish("video", "1.1");
+    lab.state().next.push_back(Does::LoseReply);
+    assert_eq!(lab.pass().1, Exit::Unknown);
+    let (report, exit) = lab.pass();
+    assert_eq!(exit, Exit::Success);
+    assert_eq!(app(&report, "video").outcome, Some(Outcome::Observed));
+    assert_eq!(lab.state().posted, ["1.0", "1.1"]);
+}
+
+#[test]
+fn a_lost_request_is_made_up_for_once_and_only_on_a_quiet_server() {
+    let lab = one_release();
+    lab.publish("video", "1.1");
+    lab.state()
+        .next
+        .extend([Does::LoseRequest, Does::LoseRequest]);
+    assert_eq!(lab.pass().1, Exit::Unknown);
+    assert_eq!(lab.pass().1, Exit::Unknown);
+    assert_eq!(lab.state().posted.len(), 2);
+    lab.state().quiet = true;
+    assert_eq!(lab.pass().1, Exit::Unknown);
+    assert_eq!(lab.state().posted.len(), 3);
+    // A second one without a trace is an operator's.
+    assert_eq!(lab.pass().1, Exit::Unknown);
+    assert_eq!(lab.state().posted.len(), 3);
+    let attempts = ["1.0 succeeded", "1.1 abandoned", "1.1 unknown"];
+    assert_eq!(lab.attempts("video"), attempts);
+}
+
+#[test]
+fn a_deploy_that_died_is_judged_by_the_units_it_left() {
+    let lab = one_release();
+    lab.publish("video", "1.1");
+    lab.state().next.push_back(Does::Hang);
+    assert_eq!(lab.pass().1, Exit::Unknown);
+    lab.state().quiet = true;
+    assert_eq!(lab.pass().1, Exit::Success);
+    let attempts = ["1.0 succeeded", "1.1 abandoned", "1.1 succeeded"];
+    assert_eq!(lab.attempts("video"), attempts);
+}
+
+#[test]
+fn what_runs_already_is_observed_unless_another_version_runs_beside_it() {
+    for beside in [false, true] {
+        let lab = one_release();
+        let mut state = lab.state();
+        let (service, unit) = state.units[0].clone();
+        if !beside {
+            state.units.clear();
+        }
+        for index in 1..=2 {
+            let mut unit = unit.clone();
+            (unit.version, unit.suffix, unit.index) = ("1.1".into(), "aaaaaaaa".into(), index);
+            state.units.push((service.clone(), unit));
+        }
+        drop(state);
+        lab.publish("video", "1.1");
+        assert_eq!(lab.pass().1, Exit::Success);
+        let end = if beside {
+            "1.1 succeeded"
+        } else {
+            "1.1 observed"
+        };
+        assert_eq!(lab.attempts("video")[1..], [end]);
+    }
+}
+
+#[test]
+fn a_busy_target_is_left_alone() {
+    let lab = one_release();
+    lab.publish("video", "1.1");
+    lab.state().busy = true;
+    let (report, exit) = lab.pass();
+    assert_eq!(exit, Exit::TryLater);
+    assert_eq!(app(&report, "video").outcome, None);
+    assert_eq!(lab.state().posted, ["1.0"]);
+}
+
+#[test]
+fn more_deploys_than_allowed_are_none() {
+    let mut lab = one_release();
+    lab.rules.max_deploys = 1;
+    lab.publish("web", "1.0");
+    lab.publish("api", "1.0");
+    assert_eq!(lab.pass().1, Exit::Guard);
+    assert_eq!(lab.state().posted, ["1.0"]);
+}
+
+#[test]
+fn a_payload_that_is_not_there_yet_is_waited_for() {
+    let lab = one_release();
+    lab.publish("video", "1.1");
+    lab.state().gone.push(("video".into(), "1.1".into()));
+    let (report, exit) = lab.pass();
+    assert_eq!(exit, Exit::Success);
+    assert_eq!(app(&report, "video").action, Action::Waiting);
+    lab.state().gone.clear();
+    assert_eq!(lab.pass().1, Exit::Success);
+    assert_eq!(lab.state().posted, ["1.0", "1.1"]);
+}
+
+#[test]
+fn markers_that_vanish_are_reported_and_never_acted_on() {
+    let lab = one_release();
+    lab.publish("web", "1.0");
+    lab.state().markers.remove("video");
+    let (report, exit) = lab.pass();
+    assert_eq!(exit, Exit::Success);
+    assert_eq!(app(&report, "video").action, Action::Ahead);
+    lab.state().markers.clear();
+    assert_eq!(lab.pass().1, Exit::Unavailable);
+}
