@@ -103,6 +103,9 @@ fn check_against_markers(
     hold: &Hold,
 ) -> Result<()> {
     let app = wanted.app;
+    if !wanted.new {
+        names.check_scope(app)?;
+    }
     let is_known = wanted.new || names.snapshot.knows(app);
     if is_known && wanted.newer_than.is_none() {
         return Ok(());

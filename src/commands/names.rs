@@ -119,6 +119,22 @@ impl<'a> Names<'a> {
         Err(self.with_hint(error, &hint))
     }
 
+    /// Errors (exit 2): a scope that the ledger has nothing of, while it knows the app in others.
+    /// Markers say nothing about scopes.
+    pub(super) fn check_scope(&self, app: &str) -> Result<()> {
+        if !self.snapshot.latest.is_empty() || !self.snapshot.holds.is_empty() {
+            return Ok(());
+        }
+        let elsewhere = ledger::open(self.config.dsn()?, Access::ReadOnly)
+            .and_then(|mut ledger| ledger.scopes_of(app))?;
+        let Some(other) = elsewhere.first() else {
+            return Ok(());
+        };
+        let scope = self.config.scope()?;
+        let what = format!("the ledger has nothing of {scope}, but {app} in {other}");
+        Err(self.with_hint(Error::usage(what), "check --domain and --environment."))
+    }
+
     /// The markers of all apps.
     pub(super) fn markers(&self) -> Result<Listing> {
         let env = |name: &str| std::env::var_os(name);

@@ -1,13 +1,14 @@
 //! What every implementation of [`Ledger`] must do.
 
 mod holds;
+mod trouble;
 
 use std::time::Duration;
 
 use super::{Attempt, Intended, Intent, Ledger, PassRecord};
 use crate::model::attempt::{Move, State};
 use crate::model::name::Scope;
-use crate::model::report::{Report, Summary};
+use crate::model::report::{Action, Report, Summary};
 use crate::model::version::Order;
 
 /// One empty database.
@@ -77,6 +78,10 @@ pub fn suite(make: &dyn Fn() -> Box<dyn Fixture>) {
         holds::put_at_once,
         passes,
         trouble,
+        trouble::is_counted_since_a_version_last_ended_well,
+        trouble::is_below_what_was_taken_over,
+        reports,
+        recorded_once,
         tokens,
         baselines,
         verdicts,
@@ -305,7 +310,7 @@ fn passes(fixture: &dyn Fixture) {
     assert_eq!(seen.last_run.unwrap().pass, "204");
     assert_eq!(
         seen.busy_since,
-        Some(super::takeover::milliseconds("2026-01-01T00:03:21Z"))
+        Some(super::original::milliseconds("2026-01-01T00:03:21Z"))
     );
     let kept = ledger.passes(&s, 1000).unwrap();
     assert_eq!((kept.len(), kept[0].pass.as_str()), (200, "204"));
@@ -316,6 +321,37 @@ fn passes(fixture: &dyn Fixture) {
     let report = ledger.pass_report(&s, "204").unwrap().unwrap();
     assert!(report.contains("\"pass\":\"204\""), "{report}");
     assert_eq!(ledger.pass_report(&s, "4"), Ok(None));
+}
+
+/// The last report and any other one are whole, whatever the column `report` leaves out.
+fn reports(fixture: &dyn Fixture) {
+    let (mut ledger, s) = (fixture.open(), scope());
+    let mut pass = super::scale::pass(7, 50);
+    pass.report.apps[7].action = Action::Held;
+    ledger.finish_pass(&s, &pass).unwrap();
+    ledger.finish_pass(&s, &pass).unwrap();
+    let whole = serde_json::to_string(&pass.report).unwrap();
+    assert_eq!(ledger.pass_report(&s, "7"), Ok(Some(whole)));
+    assert_eq!(
+        ledger.snapshot(&s).unwrap().last_run,
+        Some(pass.report.clone())
+    );
+    assert_eq!(ledger.last_run(&s), Ok(Some(pass.report)));
+    let told = "report LIKE '%\"app7\"%' AND report NOT LIKE '%\"app8\"%'";
+    let kept = fixture.sql(&format!("DELETE FROM artifactory_passes WHERE {told}"));
+    assert_eq!(kept, Ok(1));
+}
+
+fn recorded_once(fixture: &dyn Fixture) {
+    let (mut ledger, s) = (fixture.open(), scope());
+    let lease = ledger.acquire(&s, Duration::ZERO).unwrap().unwrap();
+    let baseline = attempt("a", "x", "1", State::Baseline);
+    for _ in 0..2 {
+        let recorded = ledger.record(&s, &baseline, None, lease.token());
+        assert_eq!(recorded, Ok(None));
+    }
+    assert_eq!(ledger.history(&s, None, 9).unwrap().len(), 1);
+    assert_eq!(ledger.events("a").unwrap().len(), 1);
 }
 
 fn trouble(fixture: &dyn Fixture) {

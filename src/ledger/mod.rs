@@ -3,27 +3,35 @@
 //! [`Ledger`] is the one interface that every database implements; `contract` is the test suite
 //! that every implementation passes.
 
+mod attempts;
 #[cfg(test)]
 mod contract;
 pub mod documents;
 mod holder;
 pub mod mysql;
+mod original;
+#[cfg(test)]
+mod scale;
 mod schema;
+mod snapshot;
+mod sql;
 pub mod sqlite;
-mod takeover;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::config::Dsn;
+use attempts::check_move;
+pub use attempts::{Attempt, AttemptEvent, Intended, Intent};
 pub use holder::host;
+pub use original::{COMMAND as TAKEOVER, now as now_ms};
 use schema::Schema;
-pub use takeover::{COMMAND as TAKEOVER, now as now_ms};
+pub use snapshot::{BadPayload, Snapshot};
 
-use crate::error::{Error, Result};
+use crate::config::Dsn;
+use crate::error::Result;
 use crate::model::attempt::{Move, State};
 use crate::model::name::Scope;
-use crate::model::plan::{AppRecord, Hold};
+use crate::model::plan::Hold;
 use crate::model::report::Report;
 use crate::model::version::Order;
 use crate::secret::Secret;
@@ -66,200 +74,6 @@ impl From<Schema> for Migrated {
             Schema::Current | Schema::Newer(_) => Self::Unchanged,
         }
     }
-}
-
-/// One attempt, as the ledger keeps it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attempt {
-    /// UUID, made by us.
-    pub id: String,
-    /// The app's folder.
-    pub app: String,
-    /// The version.
-    pub version: String,
-    /// The service name that was sent to the cluster (metadata `name`); empty where it was never known.
-    pub service_name: String,
-    /// Units asked for; 0 where it was never known.
-    pub num_instances: u32,
-    /// The state.
-    pub state: State,
-    /// coreos-deploy's id.
-    pub deploy_id: Option<String>,
-    /// SHA-256 of the payload, lower-case hex.
-    pub payload_sha256: Option<String>,
-    /// SHA-256 of the rendered template, lower-case hex.
-    pub template_sha256: Option<String>,
-    /// Suffixes of this name and version that stood in the cluster before the POST; `None` where
-    /// the cluster could not be read.
-    pub suffixes_before: Option<Vec<String>>,
-    /// Whether a failure of this attempt counts against `--max-attempts`.
-    pub counts: bool,
-    /// The command that made it: run, deploy, rollback, baseline, takeover.
-    pub command: String,
-    /// Fencing token of the lease it was made under.
-    pub token: i64,
-    /// Milliseconds since 1970 UTC: when the intent was committed.
-    pub created_at: i64,
-    /// Milliseconds since 1970 UTC: the last move.
-    pub updated_at: i64,
-    /// Why it is in this state.
-    pub message: String,
-}
-
-impl Attempt {
-    /// One that is made now, of which nothing else is known and no failure counts.
-    pub fn new(app: &str, version: &str, state: State, command: &str, message: &str) -> Self {
-        Self {
-            id: uuid::Uuid::new_v4().to_string(),
-            app: app.to_owned(),
-            version: version.to_owned(),
-            service_name: String::new(),
-            num_instances: 0,
-            state,
-            deploy_id: None,
-            payload_sha256: None,
-            template_sha256: None,
-            suffixes_before: None,
-            counts: false,
-            command: command.to_owned(),
-            token: 0,
-            created_at: now_ms(),
-            updated_at: now_ms(),
-            message: message.to_owned(),
-        }
-    }
-
-    /// Only what has ended is recorded without an intent.
-    fn check_closed(&self) -> Result<()> {
-        if !self.state.is_open() {
-            return Ok(());
-        }
-        let (id, state) = (&self.id, self.state.as_str());
-        Err(Error::unavailable(format!(
-            "attempt {id} cannot be recorded without an intent: it is {state}"
-        )))
-    }
-}
-
-/// Only legal moves are recorded.
-fn check_move(attempt: &str, from: State, to: State) -> Result<()> {
-    if from.may_become(to) {
-        return Ok(());
-    }
-    let (from, to) = (from.as_str(), to.as_str());
-    Err(Error::unavailable(format!(
-        "attempt {attempt} cannot move from {from} to {to}"
-    )))
-}
-
-/// One row of the append-only history.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AttemptEvent {
-    /// The state it moved to.
-    pub state: State,
-    /// Milliseconds since 1970 UTC.
-    pub at: i64,
-    /// Why.
-    pub message: String,
-    /// Fencing token of the lease that the move was made under.
-    pub token: i64,
-}
-
-/// All that a pass or a read-only command needs to know, in a constant number of statements.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Snapshot {
-    /// By app; rows of the original's table that no attempt accounts for are read as the
-    /// attempts that [`Ledger::take_over`] makes of them.
-    pub records: BTreeMap<String, AppRecord>,
-    /// The latest attempt of each app.
-    pub latest: BTreeMap<String, Attempt>,
-    /// Open attempts, oldest first.
-    pub open: Vec<Attempt>,
-    /// Holds in force or ended by themselves, by app.
-    pub holds: BTreeMap<String, Hold>,
-    /// The report of the last finished `run` of the scope.
-    pub last_run: Option<Report>,
-    /// Bad payloads as of the last pass: app -> (version, checksum, error).
-    pub bad_payloads: BTreeMap<String, BadPayload>,
-    /// Since when every pass has found coreos-deploy busy, milliseconds since 1970 UTC.
-    pub busy_since: Option<i64>,
-}
-
-/// A payload that was downloaded and refused: it isn't downloaded again until it changes.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct BadPayload {
-    /// The version.
-    pub version: String,
-    /// Its checksum, as Artifactory gives it.
-    pub checksum: String,
-    /// What is wrong with it.
-    pub error: String,
-}
-
-/// What an intent is made of.
-#[derive(Clone, Debug)]
-pub struct Intent {
-    /// The attempt, in state [`State::Submitting`]; its times and token are set by the ledger.
-    pub attempt: Attempt,
-    /// Commit only if no hold is on the app at this moment (a pass); an operator's `deploy` ignores holds.
-    pub respect_holds: bool,
-    /// The order in which a hold's version is compared.
-    pub order: Order,
-    /// A hold to put in the same transaction, as [`Ledger::hold`] puts it.
-    pub place_hold: Option<Hold>,
-}
-
-impl Snapshot {
-    /// Whether the ledger has anything of an app: an attempt, a row of the original's, a hold.
-    pub fn knows(&self, app: &str) -> bool {
-        self.latest.contains_key(app) || self.holds.contains_key(app)
-    }
-
-    /// Whether a hold would stop the next pass, as far as the ledger tells.
-    pub fn is_held(&self, app: &str, order: Order, now: i64) -> bool {
-        self.holds.get(app).is_some_and(|hold| {
-            let seen = self.newest_since(app, hold.placed_at);
-            seen.map_or(!hold.is_over(now), |newest| hold.stops(order, newest, now))
-        })
-    }
-
-    /// Leaves out the holds that would not stop the next pass.
-    pub fn drop_ended_holds(&mut self, order: Order, now: i64) {
-        let is_ended = |app: &&String| !self.is_held(app, order, now);
-        let ended: Vec<String> = self.holds.keys().filter(is_ended).cloned().collect();
-        for app in ended {
-            self.holds.remove(&app);
-        }
-    }
-
-    /// The newest marker that a pass has seen since a time, in milliseconds since 1970 UTC: the
-    /// last one, or the one that sent what was tried last.
-    fn newest_since(&self, app: &str, time: i64) -> Option<&str> {
-        /// A report tells whole seconds.
-        const SECOND: i64 = 1000;
-        let runs = self.last_run.iter();
-        let runs = runs.filter(|r| takeover::milliseconds(&r.started_at) + SECOND > time);
-        let told = runs.flat_map(|run| &run.apps).find(|told| told.app == app);
-        let tried = self.latest.get(app);
-        let tried = tried.filter(|a| a.command == "run" && a.created_at > time);
-        told.and_then(|told| told.newest.as_deref())
-            .or_else(|| tried.map(|attempt| attempt.version.as_str()))
-    }
-}
-
-/// Why an intent was not committed. Nothing was changed and nothing may be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Intended {
-    /// Committed: the POST may be sent.
-    Committed,
-    /// A hold was put meanwhile.
-    Held(Hold),
-    /// Another attempt of the scope is open.
-    OpenAttempt(String),
-    /// The lease was lost.
-    LeaseLost,
-    /// The original's table has a row of this other name in the place of the app's.
-    NameTaken(String),
 }
 
 /// A finished pass, to be kept.
@@ -392,11 +206,17 @@ pub trait Ledger: Send {
     /// Attempts, newest first, at most `limit`; of one app, or of all.
     fn history(&mut self, scope: &Scope, app: Option<&str>, limit: u32) -> Result<Vec<Attempt>>;
 
+    /// The scopes in which the ledger has an attempt of an app.
+    fn scopes_of(&mut self, app: &str) -> Result<Vec<Scope>>;
+
     /// The events of one attempt, oldest first.
     fn events(&mut self, attempt: &str) -> Result<Vec<AttemptEvent>>;
 
     /// Keeps the report of a pass; the last 200 of a scope are kept.
     fn finish_pass(&mut self, scope: &Scope, pass: &PassRecord) -> Result<()>;
+
+    /// The report of the last finished `run` of the scope, as [`Snapshot::last_run`].
+    fn last_run(&mut self, scope: &Scope) -> Result<Option<Report>>;
 
     /// The passes that are kept, newest first, at most `limit`.
     fn passes(&mut self, scope: &Scope, limit: u32) -> Result<Vec<PassRow>>;

@@ -5,6 +5,24 @@ use crate::error::Error;
 /// A migration: number, name and text.
 pub type Migration = (i64, &'static str, &'static str);
 
+/// The migrations of a folder of `db/`; append only, with the same numbers and names in each.
+macro_rules! migrations {
+    ($folder:literal) => {
+        migrations!(
+            $folder: 1 "0001_original", 2 "0002_ledger", 3 "0003_pass_ids",
+            4 "0004_verdicts_and_indexes"
+        )
+    };
+    ($folder:literal: $($number:literal $name:literal),*) => {
+        [$((
+            $number,
+            $name,
+            include_str!(concat!("../../../db/", $folder, "/", $name, ".sql")),
+        )),*]
+    };
+}
+pub(super) use migrations;
+
 /// How a schema stands to this program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Schema {

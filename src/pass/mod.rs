@@ -64,7 +64,6 @@ pub fn begin(session: &mut Session<'_>) -> Result<Snapshot> {
     session.ledger.take_over(session.scope, token)?;
     let snapshot = session.ledger.snapshot(session.scope)?;
     session.report.begin(&snapshot);
-    session.previous.clone_from(&snapshot.last_run);
     Ok(snapshot)
 }
 

@@ -87,6 +87,7 @@ impl<'a> Session<'a> {
         let apps: Vec<&str> = invocation.app.into_iter().collect();
         let lease = take_lease(ledger.as_mut(), scope, output, rules.lock_wait, &apps)?;
         let deadline = Deadline::new(rules.max_duration);
+        let previous = ledger.last_run(scope)?;
         Ok(Self {
             rules,
             deploy,
@@ -99,7 +100,7 @@ impl<'a> Session<'a> {
             lease,
             deadline,
             report: ReportBuilder::new(invocation.command).with_id(invocation.pass),
-            previous: None,
+            previous,
         })
     }
 

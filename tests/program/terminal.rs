@@ -159,7 +159,7 @@ fn every_error_goes_to_stderr_and_says_so_first() {
     let rig = Rig::new();
     rig.publish("video", "1.0");
     // That a ledger was made goes before an error, so one is there already.
-    rig.run(&["release", "nothing"]);
+    rig.run(&["migrate"]);
     let check = |what: &str, ran: &Ran, code: i32| {
         assert_eq!(ran.code, Some(code), "{what}: {ran:#?}");
         assert!(ran.stderr.starts_with("error: "), "{what}: {ran:#?}");
@@ -307,7 +307,7 @@ fn quiet_prints_errors_and_nothing_else() {
     let rig = Rig::new();
     rig.publish("video", "1.0");
     // That a ledger was made is said all the same, so one is there already.
-    rig.run(&["release", "nothing"]);
+    rig.run(&["migrate"]);
     let ran = rig.run(&["-q"]);
     assert_eq!((ran.code, &*ran.stderr, &*ran.stdout), (Some(0), "", ""));
     let ran = rig.run(&["-q", "--app", "mistyped"]);

@@ -4,32 +4,11 @@ use mysql::prelude::Queryable;
 use mysql::{Conn, params};
 
 use super::session::{Fault, Sql};
-use crate::ledger::schema::{Migration, Schema};
-use crate::ledger::takeover;
+use crate::ledger::original;
+use crate::ledger::schema::{Migration, Schema, migrations};
 
-/// Number, name and text; append only, with the same numbers and names as `SQLite`'s.
-const MIGRATIONS: [Migration; 4] = [
-    (
-        1,
-        "0001_original",
-        include_str!("../../../db/mysql/0001_original.sql"),
-    ),
-    (
-        2,
-        "0002_ledger",
-        include_str!("../../../db/mysql/0002_ledger.sql"),
-    ),
-    (
-        3,
-        "0003_pass_ids",
-        include_str!("../../../db/mysql/0003_pass_ids.sql"),
-    ),
-    (
-        4,
-        "0004_verdicts",
-        include_str!("../../../db/mysql/0004_verdicts.sql"),
-    ),
-];
+/// The migrations.
+const MIGRATIONS: [Migration; 4] = migrations!("mysql");
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS artifactory_migrations (
     number BIGINT NOT NULL PRIMARY KEY, name VARBINARY(255) NOT NULL, applied_at BIGINT NOT NULL
@@ -88,7 +67,7 @@ pub fn migrate(conn: &mut Conn) -> Sql<Schema> {
         conn.exec_drop(
             "INSERT IGNORE INTO artifactory_migrations (number, name, applied_at)
              VALUES (:number, :name, :at)",
-            params! { number, name, "at" => takeover::now() },
+            params! { number, name, "at" => original::now() },
         )?;
     }
     Ok(found)
@@ -108,7 +87,7 @@ mod tests {
     #[test]
     fn migrations_fall_into_statements() {
         let count = |index: usize| statements(MIGRATIONS[index].2).count();
-        assert_eq!((count(0), count(1), count(2), count(3)), (2, 5, 2, 1));
+        assert_eq!((count(0), count(1), count(2), count(3)), (2, 5, 2, 4));
         let all = MIGRATIONS.iter().flat_map(|m| statements(m.2));
         for statement in all {
             let word = statement

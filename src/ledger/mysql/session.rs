@@ -7,10 +7,15 @@ use std::time::Duration;
 use mysql::prelude::Queryable;
 use mysql::{Conn, DriverError, OptsBuilder, SslOpts};
 
+use super::lease;
+use super::statements::Connection;
 use crate::config::{MysqlAddress, MysqlConfig, MysqlTls};
 use crate::contain;
 use crate::error::Error;
 use crate::exit::Exit;
+use crate::ledger::sql::{Database, Engine, Failure};
+use crate::ledger::{Lease, LeaseInfo};
+use crate::model::name::Scope;
 
 /// The largest packet that is read: a report of 400,000 apps is below it.
 const MAX_PACKET: usize = 64 << 20;
@@ -30,8 +35,6 @@ pub enum Fault {
     Driver(mysql::Error),
     /// The database holds what the program never writes.
     Data(String),
-    /// The lease is another holder's by now: nothing was written.
-    LeaseLost,
 }
 
 impl Fault {
@@ -53,28 +56,8 @@ impl<E: Into<mysql::Error>> From<E> for Fault {
 /// The result of a statement.
 pub type Sql<T> = Result<T, Fault>;
 
-/// How a call failed.
-#[derive(Clone, Debug)]
-pub enum Failure {
-    /// Another transaction was in the way (1205, 1213, 1020) and this one was rolled back: it may
-    /// be run again.
-    Conflict(Error),
-    /// The connection is gone: what was sent last may have been done.
-    Lost(Error),
-    /// Anything else: another try is of no use.
-    Refused(Error),
-}
-
-impl From<Failure> for Error {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Conflict(error) | Failure::Lost(error) | Failure::Refused(error) => error,
-        }
-    }
-}
-
 /// A connection that is made anew after it was lost. Everything that talks to the server runs
-/// inside [`Session::call`].
+/// inside [`Session::call`] or [`Engine::with`].
 pub struct Session {
     config: MysqlConfig,
     conn: Option<Conn>,
@@ -91,15 +74,18 @@ impl Session {
         Ok(session)
     }
 
-    /// The configuration of the connection.
-    pub fn config(&self) -> &MysqlConfig {
-        &self.config
+    /// Runs `work` on the connection, which is made first where there is none.
+    pub fn call<T>(&mut self, work: impl FnOnce(&mut Conn) -> Sql<T>) -> Result<T, Failure> {
+        self.contained(|conn, config| work(conn).map_err(|fault| failure(config, &fault)))
     }
 
-    /// Runs `work` on the connection, which is made first where there is none. The driver panics
-    /// on some bytes that a server controls (a malformed RSA key of `caching_sha2_password`,
-    /// reproduced with 28.0.4): that is caught here, and the connection dropped.
-    pub fn call<T>(&mut self, work: impl FnOnce(&mut Conn) -> Sql<T>) -> Result<T, Failure> {
+    /// The driver panics on some bytes that a server controls (a malformed RSA key of
+    /// `caching_sha2_password`, reproduced with 28.0.4): that is caught here, and the connection
+    /// dropped.
+    fn contained<T>(
+        &mut self,
+        work: impl FnOnce(&mut Conn, &MysqlConfig) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let held = self.conn.take();
         let config = &self.config;
         let run = || {
@@ -107,7 +93,7 @@ impl Session {
                 Some(conn) => conn,
                 None => connect(config)?,
             };
-            let result = work(&mut conn).map_err(|fault| failure(config, &fault));
+            let result = work(&mut conn, config);
             let keep = !matches!(result, Err(Failure::Lost(_)));
             Ok((result, keep.then_some(conn)))
         };
@@ -121,6 +107,31 @@ impl Session {
                 unusable(config).because("the server sent what the driver cannot read"),
             )),
         }
+    }
+}
+
+impl Engine for Session {
+    fn with<T>(
+        &mut self,
+        work: impl FnOnce(&mut dyn Database) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.contained(|conn, config| work(&mut Connection { conn, config }))
+    }
+
+    fn place(&self) -> String {
+        place(&self.config)
+    }
+
+    fn acquire(
+        &mut self,
+        scope: &Scope,
+        wait: Duration,
+    ) -> crate::error::Result<Option<Box<dyn Lease>>> {
+        lease::acquire(&self.config, scope, wait)
+    }
+
+    fn lease_info(&mut self, scope: &Scope) -> Result<Option<LeaseInfo>, Failure> {
+        self.call(|conn| lease::info(conn, scope))
     }
 }
 
@@ -214,18 +225,18 @@ pub fn place(config: &MysqlConfig) -> String {
     }
 }
 
-fn failure(config: &MysqlConfig, fault: &Fault) -> Failure {
-    let error = unusable(config);
+/// The database holds what the program never writes.
+pub fn broken(config: &MysqlConfig, what: &str) -> Failure {
+    Failure::Refused(unusable(config).because(config.masker.text(what)))
+}
+
+/// What a fault means.
+pub fn failure(config: &MysqlConfig, fault: &Fault) -> Failure {
     let driver = match fault {
-        Fault::Data(what) => {
-            return Failure::Refused(error.because(config.masker.text(what)));
-        }
-        Fault::LeaseLost => {
-            let lost = Error::new(Exit::TryLater, "the lease was lost; nothing was recorded");
-            return Failure::Refused(lost);
-        }
+        Fault::Data(what) => return broken(config, what),
         Fault::Driver(driver) => driver,
     };
+    let error = unusable(config);
     let error = error.because(config.masker.text(describe(driver, config.read_timeout)));
     match driver {
         mysql::Error::MySqlError(server) => of_server(server.code, error),

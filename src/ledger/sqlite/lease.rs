@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::failure;
 use crate::error::{Error, Result};
-use crate::ledger::{Lease, LeaseInfo, holder, takeover};
+use crate::ledger::{Lease, LeaseInfo, holder, original};
 use crate::model::name::Scope;
 
 /// How long to wait between two tries.
@@ -104,7 +104,7 @@ fn next_token(conn: &mut Connection, scope: &Scope) -> rusqlite::Result<i64> {
             scope.domain,
             scope.environment,
             holder::describe(),
-            takeover::now()
+            original::now()
         ],
         |row| row.get(0),
     )?;

@@ -2,32 +2,11 @@
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use crate::ledger::schema::{Migration, Schema};
-use crate::ledger::takeover;
+use crate::ledger::original;
+use crate::ledger::schema::{Migration, Schema, migrations};
 
-/// Number and text; append only.
-const MIGRATIONS: [Migration; 4] = [
-    (
-        1,
-        "0001_original",
-        include_str!("../../../db/sqlite/0001_original.sql"),
-    ),
-    (
-        2,
-        "0002_ledger",
-        include_str!("../../../db/sqlite/0002_ledger.sql"),
-    ),
-    (
-        3,
-        "0003_pass_ids",
-        include_str!("../../../db/sqlite/0003_pass_ids.sql"),
-    ),
-    (
-        4,
-        "0004_verdicts",
-        include_str!("../../../db/sqlite/0004_verdicts.sql"),
-    ),
-];
+/// The migrations.
+const MIGRATIONS: [Migration; 4] = migrations!("sqlite");
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS artifactory_migrations (
     number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at INTEGER NOT NULL) STRICT";
@@ -79,7 +58,7 @@ pub fn migrate(conn: &mut Connection) -> rusqlite::Result<Schema> {
             tx.execute_batch(sql)?;
             tx.execute(
                 "INSERT INTO artifactory_migrations (number, name, applied_at) VALUES (?1, ?2, ?3)",
-                params![number, name, takeover::now()],
+                params![number, name, original::now()],
             )?;
         }
     }

@@ -2,12 +2,10 @@
 
 mod lease;
 mod migrations;
-mod read;
+mod statements;
 #[cfg(test)]
 mod tests;
-mod write;
 
-use std::collections::BTreeMap;
 use std::fs::{DirBuilder, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -17,27 +15,23 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::schema::Schema;
-use super::{
-    Access, Attempt, AttemptEvent, Intended, Intent, Lease, LeaseInfo, Ledger, Migrated,
-    PassRecord, PassRow, Snapshot, TokenRow, check_move,
-};
+use super::sql::{Database, Engine, Failure, Sql, SqlLedger};
+use super::{Access, Lease, LeaseInfo, Migrated};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::model::attempt::{Move, State};
 use crate::model::name::Scope;
-use crate::model::plan::Hold;
-use crate::model::version::Order;
 
 /// How long a statement waits for another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A ledger in an `SQLite` file.
-pub struct SqliteLedger {
+/// An `SQLite` file.
+pub struct SqliteFile {
     conn: Connection,
     path: PathBuf,
-    access: Access,
-    migrated: Migrated,
 }
+
+/// A ledger in an `SQLite` file.
+pub type SqliteLedger = SqlLedger<SqliteFile>;
 
 /// Opens the ledger in the file at `path`.
 pub fn open(path: &Path, access: Access) -> Result<SqliteLedger> {
@@ -59,12 +53,7 @@ pub fn open(path: &Path, access: Access) -> Result<SqliteLedger> {
     match schema.refusal(&path.display().to_string(), "") {
         Some(refusal) => Err(refusal),
         None if schema == Schema::Empty => empty_ledger(),
-        None => Ok(SqliteLedger {
-            conn,
-            path,
-            access,
-            migrated,
-        }),
+        None => Ok(SqlLedger::new(SqliteFile { conn, path }, access, migrated)),
     }
 }
 
@@ -137,12 +126,8 @@ fn create(path: &Path) -> io::Result<()> {
 pub fn empty_ledger() -> Result<SqliteLedger> {
     let path = PathBuf::from(":memory:");
     let conn = empty().map_err(|e| failure(&path, &e))?;
-    Ok(SqliteLedger {
-        conn,
-        path,
-        access: Access::ReadOnly,
-        migrated: Migrated::Unchanged,
-    })
+    let file = SqliteFile { conn, path };
+    Ok(SqlLedger::new(file, Access::ReadOnly, Migrated::Unchanged))
 }
 
 fn empty() -> rusqlite::Result<Connection> {
@@ -198,6 +183,10 @@ fn is_busy(error: &rusqlite::Error) -> bool {
     )
 }
 
+fn unusable(path: &Path, what: &str) -> Error {
+    Error::unavailable(format!("the ledger {} {what}", path.display()))
+}
+
 /// What a failure of `SQLite` means to a person.
 fn failure(path: &Path, error: &rusqlite::Error) -> Error {
     let (exit, what, hint) = match error.sqlite_error_code() {
@@ -222,117 +211,31 @@ fn failure(path: &Path, error: &rusqlite::Error) -> Error {
         Some(ErrorCode::DiskFull) => (Exit::Unavailable, "has no room on its disk", None),
         _ => (Exit::Unavailable, "cannot be used", None),
     };
-    let error = Error::new(exit, format!("the ledger {} {what}", path.display())).because_of(error);
+    let error = Error {
+        exit,
+        ..unusable(path, what).because_of(error)
+    };
     match hint {
         Some(hint) => error.hint(hint),
         None => error,
     }
 }
 
-impl SqliteLedger {
-    fn run<T>(&mut self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T> {
-        work(&mut self.conn).map_err(|e| failure(&self.path, &e))
+impl Engine for SqliteFile {
+    fn with<T>(&mut self, work: impl FnOnce(&mut dyn Database) -> Sql<T>) -> Sql<T> {
+        work(self)
     }
-}
 
-impl Ledger for SqliteLedger {
-    fn opened(&self) -> (Migrated, String) {
-        (self.migrated, self.path.display().to_string())
+    fn place(&self) -> String {
+        self.path.display().to_string()
     }
 
     fn acquire(&mut self, scope: &Scope, wait: Duration) -> Result<Option<Box<dyn Lease>>> {
-        if self.access == Access::ReadOnly {
-            return Err(Error::unavailable("the ledger was opened for reading only"));
-        }
         let conn = connect(&self.path, Access::Write).map_err(|e| failure(&self.path, &e))?;
         lease::acquire(conn, &self.path, scope, wait)
     }
 
-    fn lease_info(&mut self, scope: &Scope) -> Result<Option<LeaseInfo>> {
-        lease::info(&self.conn, &self.path, scope)
-    }
-
-    fn snapshot(&mut self, scope: &Scope) -> Result<Snapshot> {
-        self.run(|conn| read::snapshot(conn, scope))
-    }
-
-    fn take_over(&mut self, scope: &Scope, token: i64) -> Result<()> {
-        self.run(|conn| write::take_over(conn, scope, token))
-    }
-
-    fn intend(&mut self, scope: &Scope, intent: &Intent, lease: &dyn Lease) -> Result<Intended> {
-        if !lease.is_held() {
-            return Ok(Intended::LeaseLost);
-        }
-        self.run(|conn| write::intend(conn, scope, intent, lease.token()))
-    }
-
-    fn advance(
-        &mut self,
-        attempt: &str,
-        from: State,
-        step: &Move,
-        counts: bool,
-        token: i64,
-    ) -> Result<bool> {
-        check_move(attempt, from, step.to)?;
-        self.run(|conn| write::advance(conn, attempt, from, step, counts, token))
-    }
-
-    fn record(
-        &mut self,
-        scope: &Scope,
-        attempt: &Attempt,
-        hold: Option<(&Hold, Order)>,
-        token: i64,
-    ) -> Result<Option<String>> {
-        attempt.check_closed()?;
-        self.run(|conn| write::record_closed(conn, scope, attempt, hold, token))?;
-        Ok(None)
-    }
-
-    /// `SQLite` compares names byte by byte.
-    fn name_conflicts(&mut self, _: &Scope, _: &[&str]) -> Result<BTreeMap<String, String>> {
-        Ok(BTreeMap::new())
-    }
-
-    fn hold(&mut self, scope: &Scope, app: &str, hold: &Hold, order: Order) -> Result<Hold> {
-        self.run(|conn| write::put_hold(conn, scope, app, (hold, order)))
-    }
-
-    fn release(&mut self, scope: &Scope, app: &str) -> Result<bool> {
-        self.run(|conn| write::lift_hold(conn, scope, app))
-    }
-
-    fn history(&mut self, scope: &Scope, app: Option<&str>, limit: u32) -> Result<Vec<Attempt>> {
-        self.run(|conn| read::history(conn, scope, app, limit))
-    }
-
-    fn events(&mut self, attempt: &str) -> Result<Vec<AttemptEvent>> {
-        self.run(|conn| read::events(conn, attempt))
-    }
-
-    fn finish_pass(&mut self, scope: &Scope, pass: &PassRecord) -> Result<()> {
-        self.run(|conn| write::finish_pass(conn, scope, pass))
-    }
-
-    fn passes(&mut self, scope: &Scope, limit: u32) -> Result<Vec<PassRow>> {
-        self.run(|conn| read::pass_rows(conn, scope, limit))
-    }
-
-    fn pass_report(&mut self, scope: &Scope, pass: &str) -> Result<Option<String>> {
-        self.run(|conn| read::pass_report(conn, scope, pass))
-    }
-
-    fn tokens(&mut self) -> Result<Vec<TokenRow>> {
-        self.run(|conn| read::tokens(conn))
-    }
-
-    fn add_token(&mut self, name: &str, stored: &str) -> Result<()> {
-        self.run(|conn| write::add_token(conn, name, stored))
-    }
-
-    fn revoke_token(&mut self, id: i64) -> Result<bool> {
-        self.run(|conn| write::revoke_token(conn, id))
+    fn lease_info(&mut self, scope: &Scope) -> Sql<Option<LeaseInfo>> {
+        lease::info(&self.conn, &self.path, scope).map_err(Failure::Refused)
     }
 }

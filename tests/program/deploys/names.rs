@@ -202,3 +202,20 @@ fn what_artifactory_says_of_a_name_is_told_without_our_password() {
         assert!(!format!("{ran:?}").contains(PASSWORD), "{line:?}: {ran:#?}");
     }
 }
+
+#[test]
+fn a_hold_in_an_environment_that_was_mistyped_is_refused() {
+    let rig = Rig::new();
+    rig.publish("svc-04", "1.0.0");
+    assert_eq!(rig.run(&["run"]).code, Some(0));
+    for arguments in [&["-E", "developement"][..], &["-O", "example.org"]] {
+        let ran = rig.run(&[&["hold", "svc-04"], arguments].concat());
+        assert_eq!(ran.code, Some(2), "{ran:#?}");
+        assert!(
+            ran.stderr.contains("but svc-04 in example.com development"),
+            "{ran:#?}"
+        );
+        let ran = rig.run(&[&["hold", "svc-04", "--new"], arguments].concat());
+        assert_eq!(ran.code, Some(0), "{ran:#?}");
+    }
+}

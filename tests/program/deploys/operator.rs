@@ -143,7 +143,7 @@ fn deploy_needs_the_payload_and_not_the_marker() {
     let rig = Rig::new();
     rig.publish("other", "1.0.0");
     let ran = rig.run(&["deploy", "video", "1.0.0"]);
-    assert_eq!(ran.code, Some(1), "{ran:#?}");
+    assert_eq!(ran.code, Some(2), "{ran:#?}");
     let payload = Payload::sample("video", "1.0.0").build();
     let name = "example.com-development-video-1.0.0.tar.gz";
     rig.artifactory.put_payload("video", name, payload);

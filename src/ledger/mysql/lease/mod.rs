@@ -15,9 +15,10 @@ use std::time::Duration;
 
 use mysql::Conn;
 
-use super::session::{Failure, Session, Sql};
+use super::session::{Session, Sql};
 use crate::config::MysqlConfig;
 use crate::error::{Error, Result};
+use crate::ledger::sql::Failure;
 use crate::ledger::{Lease, LeaseInfo};
 use crate::model::name::Scope;
 use clock::Rhythm;

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use super::clock::{self, Rhythm};
 use super::row::{self, Tenure};
-use crate::ledger::mysql::session::{Failure, Session};
+use crate::ledger::mysql::session::Session;
+use crate::ledger::sql::Failure;
 
 /// How long the holder waits for the release of its lease; after that it expires by itself.
 const RELEASE_WAIT: Duration = Duration::from_secs(2);

@@ -3,6 +3,7 @@ mod fence;
 mod hostile;
 mod session;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use mysql::consts::CapabilityFlags;
@@ -12,8 +13,13 @@ use simulator::MariaDb;
 
 use super::*;
 use crate::config::{MysqlAddress, MysqlTls};
+use crate::error::Error;
 use crate::exit::Exit;
 use crate::ledger::contract::{self, Fixture};
+use crate::ledger::sql::Failure;
+use crate::ledger::{Intended, Intent, Lease, PassRecord, Snapshot};
+use crate::model::attempt::{Move, State};
+use crate::model::name::Scope;
 use crate::secret::Secret;
 
 const README: &str = include_str!("../../../../db/README.md");
@@ -171,7 +177,7 @@ fn many_may_migrate_at_once() {
             "0001_original",
             "0002_ledger",
             "0003_pass_ids",
-            "0004_verdicts"
+            "0004_verdicts_and_indexes"
         ]
     );
 }
@@ -390,4 +396,10 @@ fn failures_have_their_exit_codes_and_no_password() {
         }),
         Exit::Usage
     );
+}
+
+#[test]
+#[ignore = "a measurement"]
+fn scale() {
+    crate::ledger::scale::passes_without_work(&|| Box::new(Database::new().ready()));
 }

@@ -1,0 +1,77 @@
+//! All that a pass or a read-only command needs to know.
+
+use std::collections::BTreeMap;
+
+use super::{Attempt, original};
+use crate::model::plan::{AppRecord, Hold};
+use crate::model::report::Report;
+use crate::model::version::Order;
+
+/// All that a pass or a read-only command needs to know, in a constant number of statements.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// By app; rows of the original's table that no attempt accounts for are read as the
+    /// attempts that [`Ledger::take_over`] makes of them.
+    pub records: BTreeMap<String, AppRecord>,
+    /// The latest attempt of each app.
+    pub latest: BTreeMap<String, Attempt>,
+    /// Open attempts, oldest first.
+    pub open: Vec<Attempt>,
+    /// Holds in force or ended by themselves, by app.
+    pub holds: BTreeMap<String, Hold>,
+    /// The report of the last finished `run` of the scope.
+    pub last_run: Option<Report>,
+    /// Bad payloads as of the last pass: app -> (version, checksum, error).
+    pub bad_payloads: BTreeMap<String, BadPayload>,
+    /// Since when every pass has found coreos-deploy busy, milliseconds since 1970 UTC.
+    pub busy_since: Option<i64>,
+}
+
+/// A payload that was downloaded and refused: it isn't downloaded again until it changes.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct BadPayload {
+    /// The version.
+    pub version: String,
+    /// Its checksum, as Artifactory gives it.
+    pub checksum: String,
+    /// What is wrong with it.
+    pub error: String,
+}
+
+impl Snapshot {
+    /// Whether the ledger has anything of an app: an attempt, a row of the original's, a hold.
+    pub fn knows(&self, app: &str) -> bool {
+        self.latest.contains_key(app) || self.holds.contains_key(app)
+    }
+
+    /// Whether a hold would stop the next pass, as far as the ledger tells.
+    pub fn is_held(&self, app: &str, order: Order, now: i64) -> bool {
+        self.holds.get(app).is_some_and(|hold| {
+            let seen = self.newest_since(app, hold.placed_at);
+            seen.map_or(!hold.is_over(now), |newest| hold.stops(order, newest, now))
+        })
+    }
+
+    /// Leaves out the holds that would not stop the next pass.
+    pub fn drop_ended_holds(&mut self, order: Order, now: i64) {
+        let is_ended = |app: &&String| !self.is_held(app, order, now);
+        let ended: Vec<String> = self.holds.keys().filter(is_ended).cloned().collect();
+        for app in ended {
+            self.holds.remove(&app);
+        }
+    }
+
+    /// The newest marker that a pass has seen since a time, in milliseconds since 1970 UTC: the
+    /// last one, or the one that sent what was tried last.
+    fn newest_since(&self, app: &str, time: i64) -> Option<&str> {
+        /// A report tells whole seconds.
+        const SECOND: i64 = 1000;
+        let runs = self.last_run.iter();
+        let runs = runs.filter(|r| original::milliseconds(&r.started_at) + SECOND > time);
+        let told = runs.flat_map(|run| &run.apps).find(|told| told.app == app);
+        let tried = self.latest.get(app);
+        let tried = tried.filter(|a| a.command == "run" && a.created_at > time);
+        told.and_then(|told| told.newest.as_deref())
+            .or_else(|| tried.map(|attempt| attempt.version.as_str()))
+    }
+}

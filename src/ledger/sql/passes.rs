@@ -1,0 +1,213 @@
+//! The table of finished passes.
+//!
+//! Most apps of most passes are up to date. The column `report` leaves them out: it is read by the
+//! release before this one, and by people. Where it lacks something, the whole document stands in
+//! `report_zlib`, some 20 times smaller than it is.
+
+use std::io::{self, Read, Write};
+
+use flate2::Compression;
+use flate2::read::ZlibDecoder;
+use flate2::write::ZlibEncoder;
+
+use super::database::{Begin, Database, Sql, Transaction, all, first, json};
+use super::value::{Row, Unreadable, values};
+use crate::ledger::original::milliseconds;
+use crate::ledger::{PassRecord, PassRow, Snapshot};
+use crate::model::name::Scope;
+use crate::model::report::{Action, Report};
+
+/// How many passes of a scope are kept.
+const PASSES_KEPT: u32 = 200;
+/// How many reports are looked at for one that can be read.
+const REPORTS_TRIED: u32 = 20;
+/// The largest report that is read: one of 400,000 apps is below it.
+const MAX_REPORT: u64 = 64 << 20;
+
+/// What a snapshot has of the passes.
+pub fn read(db: &mut dyn Database, scope: &Scope, to: &mut Snapshot) -> Sql<()> {
+    let (domain, environment) = (&scope.domain, &scope.environment);
+    to.busy_since = first(
+        db,
+        "SELECT started_at FROM artifactory_passes
+         WHERE domain = ? AND environment = ? AND busy = 1 AND seq > COALESCE((
+             SELECT MAX(seq) FROM artifactory_passes
+             WHERE domain = ? AND environment = ? AND busy = 0), 0)
+         ORDER BY seq LIMIT 1",
+        &values![domain, environment, domain, environment],
+        Row::get,
+    )?;
+    to.last_run = last_run(db, scope)?;
+    let bad: Option<Vec<u8>> = first(
+        db,
+        "SELECT bad_payloads FROM artifactory_passes WHERE domain = ? AND environment = ?
+         ORDER BY seq DESC LIMIT 1",
+        &values![domain, environment],
+        Row::get,
+    )?;
+    to.bad_payloads = bad
+        .and_then(|text| serde_json::from_slice(&text).ok())
+        .unwrap_or_default();
+    Ok(())
+}
+
+/// The report of the last `run` that got to its plan: another one has nothing that the next pass
+/// could be compared with. A document that another release wrote and this one can't read is as
+/// good as none: it is a convenience, nothing is decided by it. Asked for one by one: the first one
+/// will nearly always do, and they are large.
+pub fn last_run(db: &mut dyn Database, scope: &Scope) -> Sql<Option<Report>> {
+    for skipped in 0..REPORTS_TRIED {
+        let text = first(
+            db,
+            "SELECT report, report_zlib FROM artifactory_passes
+             WHERE domain = ? AND environment = ? AND command = 'run'
+             ORDER BY seq DESC LIMIT 1 OFFSET ?",
+            &values![&scope.domain, &scope.environment, skipped],
+            |row| Ok(document(row).unwrap_or_default()),
+        )?;
+        let Some(text) = text else { break };
+        let report: Option<Report> = serde_json::from_slice(&text).ok();
+        let report = report.filter(|r| r.error.is_none() || !r.apps.is_empty());
+        if report.is_some() {
+            return Ok(report);
+        }
+    }
+    Ok(None)
+}
+
+/// Reads `report, report_zlib`: the whole document.
+fn document(row: &mut Row) -> Result<Vec<u8>, Unreadable> {
+    let (text, whole): (Vec<u8>, Option<Vec<u8>>) = (row.get()?, row.get()?);
+    let whole = whole.map(|bytes| inflate(&bytes)).transpose();
+    let whole = whole.map_err(|e| format!("a report cannot be decompressed: {e}"))?;
+    Ok(whole.unwrap_or(text))
+}
+
+/// Keeps a pass, and of the scope's passes the last [`PASSES_KEPT`].
+pub fn finish(db: &mut dyn Database, scope: &Scope, pass: &PassRecord) -> Sql<()> {
+    let (domain, environment) = (&scope.domain, &scope.environment);
+    let report = &pass.report;
+    let (text, whole) = columns(db, report)?;
+    let bad_payloads = json(db, &pass.bad_payloads)?;
+    let mut tx = Transaction::begin(db, Begin::Write)?;
+    let kept = first(
+        &mut *tx,
+        "SELECT 1 FROM artifactory_passes
+         WHERE domain = ? AND environment = ? AND pass = ? LIMIT 1",
+        &values![domain, environment, &report.pass],
+        |_| Ok(()),
+    )?;
+    if kept.is_some() {
+        return Ok(());
+    }
+    tx.execute(
+        "INSERT INTO artifactory_passes (domain, environment, command, started_at, finished_at,
+             exit_code, busy, report, report_zlib, bad_payloads, pass)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        &values![
+            domain,
+            environment,
+            &report.command,
+            milliseconds(&report.started_at),
+            milliseconds(&report.finished_at),
+            report.exit_code,
+            pass.busy,
+            text,
+            whole,
+            bad_payloads,
+            &report.pass,
+        ],
+    )?;
+    let last_gone: Option<i64> = first(
+        &mut *tx,
+        "SELECT seq FROM artifactory_passes WHERE domain = ? AND environment = ?
+         ORDER BY seq DESC LIMIT 1 OFFSET ?",
+        &values![domain, environment, PASSES_KEPT],
+        Row::get,
+    )?;
+    if let Some(seq) = last_gone {
+        tx.execute(
+            "DELETE FROM artifactory_passes WHERE domain = ? AND environment = ? AND seq <= ?",
+            &values![domain, environment, seq],
+        )?;
+    }
+    tx.commit()
+}
+
+/// The columns `report` and `report_zlib`.
+fn columns(db: &dyn Database, report: &Report) -> Sql<(String, Option<Vec<u8>>)> {
+    let whole = json(db, report)?;
+    if !report.apps.iter().any(|a| a.action == Action::UpToDate) {
+        return Ok((whole, None));
+    }
+    let mut told = report.clone();
+    told.apps.retain(|a| a.action != Action::UpToDate);
+    let bytes = deflate(whole.as_bytes()).map_err(|e| db.broken(&e.to_string()))?;
+    Ok((json(db, &told)?, Some(bytes)))
+}
+
+fn deflate(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes)?;
+    encoder.finish()
+}
+
+fn inflate(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    let mut whole = Vec::new();
+    let read = ZlibDecoder::new(bytes)
+        .take(MAX_REPORT + 1)
+        .read_to_end(&mut whole)?;
+    if u64::try_from(read).is_ok_and(|read| read <= MAX_REPORT) {
+        Ok(whole)
+    } else {
+        Err(io::Error::other("it is too large"))
+    }
+}
+
+/// The passes that are kept, newest first.
+pub fn passes(db: &mut dyn Database, scope: &Scope, limit: u32) -> Sql<Vec<PassRow>> {
+    all(
+        db,
+        "SELECT pass, command, started_at, finished_at, exit_code FROM artifactory_passes
+         WHERE domain = ? AND environment = ? ORDER BY seq DESC LIMIT ?",
+        &values![&scope.domain, &scope.environment, limit],
+        |row| {
+            Ok(PassRow {
+                pass: row.get()?,
+                command: row.get()?,
+                started_at: row.get()?,
+                finished_at: row.get()?,
+                exit_code: row.get()?,
+            })
+        },
+    )
+}
+
+/// The report of one pass.
+pub fn report(db: &mut dyn Database, scope: &Scope, pass: &str) -> Sql<Option<String>> {
+    first(
+        db,
+        "SELECT report, report_zlib FROM artifactory_passes
+         WHERE domain = ? AND environment = ? AND pass = ?",
+        &values![&scope.domain, &scope.environment, pass],
+        |row| String::from_utf8(document(row)?).map_err(|e| format!("a report is no text: {e}")),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_large_or_damaged_is_not_decompressed() {
+        let text = "{\"app\":\"video\"}".repeat(999);
+        let mut bytes = deflate(text.as_bytes()).unwrap();
+        assert!(bytes.len() * 20 < text.len(), "{}", bytes.len());
+        assert_eq!(inflate(&bytes).unwrap(), text.as_bytes());
+        bytes.truncate(bytes.len() - 3);
+        assert!(inflate(&bytes).is_err(), "cut");
+        let zeros = vec![0; usize::try_from(MAX_REPORT).unwrap() + 1];
+        assert!(inflate(&deflate(&zeros).unwrap()).is_err(), "too large");
+        assert!(inflate(&deflate(&zeros[1..]).unwrap()).is_ok());
+    }
+}

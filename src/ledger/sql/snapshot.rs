@@ -1,0 +1,136 @@
+//! Everything that a plan needs.
+
+use std::collections::BTreeMap;
+
+use super::attempts::{self, ATTEMPT, DEPLOYED, NOT_DEPLOYED, attempt};
+use super::database::{Begin, Database, Sql, Transaction, all};
+use super::value::values;
+use super::{deploys, holds, passes};
+use crate::ledger::{Attempt, Snapshot, original};
+use crate::model::attempt::State;
+use crate::model::name::Scope;
+use crate::model::plan::Trouble;
+
+/// Reads everything that a plan needs, at one moment. The number of statements doesn't depend on
+/// the number of apps, nor what they read on the number of attempts that ended well.
+pub fn snapshot(db: &mut dyn Database, scope: &Scope) -> Sql<Snapshot> {
+    let mut tx = Transaction::begin(db, Begin::Read)?;
+    let db = &mut *tx;
+    let mut snapshot = Snapshot::default();
+    for app in apps(db, scope)? {
+        let record = snapshot.records.entry(app.latest.app.clone()).or_default();
+        record.deployed = app.deployed;
+        record.floor = app.floor;
+        snapshot.latest.insert(app.latest.app.clone(), app.latest);
+    }
+    snapshot.open = attempts::open(db, scope)?;
+    for ((app, version), trouble) in troubled(db, scope)? {
+        let record = snapshot.records.entry(app).or_default();
+        record.troubled.insert(version, trouble);
+    }
+    snapshot.holds = holds::holds(db, scope)?.into_iter().collect();
+    passes::read(db, scope, &mut snapshot)?;
+    for row in deploys::rows(db, scope)? {
+        if let Some(attempt) = row.attempt(scope, snapshot.latest.get(&row.app)) {
+            original::add(&mut snapshot, attempt);
+        }
+    }
+    tx.commit()?;
+    Ok(snapshot)
+}
+
+/// What the original's rows say that no attempt accounts for.
+pub fn unaccounted(db: &mut dyn Database, scope: &Scope) -> Sql<Vec<Attempt>> {
+    let apps = apps(db, scope)?.into_iter();
+    let latest: BTreeMap<String, Attempt> = apps
+        .map(|app| (app.latest.app.clone(), app.latest))
+        .collect();
+    let rows = deploys::rows(db, scope)?;
+    Ok(rows
+        .iter()
+        .filter_map(|row| row.attempt(scope, latest.get(&row.app)))
+        .collect())
+}
+
+/// An app that has attempts.
+struct App {
+    latest: Attempt,
+    /// The version of the last attempt that ended well.
+    deployed: Option<String>,
+    /// A version that was taken over since and didn't end well.
+    floor: Option<String>,
+}
+
+/// The apps that have attempts. Of an app whose latest attempt ended well no other one is read.
+fn apps(db: &mut dyn Database, scope: &Scope) -> Sql<Vec<App>> {
+    let earlier = |attempt: &str| {
+        format!(
+            "{attempt}.domain = a.domain AND {attempt}.environment = a.environment
+             AND {attempt}.app = a.app"
+        )
+    };
+    let sql = format!(
+        "SELECT {ATTEMPT},
+             CASE WHEN a.state IN {DEPLOYED} THEN a.version ELSE (
+                 SELECT d.version FROM artifactory_attempts d
+                 WHERE {of_deployed} AND d.state IN {DEPLOYED} ORDER BY d.seq DESC LIMIT 1) END,
+             CASE WHEN a.state NOT IN {DEPLOYED} THEN (
+                 SELECT f.version FROM artifactory_attempts f
+                 WHERE {of_floor} AND f.command = '{takeover}' AND f.state NOT IN {DEPLOYED}
+                   AND NOT EXISTS (SELECT 1 FROM artifactory_attempts d
+                       WHERE {of_deployed} AND d.seq > f.seq AND d.state IN {DEPLOYED})
+                 ORDER BY f.seq DESC LIMIT 1) END
+         FROM ({latest}) latest JOIN artifactory_attempts a ON a.seq = latest.last",
+        of_deployed = earlier("d"),
+        of_floor = earlier("f"),
+        takeover = original::COMMAND,
+        latest = db.dialect().latest,
+    );
+    all(
+        db,
+        &sql,
+        &values![&scope.domain, &scope.environment],
+        |row| {
+            Ok(App {
+                latest: attempt(row)?,
+                deployed: row.get()?,
+                floor: row.get()?,
+            })
+        },
+    )
+}
+
+/// Versions (of apps) whose latest attempt ended badly, with what was used up since they last
+/// ended well: of attempts that none of the same version follows that ended well. The `+` has `SQLite` look for
+/// the few, and not go through all in their order.
+fn troubled(db: &mut dyn Database, scope: &Scope) -> Sql<BTreeMap<(String, String), Trouble>> {
+    let sql = format!(
+        "SELECT b.app, b.version, COALESCE(b.verdict, b.state), b.counts, b.updated_at, b.message
+         FROM artifactory_attempts b LEFT JOIN artifactory_attempts d
+           ON d.domain = b.domain AND d.environment = b.environment AND d.app = b.app
+          AND d.version = b.version AND d.seq > b.seq AND d.state IN {DEPLOYED}
+         WHERE b.domain = ? AND b.environment = ? AND b.state IN {NOT_DEPLOYED} AND d.seq IS NULL
+         ORDER BY +b.seq"
+    );
+    let mut troubled = BTreeMap::new();
+    let values = values![&scope.domain, &scope.environment];
+    all(db, &sql, &values, |row| {
+        let version = (row.get()?, row.get()?);
+        let state = attempts::state(row)?;
+        let counts = row.get()?;
+        let before: Option<&Trouble> = troubled.get(&version);
+        let (attempts, abandoned) = before.map_or((0, 0), |t| (t.attempts, t.abandoned));
+        let is_used_up = counts && !state.is_open();
+        let trouble = Trouble {
+            state,
+            attempts: attempts + u32::from(is_used_up),
+            abandoned: abandoned + u32::from(is_used_up && state == State::Abandoned),
+            ended_at: row.get()?,
+            message: row.get()?,
+        };
+        troubled.insert(version, trouble);
+        Ok(())
+    })?;
+    troubled.retain(|_, trouble| !trouble.state.is_open());
+    Ok(troubled)
+}
