@@ -144,7 +144,7 @@ fn killed_around_a_post() {
                 fault(Fault::Drip, Some(1));
                 site.start();
                 site.until_deploy_got(post as usize, "/v1.0/deploy");
-                thread::sleep(Duration::from_millis(500));
+                until("a part of the reply", || site.rig.deploy.dripped() >= 5);
                 site.kill();
             },
         ));
@@ -186,7 +186,7 @@ fn killed_again_while_it_recovers() {
                 site.start();
                 assert!(site.wait());
                 // Past --unknown-hold the recovery goes all the way to a verdict.
-                thread::sleep(Duration::from_millis(1_100));
+                thread::sleep(victim::PAST_HOLD);
                 let before = site.rig.deploy.requests().len();
                 let deploy = &site.rig.deploy;
                 deploy.fault("", Fault::Delay(Duration::ZERO), Some(request - 1));

@@ -68,17 +68,29 @@ fn a_connection_that_is_cut_loses_and_doubles_nothing() {
     }
 }
 
+/// Waits until the id of a deploy is recorded.
+fn until_submitted(rig: &Rig) {
+    let submitted = "SELECT 1 FROM artifactory_attempts WHERE state = 'submitted'";
+    until("its id is recorded", || {
+        rig.ledger.sql(submitted).is_ok_and(|rows| !rows.is_empty())
+    });
+}
+
 #[test]
 fn a_server_that_is_started_again_in_mid_deploy_is_waited_for() {
     let rig = rig(Ledger::on_own_server());
     let (server, _) = rig.ledger.server();
     rig.deploy.deploy_takes(Duration::from_secs(600));
     let pass = rig.spawn(&["run", "--lease-ttl", "60s"]);
-    until("it deploys", || !rig.deploy.posts().is_empty());
+    until_submitted(&rig);
     server.kill();
     rig.deploy.deploy_takes(Duration::ZERO);
     until("it is done", || rig.deploy.deploys()[0].status != 1);
-    // To start takes the server longer than the pass takes to hear of that.
+    // Where it was asked before, it answers now.
+    until("that is known", || {
+        let requests = rig.deploy.requests();
+        requests.iter().any(|r| r.path.contains("/status/"))
+    });
     server.restart();
     let ran = Ran::wait(pass);
     assert_eq!(ran.code, Some(0), "{ran:#?}");
@@ -91,10 +103,7 @@ fn a_server_that_stays_away_leaves_what_the_next_pass_carries_on_from() {
     let (server, _) = rig.ledger.server();
     rig.deploy.deploy_takes(Duration::from_secs(600));
     let pass = rig.spawn(&["run"]);
-    let submitted = "SELECT 1 FROM artifactory_attempts WHERE state = 'submitted'";
-    until("its id is recorded", || {
-        rig.ledger.sql(submitted).is_ok_and(|rows| !rows.is_empty())
-    });
+    until_submitted(&rig);
     server.kill();
     rig.deploy.deploy_takes(Duration::ZERO);
     let ran = Ran::wait(pass);

@@ -287,7 +287,7 @@ fn no_process_has_a_secret_among_its_arguments() {
     for source in SOURCES.into_iter().filter(|s| *s != Source::Argument) {
         let safe = Safe::new(Kind::Password, source);
         safe.rig.publish("video", "1.0");
-        safe.rig.deploy.deploy_takes(Duration::from_millis(800));
+        safe.rig.deploy.deploy_takes(Duration::from_secs(600));
         let mut child = safe
             .command(&[])
             .stdout(Stdio::piped())
@@ -310,6 +310,7 @@ fn no_process_has_a_secret_among_its_arguments() {
             }
         }
         assert!(seen);
+        safe.rig.deploy.deploy_takes(Duration::ZERO);
         let output = child.wait_with_output().unwrap();
         assert_eq!(output.status.code(), Some(0));
         safe.search("while it ran", &output);

@@ -18,20 +18,13 @@ pub const RELEASES: [(&str, &str, &str); 2] = [
 ];
 /// The passes that may be needed after a kill.
 const PASSES: usize = 3;
-/// Longer than the `--unknown-hold` of [`OPTIONS`].
-const PAST_HOLD: Duration = Duration::from_millis(1_100);
-/// Short waits, so that a verdict that rests on absence takes seconds. In `MariaDB` the lease
-/// outlives a pass that was killed.
-const OPTIONS: [&str; 8] = [
-    "--lock-wait",
-    "30s",
-    "--unknown-hold",
-    "1s",
-    "--deploy-timeout",
-    "5s",
-    "--retry-after",
-    "1s",
-];
+/// Longer than the `--unknown-hold` of [`HASTY`].
+pub const PAST_HOLD: Duration = Duration::from_millis(1_100);
+/// Short `--unknown-hold` and `--deploy-timeout`, so that a verdict that rests on absence takes
+/// seconds.
+const HASTY: [&str; 2] = ["1s", "5s"];
+/// The same, longer than any test.
+const PATIENT: [&str; 2] = ["10m", "10m"];
 
 /// What is seen at the moment of each POST.
 struct Witness {
@@ -70,24 +63,23 @@ impl Site {
 
     /// Starts a pass.
     pub fn start(&self) {
-        self.start_with(&[&["run"][..], &OPTIONS].concat());
+        self.start_with(HASTY);
     }
 
-    /// Starts a pass that gives no deploy up.
+    /// Starts a pass that asks for the status of its deploys until it is killed.
     pub fn start_patient(&self) {
-        let options = OPTIONS.map(|word| if word == "1s" { "60s" } else { word });
-        self.start_with(&[&["run"][..], &options].concat());
+        self.start_with(PATIENT);
     }
 
-    fn start_with(&self, arguments: &[&str]) {
-        let mut command = self.rig.std_command(arguments);
+    fn start_with(&self, waits: [&str; 2]) {
+        let mut command = self.rig.std_command(&pass(waits));
         command.stdout(Stdio::null()).stderr(Stdio::null());
         *lock(&self.witness.child) = Some(command.spawn().expect("the program starts"));
     }
 
     /// Starts a pass under `strace`, which kills it where `inject` says.
     pub fn start_traced(&self, inject: &str) {
-        let program = self.rig.std_command(&[&["run"][..], &OPTIONS].concat());
+        let program = self.rig.std_command(&pass(HASTY));
         let mut command = std::process::Command::new("strace");
         command
             .args(["-f", "-qq", "-o", "/dev/null", "-e", inject])
@@ -137,10 +129,10 @@ impl Site {
             if !told.is_empty() {
                 thread::sleep(PAST_HOLD);
             }
-            told.push(self.rig.run(&[&["run"][..], &OPTIONS].concat()));
+            told.push(self.rig.run(&pass(HASTY)));
         }
         let posts = self.rig.deploy.posts().len();
-        let again = self.rig.run(&[&["run"][..], &OPTIONS].concat());
+        let again = self.rig.run(&pass(HASTY));
         assert_eq!(again.code, Some(0), "{scenario}: {again:#?}");
         assert_eq!(again.stdout, "", "{scenario}: nothing was left to do");
         assert_eq!(self.rig.deploy.posts().len(), posts, "{scenario}");
@@ -232,6 +224,14 @@ impl Witness {
             child.wait().expect("a child of ours");
         }
     }
+}
+
+/// The command line of a pass with these waits. In `MariaDB` the lease outlives a pass that was
+/// killed.
+fn pass([hold, timeout]: [&str; 2]) -> Vec<&str> {
+    let mut line = vec!["run", "--lock-wait", "30s", "--retry-after", "1s"];
+    line.extend(["--unknown-hold", hold, "--deploy-timeout", timeout]);
+    line
 }
 
 /// What an undisturbed pass deploys.

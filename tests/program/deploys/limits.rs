@@ -79,7 +79,7 @@ fn a_pass_whose_terminal_is_closed_ends_as_if_terminated() {
 fn a_pass_under_nohup_outlives_its_terminal() {
     let rig = Rig::new();
     rig.publish("video", "1.0.0");
-    rig.deploy.deploy_takes(Duration::from_secs(2));
+    rig.deploy.deploy_takes(Duration::from_secs(600));
     let usual = rig.std_command(&["run"]);
     let child = Command::new("sh")
         .args(["-c", "trap '' HUP; exec \"$0\" \"$@\""])
@@ -93,6 +93,7 @@ fn a_pass_under_nohup_outlives_its_terminal() {
         .expect("sh runs");
     until("video is posted", || rig.posted().len() == 1);
     kill(child.id(), Signal::HUP);
+    rig.deploy.deploy_takes(Duration::ZERO);
     let ran = Ran::wait(child);
     assert_eq!(ran.code, Some(0), "{ran:#?}");
     assert_eq!(rig.states(), ["video 1.0.0 succeeded"]);

@@ -149,12 +149,16 @@ fn so_it_does_after_a_failure_and_after_a_refusal() {
 #[test]
 fn so_it_does_after_it_was_killed_on_its_way() {
     let rig = three();
-    rig.deploy.deploy_takes(Duration::from_secs(2));
+    rig.deploy.deploy_takes(Duration::from_secs(600));
     let mut first = rig.spawn(&["rollback", "video"]);
     until("the deploy is sent", || !rig.posted().is_empty());
     first.kill().expect("it can be killed");
     first.wait().expect("it ends");
-    let ran = rig.run(&["rollback", "video", "--lock-wait", "30s"]);
+    let before = rig.deploy.requests().len();
+    let second = rig.spawn(&["rollback", "video", "--lock-wait", "30s"]);
+    until("it is asked about", || rig.deploy.requests().len() > before);
+    rig.deploy.deploy_takes(Duration::ZERO);
+    let ran = Ran::wait(second);
     assert_eq!(ran.code, Some(0), "{ran:#?}");
     assert_eq!(rig.posted(), ["1.1.0"]);
     stays(&rig, "1.1.0");

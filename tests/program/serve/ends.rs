@@ -66,16 +66,16 @@ fn a_pass_that_runs_ends_in_good_order() {
 fn a_terminal_that_closes_ends_server_and_pass_in_good_order() {
     let rig = Rig::new();
     rig.publish("video", "1.0");
-    rig.deploy.deploy_takes(Duration::from_secs(8));
+    rig.deploy.deploy_takes(Duration::from_secs(600));
     let mut server = Server::idle(&rig);
     server.force();
     let child = server.child();
     until("the POST", || rig.posted() == ["1.0"]);
+    // A shell and the kernel both send it.
+    kill(child, Signal::HUP);
     server.signal(Signal::HUP);
     server.until_logged("SIGHUP: ending what runs");
-    // A shell and the kernel both send it.
     server.signal(Signal::HUP);
-    kill(child, Signal::HUP);
     assert_eq!(server.wait().code(), Some(0));
     assert!(!is_alive(child));
     let ended = server.lines_with(" ended: ");

@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -21,6 +22,7 @@ pub struct Server {
     pub port: u16,
     token: String,
     log: Arc<Mutex<Vec<String>>>,
+    reader: Option<JoinHandle<()>>,
 }
 
 impl Server {
@@ -43,7 +45,7 @@ impl Server {
         let log = Arc::new(Mutex::new(Vec::new()));
         let lines = BufReader::new(child.stderr.take().expect("it is piped")).lines();
         let into = Arc::clone(&log);
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 into.lock()
                     .unwrap_or_else(PoisonError::into_inner)
@@ -55,6 +57,7 @@ impl Server {
             port: 0,
             token,
             log,
+            reader: Some(reader),
         };
         let said = "listening on http://127.0.0.1:";
         until("the port", || !server.lines_with(said).is_empty());
@@ -81,6 +84,7 @@ impl Server {
             port: port.expect("a port"),
             token,
             log: Arc::default(),
+            reader: None,
         }
     }
 
@@ -185,11 +189,13 @@ impl Server {
         kill(self.pid(), signal);
     }
 
-    /// Waits for its end, which comes within the time that is promised.
+    /// Waits for its end, which comes within the time that is promised, and for that of its log.
     pub fn wait(&mut self) -> ExitStatus {
         let end = Instant::now() + END;
         loop {
             if let Some(status) = self.child.try_wait().expect("a child of ours") {
+                let is_read = || self.reader.as_ref().is_none_or(JoinHandle::is_finished);
+                until("the end of its log", is_read);
                 return status;
             }
             assert!(Instant::now() < end, "it does not end: {:#?}", self.log());

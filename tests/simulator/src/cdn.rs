@@ -1,7 +1,6 @@
 //! A file store behind redirects, as Amazon S3 is behind Artifactory's.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::http::{LOOPBACK, Request, Response, Server, Stop};
@@ -19,7 +18,6 @@ pub struct Cdn {
 pub(crate) struct Store {
     base: Arc<Mutex<String>>,
     files: Arc<Mutex<HashMap<String, Vec<u8>>>>,
-    corrupt: Arc<AtomicBool>,
 }
 
 impl Cdn {
@@ -28,7 +26,6 @@ impl Cdn {
         let store = Store {
             base: Arc::default(),
             files: Arc::default(),
-            corrupt: Arc::default(),
         };
         let files = store.clone();
         let server = Server::start(LOOPBACK, Arc::new(Stop::default()), move |request| {
@@ -41,11 +38,6 @@ impl Cdn {
     /// Gives its address, without a slash at the end.
     pub fn url(&self) -> String {
         lock(&self.store.base).clone()
-    }
-
-    /// From now on serves (or not) a changed last byte.
-    pub fn corrupt(&self, on: bool) {
-        self.store.corrupt.store(on, Ordering::SeqCst);
     }
 
     /// Gives the requests it got.
@@ -84,14 +76,7 @@ impl Store {
                 "application/xml",
                 "<Error><Code>NoSuchKey</Code></Error>",
             ),
-            Some(bytes) => {
-                let mut bytes = bytes.clone();
-                if let (true, Some(last)) = (self.corrupt.load(Ordering::SeqCst), bytes.last_mut())
-                {
-                    *last ^= 1;
-                }
-                Response::new(200, "application/x-gzip", bytes)
-            }
+            Some(bytes) => Response::new(200, "application/x-gzip", bytes.clone()),
         }
     }
 }

@@ -29,8 +29,6 @@ pub enum Fault {
     Delay(Duration),
     /// The real reply, once this is open.
     Gate(Gate),
-    /// 404 as the server words it; nothing is done.
-    NotFound,
     /// The request is acted upon, but the connection is closed without a byte.
     LoseReply,
     /// Closed without a byte; nothing is done. The twin of [`Fault::LoseReply`].
@@ -102,7 +100,6 @@ pub(crate) fn apply(
     let Some(fault) = fault else { return act() };
     match fault {
         Fault::Status(status) => refuse(status).into(),
-        Fault::NotFound => refuse(404).into(),
         Fault::StatusWith(status, headers, body) => Response {
             status,
             headers,

@@ -27,7 +27,6 @@ mod http;
 mod mariadb;
 mod payload;
 mod race;
-mod regexp;
 
 pub use artifactory::{AqlMode, Artifactory, Auth, RepoKind};
 pub use cdn::Cdn;
@@ -38,9 +37,6 @@ pub use http::Request;
 pub use mariadb::{MariaDb, Rows};
 pub use payload::Payload;
 pub use race::{Race, Tally};
-
-/// What downloads are redirected to.
-pub type CdnHandle = Cdn;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -65,7 +65,7 @@ impl Inner {
         let mut rows = Vec::new();
         for (key, repo) in &self.repos {
             for (criterion, row_key) in self.keys(key, repo.kind) {
-                rows.extend(self.rows(repo, &criterion, &row_key, &query));
+                rows.extend(found(repo, &criterion, &row_key, &query));
             }
         }
         rows.truncate(query.limit.unwrap_or(usize::MAX));
@@ -102,47 +102,48 @@ impl Inner {
             RepoKind::Virtual => vec![(key.to_owned(), format!("{key}-local"))],
         }
     }
+}
 
-    fn rows(&self, repo: &Repo, criterion: &str, key: &str, query: &Query) -> Vec<String> {
-        let mut rows = Vec::new();
-        for (path, file) in &repo.files {
-            let (folder, name) = path.rsplit_once('/').unwrap_or((".", path));
-            let fits = query
-                .criteria
-                .iter()
-                .all(|(field, wanted)| match field.as_str() {
-                    "repo" => meets(criterion, wanted),
-                    "path" => meets(folder, wanted),
-                    "name" => meets(name, wanted),
-                    "type" => meets("file", wanted) || meets("any", wanted),
-                    _ => true,
-                });
-            if fits {
-                rows.push(self.row(key, folder, name, file, query));
-            }
+/// The rows of a repository that a query finds, under this key.
+fn found(repo: &Repo, criterion: &str, key: &str, query: &Query) -> Vec<String> {
+    let mut rows = Vec::new();
+    for (path, file) in &repo.files {
+        let (folder, name) = path.rsplit_once('/').unwrap_or((".", path));
+        let fits = query
+            .criteria
+            .iter()
+            .all(|(field, wanted)| match field.as_str() {
+                "repo" => meets(criterion, wanted),
+                "path" => meets(folder, wanted),
+                "name" => meets(name, wanted),
+                "type" => meets("file", wanted) || meets("any", wanted),
+                _ => true,
+            });
+        if fits {
+            rows.push(row(key, folder, name, file, query));
         }
-        rows
     }
+    rows
+}
 
-    fn row(&self, key: &str, folder: &str, name: &str, file: &File, query: &Query) -> String {
-        let fields = query.include.iter().filter_map(|field| {
-            let value = match field.as_str() {
-                "repo" => json(key),
-                "path" => json(folder),
-                "name" => json(name),
-                "type" => json("file"),
-                "size" => file.bytes.len().to_string(),
-                "created" => json(&date::iso(file.created, 0)),
-                "modified" | "updated" => json(&date::iso(file.modified, 0)),
-                "created_by" | "modified_by" => json("sysadm"),
-                "actual_sha1" | "original_sha1" => json(&file.sha1),
-                "sha256" if !self.without_sha256 => json(&file.sha256),
-                _ => return None,
-            };
-            Some(format!("  {} : {value}", json(field)))
-        });
-        format!("{{\n{}\n}}", fields.collect::<Vec<_>>().join(",\n"))
-    }
+fn row(key: &str, folder: &str, name: &str, file: &File, query: &Query) -> String {
+    let fields = query.include.iter().filter_map(|field| {
+        let value = match field.as_str() {
+            "repo" => json(key),
+            "path" => json(folder),
+            "name" => json(name),
+            "type" => json("file"),
+            "size" => file.bytes.len().to_string(),
+            "created" => json(&date::utc(file.created)),
+            "modified" | "updated" => json(&date::utc(file.modified)),
+            "created_by" | "modified_by" => json("sysadm"),
+            "actual_sha1" | "original_sha1" => json(&file.sha1),
+            "sha256" => json(&file.sha256),
+            _ => return None,
+        };
+        Some(format!("  {} : {value}", json(field)))
+    });
+    format!("{{\n{}\n}}", fields.collect::<Vec<_>>().join(",\n"))
 }
 
 /// A bad query: plain text under the type of JSON, as recorded.

@@ -70,7 +70,6 @@ struct Inner {
     base: String,
     auth: Option<Auth>,
     aql: AqlMode,
-    without_sha256: bool,
     cdn: Option<Store>,
     repos: Vec<(String, Repo)>,
 }
@@ -132,11 +131,6 @@ impl Artifactory {
         lock(&self.state.inner).repo(repo).put(path, bytes);
     }
 
-    /// Makes a folder, empty.
-    pub fn put_folder(&self, repo: &str, path: &str) {
-        lock(&self.state.inner).repo(repo).put_folder(path);
-    }
-
     /// Removes a file, or a folder with all that is in it; `""` removes the repository.
     pub fn remove(&self, repo: &str, path: &str) {
         let mut inner = lock(&self.state.inner);
@@ -191,11 +185,6 @@ impl Artifactory {
     /// Redirects every GET of a file that is not empty to this store.
     pub fn redirect_downloads(&self, to: &Cdn) {
         lock(&self.state.inner).cdn = Some(to.store());
-    }
-
-    /// Leaves SHA-256 out, or not, as a server does whose files were never migrated.
-    pub fn without_sha256(&self, on: bool) {
-        lock(&self.state.inner).without_sha256 = on;
     }
 
     /// Sets the class of a repository, made where it is missing.

@@ -1,16 +1,17 @@
 //! What Artifactory answers.
 
-use std::fmt::Write as _;
 use std::time::SystemTime;
+
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 
 use super::store::{File, Repo};
 use super::{Auth, Inner, RepoKind, State};
-use crate::encoding::{base64, json, percent_decode};
+use crate::encoding::{json, percent_decode};
 use crate::http::{Reply, Request, Response, phrase};
 use crate::{date, fault, lock};
 
-/// The server's zone, in minutes east: file info carries local time.
-const ZONE: i64 = -480;
+/// The server's zone, in hours west of Greenwich: file info carries local time.
+const ZONE: u64 = 8;
 const INFO: &str = "application/vnd.org.jfrog.artifactory.storage";
 
 /// The usual envelope of an error.
@@ -92,10 +93,8 @@ impl Inner {
         let key = request.header("x-jfrog-art-api");
         let good = match self.auth.as_ref()? {
             Auth::Basic(user, password) => {
-                sent == Some(&format!(
-                    "Basic {}",
-                    base64(format!("{user}:{password}").as_bytes())
-                ))
+                let both = BASE64_STANDARD.encode(format!("{user}:{password}"));
+                sent == Some(&format!("Basic {both}"))
             }
             Auth::Bearer(token) => sent == Some(&format!("Bearer {token}")),
             Auth::ApiKey(wanted) => key == Some(wanted),
@@ -168,15 +167,11 @@ impl Inner {
         let download = json(&format!("{}/{key}/{asked}", self.base));
         let mime = json(mime(path));
         let size = json(&file.bytes.len().to_string());
-        let mut sums = format!("    \"sha1\" : \"{}\"", file.sha1);
-        let mut original = "{ }".to_owned();
-        if !self.without_sha256 {
-            let _ = write!(sums, ",\n    \"sha256\" : \"{}\"", file.sha256);
-            original = format!("{{\n    \"sha256\" : \"{}\"\n  }}", file.sha256);
-        }
+        let sha256 = format!("    \"sha256\" : \"{}\"", file.sha256);
+        let sums = format!("    \"sha1\" : \"{}\",\n{sha256}", file.sha1);
         let uri = self.uri(key, path);
         format!(
-            "{{\n{head},\n  \"downloadUri\" : {download},\n  \"mimeType\" : {mime},\n  \"size\" : {size},\n  \"checksums\" : {{\n{sums}\n  }},\n  \"originalChecksums\" : {original},\n  \"uri\" : {uri}\n}}"
+            "{{\n{head},\n  \"downloadUri\" : {download},\n  \"mimeType\" : {mime},\n  \"size\" : {size},\n  \"checksums\" : {{\n{sums}\n  }},\n  \"originalChecksums\" : {{\n{sha256}\n  }},\n  \"uri\" : {uri}\n}}"
         )
     }
 
@@ -220,7 +215,7 @@ impl Inner {
             return Response::new(302, "text/plain", "").with("Location", to);
         }
         let name = clean.rsplit('/').next().unwrap_or(clean);
-        let response = Response::new(200, mime(clean), file.bytes.clone())
+        Response::new(200, mime(clean), file.bytes.clone())
             .with("Last-Modified", date::header(file.modified, "GMT"))
             .with("ETag", file.sha1.as_str())
             .with("X-Checksum-Sha1", file.sha1.as_str())
@@ -229,18 +224,15 @@ impl Inner {
             .with(
                 "Content-Disposition",
                 format!("attachment; filename=\"{name}\"; filename*=UTF-8''{name}"),
-            );
-        if self.without_sha256 {
-            return response;
-        }
-        response.with("X-Checksum-Sha256", file.sha256.as_str())
+            )
+            .with("X-Checksum-Sha256", file.sha256.as_str())
     }
 }
 
 /// The lines that folder info and file info begin with.
 fn head(key: &str, path: &str, created: SystemTime, modified: SystemTime) -> String {
     let [key, path] = [key, &format!("/{path}")].map(json);
-    let [created, modified] = [created, modified].map(|at| date::iso(at, ZONE));
+    let [created, modified] = [created, modified].map(|at| date::west(at, ZONE));
     format!(
         "  \"repo\" : {key},\n  \"path\" : {path},\n  \"created\" : \"{created}\",\n  \"createdBy\" : \"sysadm\",\n  \"lastModified\" : \"{modified}\",\n  \"modifiedBy\" : \"sysadm\",\n  \"lastUpdated\" : \"{modified}\""
     )

@@ -7,7 +7,6 @@ use sha1::{Digest, Sha1};
 use sha2::Sha256;
 
 use super::{Inner, RepoKind};
-use crate::encoding::hex;
 
 /// A file.
 #[derive(Clone)]
@@ -45,8 +44,8 @@ impl Repo {
         let now = SystemTime::now();
         // A second upload keeps the time of creation.
         let created = self.files.get(path).map_or(now, |file| file.created);
-        let sha1 = hex(&Sha1::digest(&bytes));
-        let sha256 = hex(&Sha256::digest(&bytes));
+        let sha1 = format!("{:x}", Sha1::digest(&bytes));
+        let sha256 = format!("{:x}", Sha256::digest(&bytes));
         let file = File {
             bytes,
             created,
@@ -57,7 +56,7 @@ impl Repo {
         self.files.insert(path.to_owned(), file);
     }
 
-    pub(super) fn put_folder(&mut self, path: &str) {
+    fn put_folder(&mut self, path: &str) {
         let path = path.trim_matches('/');
         self.folders.insert(path.to_owned());
         for (at, _) in path.match_indices('/') {

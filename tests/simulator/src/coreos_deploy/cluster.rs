@@ -1,9 +1,9 @@
 //! The units of the cluster, as `fleetctl list-units` shows them.
 
+use regex::Regex;
 use sha1::{Digest, Sha1};
 
-use crate::encoding::{hex, json};
-use crate::regexp::Regexp;
+use crate::encoding::json;
 
 const WORKER: (&str, &str, &str) = (
     "8dde1f4b48bd4a4a8f0a9d1e7a1d0001",
@@ -90,7 +90,7 @@ impl Cluster {
 
     /// The body of `cluster_map`; `None` where a filter is no regular expression.
     pub(super) fn map(&self, machines: &str, units: &str) -> Option<String> {
-        let (machines, units) = (Regexp::new(machines)?, Regexp::new(units)?);
+        let (machines, units) = (Regex::new(machines).ok()?, Regex::new(units).ok()?);
         let worker: Vec<(&str, bool)> = self
             .units
             .iter()
@@ -120,13 +120,13 @@ impl Cluster {
 }
 
 /// A unit as JSON, where its line passes the filter.
-fn line(name: &str, running: bool, machine: &str, ip: &str, filter: &Regexp) -> Option<String> {
+fn line(name: &str, running: bool, machine: &str, ip: &str, filter: &Regex) -> Option<String> {
     let (active, sub) = if running {
         ("active", "running")
     } else {
         ("failed", "failed")
     };
-    let hash = hex(&Sha1::digest(name.as_bytes()));
+    let hash = format!("{:x}", Sha1::digest(name));
     let hash = &hash[..7];
     let whole = format!("{name}\t{hash}\t{machine}/{ip}\t{active}\tloaded\t{sub}");
     let name = json(name);
@@ -135,4 +135,41 @@ fn line(name: &str, running: bool, machine: &str, ip: &str, filter: &Regexp) -> 
             r#"{{"unit":{name},"hash":"{hash}","active":"{active}","load":"loaded","sub":"{sub}"}}"#
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Go's syntax is not that of the library in every detail; here it is.
+    #[test]
+    fn filters_match_what_go_matches() {
+        let table = [
+            ("video", "example-video-1", true),
+            (
+                r"^example\-video\-1\.0-[a-z0-9]{8}@[AB][0-9]+\.service",
+                "example-video-1.0-abcd1234@A1.service\tx",
+                true,
+            ),
+            (
+                r"example-video-1\.0-[a-z0-9]{8}@",
+                "example-video-1x0-abcd1234@A1",
+                false,
+            ),
+            (r"-[a-z0-9]{8}@", "x-abcd123@A1", false),
+            (r"(a|bc)+$", "xxabca", true),
+            (r"^(?:a|bc)$", "ab", false),
+            (r"[^0-9]{2,3}x", "12abx", true),
+            (r"\d\s\w", "a1 b", true),
+            ("a*b?c", "aac", true),
+        ];
+        for (pattern, line, want) in table {
+            let regex = Regex::new(pattern).unwrap_or_else(|e| panic!("{e}"));
+            assert_eq!(regex.is_match(line), want, "{pattern} on {line}");
+        }
+        for bad in ["(", ")", "[a", "*", "a{x}", "\\", "\\q", "(?P"] {
+            assert_eq!(Cluster::default().map(bad, ""), None, "{bad}");
+            assert_eq!(Cluster::default().map("", bad), None, "{bad}");
+        }
+    }
 }

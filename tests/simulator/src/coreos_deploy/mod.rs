@@ -252,6 +252,11 @@ impl CoreosDeploy {
         lock(&self.state.posts).clone()
     }
 
+    /// Gives how many bytes of its replies went out so far under [`Fault::Drip`].
+    pub fn dripped(&self) -> usize {
+        self.server.dripped()
+    }
+
     /// Gives the rows of the database.
     pub fn deploys(&self) -> Vec<DeployRow> {
         self.runs().into_iter().filter(|row| row.recorded).collect()

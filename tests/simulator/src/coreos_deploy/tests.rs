@@ -6,6 +6,18 @@ use std::thread;
 const HEADERS: &str = "Accept: application/json\r\nContent-Type: application/json\r\nAuthorization: Bearer D3Pl0YT0Ken\r\n";
 const BODY: &str = r#"{"serviceName":"video","version":"1.0","numInstances":2,"serviceTemplate":"x","etcd2Keys":{}}"#;
 
+/// Longer than any test.
+const LONG: Duration = Duration::from_secs(600);
+
+/// Waits until something is so.
+fn until(is_so: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < end, "waited too long");
+        thread::sleep(Duration::from_millis(2));
+    }
+}
+
 fn send(server: &CoreosDeploy, line: &str, headers: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", server.server.port())).unwrap();
     let length = body.len();
@@ -164,13 +176,18 @@ fn answers_as_recorded() {
 #[test]
 fn deploys_in_turn_and_answers_nobody_meanwhile() {
     let server = CoreosDeploy::start();
-    server.deploy_takes(Duration::from_millis(300));
+    server.deploy_takes(LONG);
     let reply = post(&server);
     let id = header(&reply, "X-Request-Id");
     assert_eq!(body(&reply), format!("{{\"deployID\":\"{id}\"}}"));
-    let begun = Instant::now();
-    let reply = get(&server, &format!("/v1.0/status/{id}"));
-    assert!(begun.elapsed() > Duration::from_millis(200));
+    let reply = thread::scope(|scope| {
+        let reply = scope.spawn(|| get(&server, &format!("/v1.0/status/{id}")));
+        until(|| server.requests().len() == 2);
+        assert!(!reply.is_finished());
+        server.deploy_takes(Duration::ZERO);
+        reply.join().unwrap()
+    });
+    // What it says was so at the end of the deploy.
     let row: Value = serde_json::from_str(body(&reply)).unwrap();
     assert_eq!(row["status"], 2);
     assert_eq!(row["message"], "Service deployed successfully.");
@@ -214,12 +231,16 @@ fn deploys_in_turn_and_answers_nobody_meanwhile() {
 #[test]
 fn drops_late_replies_but_runs_the_waiting_deploy() {
     let server = CoreosDeploy::start();
-    server.deploy_takes(Duration::from_millis(300));
-    server.write_timeout(Duration::from_millis(100));
+    server.deploy_takes(LONG);
     assert!(!post(&server).is_empty());
+    let limit = Duration::from_millis(100);
+    server.write_timeout(limit);
     let (status, second) = thread::scope(|scope| {
         let status = scope.spawn(|| get(&server, "/v1.0/health"));
         let second = scope.spawn(|| post(&server));
+        until(|| server.requests().len() == 3);
+        until(|| server.requests().iter().all(|r| r.at.elapsed() > limit));
+        server.deploy_takes(Duration::ZERO);
         (status.join().unwrap(), second.join().unwrap())
     });
     assert_eq!((status.as_str(), second.as_str()), ("", ""));
@@ -286,13 +307,11 @@ fn behaves_badly_when_asked() {
 #[test]
 fn a_crash_leaves_the_row_at_one() {
     let server = CoreosDeploy::start();
-    server.deploy_takes(Duration::from_secs(600));
+    server.deploy_takes(LONG);
     let reply = post(&server);
     thread::scope(|scope| {
         let waiting = scope.spawn(|| post(&server));
-        while server.posts().len() < 2 {
-            thread::sleep(Duration::from_millis(5));
-        }
+        until(|| server.posts().len() == 2);
         server.restart();
         assert_eq!(waiting.join().unwrap(), "");
     });

@@ -3,14 +3,15 @@
 
 mod request;
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+
+use http::StatusCode;
 
 use crate::lock;
 use request::{READ_TIMEOUT, read_request};
@@ -117,8 +118,8 @@ struct Shared {
     handler: Box<Handler>,
     stop: Arc<Stop>,
     log: Mutex<Vec<Request>>,
-    streams: Mutex<HashMap<u64, TcpStream>>,
-    next: AtomicU64,
+    streams: Mutex<Vec<Weak<TcpStream>>>,
+    dripped: AtomicUsize,
 }
 
 /// A listening server; stops when dropped.
@@ -145,7 +146,7 @@ impl Server {
             stop,
             log: Mutex::default(),
             streams: Mutex::default(),
-            next: AtomicU64::new(0),
+            dripped: AtomicUsize::new(0),
         });
         let server = Self {
             address,
@@ -166,6 +167,11 @@ impl Server {
 
     pub(crate) fn forget_requests(&self) {
         lock(&self.shared.log).clear();
+    }
+
+    /// How many bytes of bodies went out one by one.
+    pub(crate) fn dripped(&self) -> usize {
+        self.shared.dripped.load(Ordering::SeqCst)
     }
 
     fn listen(&self, listener: TcpListener) {
@@ -194,7 +200,7 @@ impl Server {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, self.port()));
         let _ = TcpStream::connect_timeout(&address, Duration::from_secs(1));
         let _ = thread.join();
-        for stream in lock(&self.shared.streams).values() {
+        for stream in lock(&self.shared.streams).iter().filter_map(Weak::upgrade) {
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
@@ -224,23 +230,22 @@ impl Drop for Server {
 
 impl Shared {
     fn attend(&self, stream: TcpStream) {
-        let id = self.next.fetch_add(1, Ordering::SeqCst);
-        if let Ok(copy) = stream.try_clone() {
-            lock(&self.streams).insert(id, copy);
+        let stream = Arc::new(stream);
+        {
+            let mut streams = lock(&self.streams);
+            streams.retain(|other| other.strong_count() > 0);
+            streams.push(Arc::downgrade(&stream));
         }
-        let _ = self.converse(stream);
-        // The copy goes with its entry, so that the client sees the end of the stream.
-        if let Some(copy) = lock(&self.streams).remove(&id) {
-            let _ = copy.shutdown(Shutdown::Both);
-        }
+        let _ = self.converse(&stream);
+        let _ = stream.shutdown(Shutdown::Both);
     }
 
-    fn converse(&self, mut stream: TcpStream) -> io::Result<()> {
+    fn converse(&self, mut stream: &TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(READ_TIMEOUT))?;
         let mut buffer = Vec::new();
         loop {
-            let request = match read_request(&mut stream, &mut buffer)? {
+            let request = match read_request(stream, &mut buffer)? {
                 Ok(request) => request,
                 Err(reason) => {
                     let text = format!("400 Bad Request{reason}");
@@ -255,7 +260,7 @@ impl Shared {
             let close = request
                 .header("connection")
                 .is_some_and(|v| v.eq_ignore_ascii_case("close"));
-            self.send(&mut stream, &request, &response)?;
+            self.send(stream, &request, &response)?;
             if close || matches!(response.sending, Sending::Cut(_)) {
                 return Ok(());
             }
@@ -264,7 +269,7 @@ impl Shared {
 
     fn send(
         &self,
-        stream: &mut TcpStream,
+        mut stream: &TcpStream,
         request: &Request,
         response: &Response,
     ) -> io::Result<()> {
@@ -301,6 +306,7 @@ impl Shared {
                 stream.write_all(&out)?;
                 for byte in &response.body {
                     stream.write_all(&[*byte])?;
+                    self.dripped.fetch_add(1, Ordering::SeqCst);
                     if self.stop.wait(pause) {
                         return Err(io::ErrorKind::ConnectionAborted.into());
                     }
@@ -314,25 +320,8 @@ impl Shared {
 
 /// The reason phrase of a status.
 pub(crate) fn phrase(status: u16) -> &'static str {
-    match status {
-        200 => "OK",
-        301 => "Moved Permanently",
-        302 => "Found",
-        307 => "Temporary Redirect",
-        308 => "Permanent Redirect",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        406 => "Not Acceptable",
-        408 => "Request Timeout",
-        415 => "Unsupported Media Type",
-        429 => "Too Many Requests",
-        500 => "Internal Server Error",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        _ => "Status",
-    }
+    let status = StatusCode::from_u16(status).ok();
+    status
+        .and_then(|s| s.canonical_reason())
+        .unwrap_or("Status")
 }

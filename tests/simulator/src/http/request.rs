@@ -4,7 +4,7 @@ use std::io::{self, Read as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use crate::encoding::percent_decode;
+use httparse::{EMPTY_HEADER, Status};
 
 /// How long a connection may take over its next request, as recorded of coreos-deploy.
 pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(10);
@@ -44,16 +44,14 @@ impl Request {
     /// Gives a decoded parameter of the query; `+` is a space.
     pub fn query(&self, name: &str) -> Option<String> {
         let (_, query) = self.path.split_once('?')?;
-        let mut pairs = query
-            .split('&')
-            .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-        let (_, value) = pairs.find(|(key, _)| *key == name)?;
-        Some(percent_decode(&value.replace('+', " ")))
+        let mut pairs = form_urlencoded::parse(query.as_bytes());
+        let (_, value) = pairs.find(|(key, _)| key == name)?;
+        Some(value.into_owned())
     }
 }
 
 /// Reads more bytes before `until`; the end of the stream and the end of the time are both errors.
-fn fill(stream: &mut TcpStream, buffer: &mut Vec<u8>, until: Instant) -> io::Result<()> {
+fn fill(mut stream: &TcpStream, buffer: &mut Vec<u8>, until: Instant) -> io::Result<()> {
     let left = until.saturating_duration_since(Instant::now());
     if left.is_zero() || buffer.len() > 2 * LIMIT {
         return Err(io::ErrorKind::TimedOut.into());
@@ -68,49 +66,50 @@ fn fill(stream: &mut TcpStream, buffer: &mut Vec<u8>, until: Instant) -> io::Res
     Ok(())
 }
 
+/// Understands the header of a request, and says how long it is, once all of it is there.
+fn parse(bytes: &[u8]) -> httparse::Result<(Request, usize)> {
+    let mut headers = [EMPTY_HEADER; 100];
+    let mut parsed = httparse::Request::new(&mut headers);
+    let Status::Complete(length) = parsed.parse(bytes)? else {
+        return Ok(Status::Partial);
+    };
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    let headers = parsed.headers.iter();
+    let request = Request {
+        method: parsed.method.unwrap_or_default().to_owned(),
+        path: parsed.path.unwrap_or_default().to_owned(),
+        headers: headers
+            .map(|h| (h.name.to_owned(), text(h.value)))
+            .collect(),
+        body: Vec::new(),
+        at: Instant::now(),
+    };
+    Ok(Status::Complete((request, length)))
+}
+
 /// Reads a request; what lies behind it stays in `buffer`. The inner error ends a 400's first line.
 pub(super) fn read_request(
-    stream: &mut TcpStream,
+    stream: &TcpStream,
     buffer: &mut Vec<u8>,
 ) -> io::Result<Result<Request, &'static str>> {
     let until = Instant::now() + READ_TIMEOUT;
-    let end = loop {
-        if let Some(end) = buffer.windows(4).position(|w| w == b"\r\n\r\n") {
-            break end;
+    let (mut request, start) = loop {
+        match parse(buffer) {
+            Ok(Status::Complete(read)) => break read,
+            Ok(Status::Partial) => fill(stream, buffer, until)?,
+            Err(_) => return Ok(Err("")),
         }
-        fill(stream, buffer, until)?;
-    };
-    let at = Instant::now();
-    let head = String::from_utf8_lossy(&buffer[..end]).into_owned();
-    let mut lines = head.split("\r\n");
-    let words: Vec<&str> = lines.next().unwrap_or_default().split(' ').collect();
-    let [method, path, "HTTP/1.1" | "HTTP/1.0"] = words[..] else {
-        return Ok(Err(""));
-    };
-    let headers: Vec<(String, String)> = lines
-        .filter_map(|line| line.split_once(':'))
-        .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
-        .collect();
-    let mut request = Request {
-        method: method.to_owned(),
-        path: path.to_owned(),
-        headers,
-        body: Vec::new(),
-        at,
     };
     if request.header("host").is_none() {
         return Ok(Err(": missing required Host header"));
     }
-    let length = request
-        .header("content-length")
-        .map_or(Ok(0), str::parse::<usize>);
-    let Ok(length @ ..=LIMIT) = length else {
-        return Ok(Err(""));
-    };
     if request.header("transfer-encoding").is_some() {
         return Ok(Err(": a body in chunks is not understood"));
     }
-    let start = end + 4;
+    let length = request.header("content-length").map_or(Ok(0), str::parse);
+    let Ok(length @ ..=LIMIT) = length else {
+        return Ok(Err(""));
+    };
     while buffer.len() < start + length {
         fill(stream, buffer, until)?;
     }

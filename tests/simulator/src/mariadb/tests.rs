@@ -134,7 +134,9 @@ fn a_process_with_a_server() {
     };
     let directory = MariaDb::shared().directory().display().to_string();
     fs::write(file, directory).unwrap();
-    thread::sleep(Duration::from_secs(60));
+    loop {
+        thread::park();
+    }
 }
 
 #[test]
