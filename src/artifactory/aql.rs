@@ -129,7 +129,7 @@ struct Range {
     total: u64,
     limit: Option<u64>,
     #[serde(flatten)]
-    others: BTreeMap<String, IgnoredAny>,
+    others: BTreeMap<String, serde_json::Value>,
 }
 
 /// Whether a key, in this or another spelling, tells that something went wrong.

@@ -110,7 +110,7 @@ fn sqlite(path: &str, typed: bool) -> Result<Dsn> {
     }
     if let Some(odd) = path.chars().find(|c| is_left_over(*c)) {
         return Err(refused(
-            &format!(
+            format!(
                 "its path holds {odd:?}, as of something that no shell has replaced or cut off"
             ),
             "write the path as it is; no ledger has such a name",
