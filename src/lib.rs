@@ -1,21 +1,34 @@
 //! coreos-artifactory-monitor: one pass from the markers in Artifactory to the deploys of a cluster.
 //!
-//! The map of the crate. Arrows point one way: `commands` -> `pass` -> {`artifactory`, `payload`,
-//! `target`, `ledger`, `output`} -> `model`. `model` decides and does no I/O; the adapters
-//! do I/O and decide nothing; they don't know each other.
+//! # How a pass flows
 //!
-//! * [`cli`]: what a person may type. [`config`]: what was meant, checked once.
-//! * [`commands`]: one file a command, thin.
-//! * [`pass`]: scan, plan, prepare, submit, record: the story of one pass.
-//! * [`model`]: names, the order of versions, listing, plan, attempt, report.
-//! * [`artifactory`]: the folder walk, AQL, downloads.
-//! * [`payload`]: archive, metadata, etcd2 keys, template.
-//! * [`target`]: the HTTP API of the cluster's deploy service.
-//! * [`ledger`]: what is deployed and what was tried.
-//! * [`output`]: human, JSON, progress.
-//! * [`serve`]: the HTTP API and the clock; starts passes as subprocesses.
-//! * [`contain`], [`deadline`], [`error`], [`exit`], [`file`], [`hangup`], [`mask`], [`secret`],
-//!   [`text`]: what everybody needs.
+//! `main` reads the command line ([`cli`]) and what was meant by it ([`config`]). A command
+//! ([`commands`]) opens a [`pass::Session`]: clients, ledger, lease, deadline, in this order. Then
+//! [`pass::run`] resumes what is open, scans the markers ([`artifactory`]), plans ([`model::plan`]),
+//! prepares what is due ([`payload`]), and deploys it one after the other: the intent goes into the
+//! [`ledger`] before the request goes to the [`target`], and its outcome after. The report that comes of
+//! it is printed by [`output`]. [`serve`] starts such passes as processes of their own.
+//!
+//! # What each room may know
+//!
+//! Arrows point one way: `commands` -> {`pass`, `serve`} -> {`artifactory`, `payload`, `target`,
+//! `ledger`, `output`} -> `model`. `model` decides, and does no I/O; the adapters do I/O and decide
+//! nothing, and don't know each other. A test holds the arrows (`tests/project/architecture.rs`).
+//! Ports, each with its contract: [`artifactory::Releases`], [`target::Target`], [`ledger::Ledger`],
+//! [`ledger::Lease`].
+//!
+//! What everybody needs: [`contain`], [`deadline`], [`error`], [`exit`], [`mod@file`], [`hangup`],
+//! [`http`], [`mask`], [`secret`], [`text`].
+//!
+//! # Words that ledger, JSON and screens share
+//!
+//! * *marker*: the empty file `<version>.deploy` that says that a version is ready.
+//! * *scope*: one domain and one environment; a pass works on one.
+//! * *attempt*: one intention to deploy one version of one app. Open while its outcome is not known
+//!   (`submitting`, `submitted`, `unknown`); [`model::attempt`] has its states and moves.
+//! * *hold*: what keeps passes from deploying an app.
+//! * *lease*: the right to deploy in a scope, of one process at a time; its *token* grows with each.
+//! * *pass*: one run from the markers to the report.
 
 pub mod artifactory;
 pub mod cli;

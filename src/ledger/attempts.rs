@@ -112,7 +112,7 @@ pub struct Intent {
     pub respect_holds: bool,
     /// The order in which a hold's version is compared.
     pub order: Order,
-    /// A hold to put in the same transaction, as [`Ledger::hold`] puts it.
+    /// A hold to put in the same transaction, as [`super::Ledger::hold`] puts it.
     pub place_hold: Option<Hold>,
 }
 

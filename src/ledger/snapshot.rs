@@ -11,7 +11,7 @@ use crate::model::version::Order;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     /// By app; rows of the original's table that no attempt accounts for are read as the
-    /// attempts that [`Ledger::take_over`] makes of them.
+    /// attempts that [`super::Ledger::take_over`] makes of them.
     pub records: BTreeMap<String, AppRecord>,
     /// The latest attempt of each app.
     pub latest: BTreeMap<String, Attempt>,
