@@ -161,12 +161,15 @@ impl Needle {
             Place::Anywhere => a.eq_ignore_ascii_case(b),
             Place::Base64 | Place::BehindKey => a == b,
         };
-        for start in 0..bytes.len() {
+        let begins = |at: &usize| {
+            bytes
+                .get(*at)
+                .zip(needle.first())
+                .is_some_and(|pair| same(&pair))
+        };
+        for start in (0..bytes.len()).filter(begins) {
             let common = bytes[start..].iter().zip(needle).take_while(same).count();
             let end = start + common;
-            if common == 0 {
-                continue;
-            }
             let is_whole = common == needle.len();
             let is_found = match self.place {
                 Place::BehindKey => is_whole && is_behind_key(&bytes[..start], &bytes[end..]),

@@ -94,14 +94,16 @@ fn undo(layer: &Layer, kind: Unescape) -> Layer {
     let (mut bytes, mut spans) = (Vec::new(), Vec::new());
     let mut at = 0;
     while let Some(byte) = layer.bytes.get(at) {
-        let (end, text) = match kind(&layer.bytes[at..]) {
-            Some((text, length)) => (at + length, text),
-            None => (at + 1, vec![*byte]),
+        let Some((text, length)) = kind(&layer.bytes[at..]) else {
+            spans.push(layer.spans[at]);
+            bytes.push(*byte);
+            at += 1;
+            continue;
         };
-        let span = (layer.spans[at].0, layer.spans[end - 1].1);
+        let span = (layer.spans[at].0, layer.spans[at + length - 1].1);
         spans.extend(text.iter().map(|_| span));
         bytes.extend(text);
-        at = end;
+        at += length;
     }
     Layer {
         bytes,
