@@ -2,8 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::error::Error;
-use crate::exit::Exit;
+use crate::error::{Error, Kind};
 
 /// The end of the time that `--max-duration` gives. One holds for a whole pass, from the lease on.
 #[derive(Clone, Copy, Debug)]
@@ -46,10 +45,7 @@ impl Deadline {
     /// The pass is over (exit 75); `what` was not done in time.
     pub fn missed(&self, what: &str) -> Error {
         let limit = humantime::format_duration(self.limit);
-        Error::new(
-            Exit::TryLater,
-            format!("{what} within --max-duration {limit}"),
-        )
+        Error::new(Kind::Busy, format!("{what} within --max-duration {limit}"))
     }
 }
 
@@ -86,7 +82,7 @@ mod tests {
         let none = Deadline::none();
         assert!(!none.is_over());
         assert_eq!(none.left(Duration::MAX), Duration::MAX);
-        assert_eq!(over.missed("nothing was read").exit, Exit::TryLater);
+        assert_eq!(over.missed("nothing was read").kind, Kind::Busy);
     }
 
     #[test]

@@ -1,7 +1,30 @@
 //! The error that stops a command, or that befalls one app.
 
-use crate::exit::Exit;
 use crate::text::printable;
+
+/// What kind of failure an error is. It decides how the program exits (`exit::Exit::of`) and
+/// whether a caller goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Of one app, or of one file of it; the others are not touched.
+    Failed,
+    /// Usage or configuration.
+    Usage,
+    /// The outcome of a submitted deploy is not known (yet).
+    Unknown,
+    /// A guard stopped it: `--max-deploys`, or another command that changed the app first.
+    Guard,
+    /// Artifactory, the ledger or coreos-deploy cannot be used.
+    Unavailable,
+    /// Somebody else is at work: try later.
+    Busy,
+    /// Credentials refused.
+    Credentials,
+    /// SIGINT.
+    Interrupted,
+    /// SIGTERM or SIGHUP.
+    Terminated,
+}
 
 /// What failed, on what, why, and what to do about it.
 ///
@@ -10,8 +33,8 @@ use crate::text::printable;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
-    /// The code that a command stopped by this error exits with.
-    pub exit: Exit,
+    /// The kind: matched, where a message never is.
+    pub kind: Kind,
     /// One line: what failed and on what.
     pub message: String,
     /// One line a cause, outermost first.
@@ -25,23 +48,23 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
     /// An error of the given kind.
-    pub fn new(exit: Exit, message: impl AsRef<str>) -> Self {
+    pub fn new(kind: Kind, message: impl AsRef<str>) -> Self {
         Self {
-            exit,
+            kind,
             message: printable(message.as_ref()),
             causes: Vec::new(),
             hint: None,
         }
     }
 
-    /// Usage or configuration (exit 2).
+    /// Usage or configuration.
     pub fn usage(message: impl AsRef<str>) -> Self {
-        Self::new(Exit::Usage, message)
+        Self::new(Kind::Usage, message)
     }
 
-    /// Artifactory, the ledger or coreos-deploy cannot be used (exit 69).
+    /// Artifactory, the ledger or coreos-deploy cannot be used.
     pub fn unavailable(message: impl AsRef<str>) -> Self {
-        Self::new(Exit::Unavailable, message)
+        Self::new(Kind::Unavailable, message)
     }
 
     /// Adds a cause.

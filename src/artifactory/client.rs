@@ -16,8 +16,7 @@ use super::retry::{BASE_DELAY, parse_retry_after, retry_delay};
 use super::url::{is_bare_host, is_reactivation_page, join};
 use crate::config::{ArtifactoryConfig, Credentials, HttpConfig};
 use crate::deadline::Deadline;
-use crate::error::{Error, Result};
-use crate::exit::Exit;
+use crate::error::{Error, Kind, Result};
 use crate::http::{self, BodyError, Bounded, header, read_body, secret_header};
 use crate::mask::Masker;
 
@@ -244,7 +243,7 @@ impl Client {
         let mut error = match code {
             401 => self.unauthorized(what),
             403 => Error::new(
-                Exit::Credentials,
+                Kind::Credentials,
                 format!("{what}: Artifactory answered 403"),
             )
             .hint("the user may lack the permission to read it, or be locked or expired"),
@@ -297,7 +296,7 @@ impl Client {
                 "check --art-userid with --art-password, --art-token or --art-api-key",
             )
         };
-        Error::new(Exit::Credentials, format!("{what}: Artifactory {verdict}")).hint(hint)
+        Error::new(Kind::Credentials, format!("{what}: Artifactory {verdict}")).hint(hint)
     }
 }
 

@@ -12,8 +12,7 @@ use super::Checksum;
 use super::client::{Client, body_failure, is_html, redirected};
 use super::failure::{Failure, ReadResult, Retry};
 use super::url::is_reactivation_page;
-use crate::error::Error;
-use crate::exit::Exit;
+use crate::error::{Error, Kind};
 use crate::http::{BodyError, header};
 
 /// The most bytes of a payload.
@@ -123,7 +122,7 @@ pub fn verify(what: &str, body: &[u8], expected: &Checksum) -> ReadResult<()> {
     if actual == expected {
         return Ok(());
     }
-    let error = Error::new(Exit::Failed, format!("{what}: the checksum does not match"))
+    let error = Error::new(Kind::Failed, format!("{what}: the checksum does not match"))
         .because(format!(
             "{kind} expected {expected}, downloaded {actual} ({length} bytes)"
         ))
@@ -158,6 +157,6 @@ mod tests {
         let error = verify("x", b"y", &Checksum::Sha1(sha1.into()))
             .unwrap_err()
             .error;
-        assert!(error.causes[0].contains(sha1) && error.exit == Exit::Failed);
+        assert!(error.causes[0].contains(sha1) && error.kind == Kind::Failed);
     }
 }

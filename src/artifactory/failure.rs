@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use crate::error::Error;
-use crate::exit::Exit;
+use crate::error::{Error, Kind};
 
 /// A read that failed.
 #[derive(Debug)]
@@ -70,7 +69,7 @@ impl Failure {
 
     /// The failure of an app alone, not of the pass.
     pub fn of_app(mut self) -> Self {
-        self.error.exit = Exit::Failed;
+        self.error.kind = Kind::Failed;
         self
     }
 

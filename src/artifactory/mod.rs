@@ -23,8 +23,7 @@ use self::client::{Answer, Client};
 use self::file_info::FileInfo;
 use crate::config::{ArtifactoryConfig, HttpConfig, ListingMode};
 use crate::deadline::Deadline;
-use crate::error::{Error, Result};
-use crate::exit::Exit;
+use crate::error::{Error, Kind, Result};
 use crate::model::listing::{Listing, ListingBuilder};
 
 pub use self::url::bases;
@@ -180,10 +179,10 @@ impl Artifactory {
         let answer = match root {
             Ok(_) => Ok(()),
             // Forbidden is not mistyped: a user may be let in to some of its folders only.
-            Err(e) if e.exit == Exit::Credentials && !self.client.is_rejected() => Ok(()),
+            Err(e) if e.kind == Kind::Credentials && !self.client.is_rejected() => Ok(()),
             Err(e) => Err(e),
         };
-        if answer.as_ref().err().is_none_or(|e| e.exit == Exit::Usage) {
+        if answer.as_ref().err().is_none_or(|e| e.kind == Kind::Usage) {
             *known = Some(answer.clone());
         }
         answer
@@ -214,7 +213,7 @@ impl Releases for Artifactory {
         };
         match info.checksum() {
             Ok(checksum) => Ok(Some(checksum)),
-            Err(reason) => Err(Error::new(Exit::Failed, what).because(reason)),
+            Err(reason) => Err(Error::new(Kind::Failed, what).because(reason)),
         }
     }
 
@@ -238,7 +237,7 @@ impl Releases for Artifactory {
             Err(failure) => return Err(failure.error),
         };
         let updated = answer.value.updated().ok_or_else(|| {
-            Error::new(Exit::Failed, what).because("Artifactory gives no date of it")
+            Error::new(Kind::Failed, what).because("Artifactory gives no date of it")
         })?;
         let now = answer.date.unwrap_or_else(SystemTime::now);
         Ok(now.duration_since(updated).unwrap_or_default())

@@ -7,7 +7,7 @@ use crate::artifactory::Artifactory;
 use crate::cli::Cli;
 use crate::config::Config;
 use crate::deadline::Deadline;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
 use crate::ledger::{Attempt, Snapshot};
 use crate::model::attempt::{State, Word};
@@ -98,7 +98,7 @@ pub fn run(
         let taken = ledger.record(scope, &attempt, None, lease.token())?;
         if let Some(row) = taken {
             let message = format!("{app} {version} was not recorded");
-            return Err(Error::new(Exit::Failed, message).because(plan::name_taken(&row)));
+            return Err(Error::new(Kind::Failed, message).because(plan::name_taken(&row)));
         }
     }
     show(output, &records);
@@ -127,7 +127,7 @@ fn refuse_what_is_open(snapshot: &Snapshot, records: &[(String, String)]) -> Res
         "{app}: attempt {id} of {version} is {}",
         open.state.as_str()
     );
-    Err(Error::new(Exit::Unknown, what).hint(
+    Err(Error::new(Kind::Unknown, what).hint(
         "a pass finds out what became of it, and `settle` closes it on your word; nothing was recorded",
     ))
 }

@@ -5,7 +5,7 @@ use super::names::unknown;
 use super::operator::operator;
 use super::settle::close;
 use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
 use crate::ledger::{Attempt, Snapshot};
 use crate::model::attempt::{State, Word};
@@ -49,7 +49,7 @@ pub(super) fn resolve(
     let snapshot = pass::resolve_open(session, &before)?;
     if !snapshot.open.iter().all(is_given_up) {
         return Err(Error::new(
-            Exit::Unknown,
+            Kind::Unknown,
             "an attempt of this scope is still open: nothing was sent",
         )
         .hint(
@@ -134,7 +134,7 @@ pub(super) fn carry_out(
                 .not_sent(asked.app, Prepared::Error(error.clone(), bad));
             Err(error)
         }
-        Prepared::Waiting(reason) => Err(Error::new(Exit::Failed, reason)),
+        Prepared::Waiting(reason) => Err(Error::new(Kind::Failed, reason)),
     }
 }
 

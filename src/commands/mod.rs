@@ -157,7 +157,7 @@ fn fail(output: &Output, command: &Command, scope: Option<&Scope>, error: &Error
         output.json(&report);
     }
     output.error(error);
-    error.exit
+    Exit::of(error.kind)
 }
 
 /// The command as it is typed.

@@ -4,7 +4,7 @@ use super::deploy::{Asked, carry_out, hold_for, resolve, warn_of_hold};
 use super::in_session;
 use super::names::with_nearest;
 use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
 use crate::ledger::{Attempt, Ledger, Snapshot};
 use crate::model::attempt::State;
@@ -102,7 +102,7 @@ fn keep(session: &mut Session<'_>, asked: &Asked<'_>, known: &Attempt) -> Result
     let (hold, token) = (Some((&hold, session.rules.order)), session.token());
     let other_name = session.ledger.record(session.scope, &seen, hold, token)?;
     if let Some(row) = other_name {
-        return Err(Error::new(Exit::Failed, plan::name_taken(&row)));
+        return Err(Error::new(Kind::Failed, plan::name_taken(&row)));
     }
     session.report.deployed_already(app, version);
     let what = format!("{app} {version} is deployed already; nothing was sent");
@@ -132,7 +132,7 @@ fn none_left(session: &Session<'_>, app: &str, found: &Rollback<'_>) -> Error {
 fn with_others(error: Error, app: &str, found: &Rollback<'_>) -> Error {
     let older = found.others.iter().filter(|(_, why)| *why == "older");
     let names: Vec<&str> = older.map(|(version, _)| *version).take(OTHERS).collect();
-    if names.is_empty() || error.exit != Exit::Failed || error.hint.is_some() {
+    if names.is_empty() || error.kind != Kind::Failed || error.hint.is_some() {
         return error;
     }
     error.hint(format!(

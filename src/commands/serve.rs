@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::artifactory::Artifactory;
 use crate::cli::Cli;
 use crate::config::{Config, Dsn, ServeConfig};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::pass::open_to_write;
@@ -27,7 +27,7 @@ pub fn run(cli: &Cli, config: &Config, output: &Output) -> Result<Exit> {
     drop(CoreosDeploy::new(config.deploy()?, &config.http)?);
     let server = Server::bind(serve)?;
     match open_to_write(config, output) {
-        Err(error) if error.exit == Exit::Unavailable => output.error(&error),
+        Err(error) if error.kind == Kind::Unavailable => output.error(&error),
         opened => drop(opened?),
     }
     let http = ServerConfig {

@@ -8,7 +8,7 @@ use super::names::with_nearest;
 use super::operator::operator;
 use crate::cli::SettleAs;
 use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
 use crate::ledger::{Attempt, Ledger, Snapshot};
 use crate::model::attempt::{Circumstances, Event, State, Word, advance};
@@ -101,7 +101,7 @@ fn try_again(
         let why = wanted.why("allowed to be tried again");
         let attempt = Attempt::new(wanted.app, version, State::Abandoned, "settle", &why);
         if let Some(row) = ledger.record(scope, &attempt, None, token)? {
-            return Err(Error::new(Exit::Failed, plan::name_taken(&row)));
+            return Err(Error::new(Kind::Failed, plan::name_taken(&row)));
         }
         again.push(attempt);
     }

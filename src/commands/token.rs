@@ -147,6 +147,7 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Kind;
     use crate::secret::Secret;
 
     fn row(id: i64, name: Option<&str>, stored: &str) -> TokenRow {
@@ -194,7 +195,7 @@ mod tests {
             assert_eq!(find(&rows, wanted).unwrap(), id, "{wanted}");
         }
         for wanted in ["", "CI", "7", "ci ", "-1"] {
-            assert_eq!(find(&rows, wanted).unwrap_err().exit, Exit::Usage);
+            assert_eq!(find(&rows, wanted).unwrap_err().kind, Kind::Usage);
         }
         let error = find(&rows, "ops").unwrap_err();
         assert_eq!(error.hint.as_deref(), Some("name one by its number: 3, 4"));

@@ -166,7 +166,7 @@ mod tests {
             ["-g", "8d"],
         ] {
             let error = read(&[&["serve"], &line[..]].concat()).unwrap_err();
-            assert_eq!(error.exit, crate::exit::Exit::Usage, "{line:?}");
+            assert_eq!(error.kind, crate::error::Kind::Usage, "{line:?}");
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::*;
 use crate::cli::Cli;
-use crate::exit::Exit;
+use crate::error::Kind;
 
 const CANARY: &str = "canary-5eCr3t";
 
@@ -19,7 +19,7 @@ fn config(line: &str, variables: &[(&str, &str)]) -> Result<Config> {
 
 fn refusal(line: &str, variables: &[(&str, &str)]) -> Error {
     let error = config(line, variables).unwrap_err();
-    assert_eq!(error.exit, Exit::Usage);
+    assert_eq!(error.kind, Kind::Usage);
     assert!(!format!("{error:?}").contains(CANARY), "{error:?}");
     error
 }
@@ -387,7 +387,7 @@ fn what_a_command_needs_is_named() {
         ),
         (config.deploy().unwrap_err(), "--deploy-url (CAM_DEPLOY_URL"),
     ] {
-        assert_eq!(error.exit, Exit::Usage);
+        assert_eq!(error.kind, Kind::Usage);
         assert!(error.message.contains(option), "{error:?}");
     }
 }

@@ -4,8 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::follow::{apply, circumstances, poll};
 use super::{Ready, Session, now_ms};
-use crate::error::{Error, Result};
-use crate::exit::Exit;
+use crate::error::{Error, Kind, Result};
 use crate::ledger::{Attempt, Intended, Intent, Snapshot, TAKEOVER};
 use crate::model::attempt::{Event, State};
 use crate::model::name::Scope;
@@ -134,7 +133,7 @@ pub fn deploy(session: &mut Session<'_>, job: &Job<'_>) -> Result<Ended> {
                 return observed(session, job, attempt);
             }
         }
-        Err(error) if error.exit == Exit::Credentials => return Err(error),
+        Err(error) if error.kind == Kind::Credentials => return Err(error),
         Err(error) => {
             let what = format!("{}: {}", ready.app, error.one_line());
             session.output.note(&what);
@@ -208,7 +207,7 @@ pub fn still_runs_alone(
     check_target(session)?;
     match session.target.units(&attempt.service_name) {
         Ok(units) => Ok(runs_alone(&units, attempt, snapshot)),
-        Err(error) if error.exit == Exit::Credentials => Err(error),
+        Err(error) if error.kind == Kind::Credentials => Err(error),
         Err(error) => {
             let what = format!("{}: {}", attempt.app, error.one_line());
             session.output.note(&what);
@@ -245,12 +244,8 @@ pub fn check_target(session: &mut Session<'_>) -> Result<()> {
 /// Exit 75, or 69 once coreos-deploy has been busy at every pass for over an hour.
 fn busy(reason: &str, since: Option<i64>) -> Error {
     let long = since.is_some_and(|since| now_ms() - since > BUSY_LIMIT_MS);
-    let exit = if long {
-        Exit::Unavailable
-    } else {
-        Exit::TryLater
-    };
-    let error = Error::new(exit, "coreos-deploy is busy: nothing was sent").because(reason);
+    let kind = if long { Kind::Unavailable } else { Kind::Busy };
+    let error = Error::new(kind, "coreos-deploy is busy: nothing was sent").because(reason);
     if long {
         error.because("it was busy at every pass for over an hour").hint("a unit that fleet can't schedule blocks it for ever: look at its fleetctl processes")
     } else {
@@ -331,7 +326,7 @@ fn intend(session: &mut Session<'_>, job: &Job<'_>, attempt: &Attempt) -> Result
     let app = &attempt.app;
     let lost = || {
         Error::new(
-            Exit::TryLater,
+            Kind::Busy,
             format!("{app}: the lease was lost; nothing was sent"),
         )
     };
@@ -359,7 +354,7 @@ fn intend(session: &mut Session<'_>, job: &Job<'_>, attempt: &Attempt) -> Result
         }
         Intended::LeaseLost => Err(lost()),
         Intended::OpenAttempt(id) => Err(Error::new(
-            Exit::Unknown,
+            Kind::Unknown,
             format!("{app}: attempt {id} of this scope is open; nothing was sent"),
         )),
     }
@@ -372,7 +367,7 @@ fn submit(session: &Session<'_>, job: &Job<'_>) -> Submission {
     }
     let reason = "the lease was lost; nothing was sent".to_owned();
     Submission::Refused {
-        stop: Some(Error::new(Exit::TryLater, reason.clone())),
+        stop: Some(Error::new(Kind::Busy, reason.clone())),
         reason,
         counts: false,
     }

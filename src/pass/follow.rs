@@ -3,8 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Session, now_ms};
-use crate::error::{Error, Result};
-use crate::exit::Exit;
+use crate::error::{Error, Kind, Result};
 use crate::ledger::{Attempt, TAKEOVER};
 use crate::model::attempt::{Circumstances, Event, advance, wants_quiet};
 
@@ -47,7 +46,7 @@ pub fn apply(
             let id = step.deploy_id.as_ref().or(attempt.deploy_id.as_ref());
             let id = id.map_or_else(String::new, |id| format!(" (deploy id {id})"));
             Error {
-                exit: Exit::Unknown,
+                kind: Kind::Unknown,
                 ..e
             }
             .because(format!(
@@ -71,7 +70,7 @@ pub fn apply(
 pub fn changed_by_another(attempt: &Attempt) -> Error {
     let (id, app) = (&attempt.id, &attempt.app);
     Error::new(
-        Exit::Unknown,
+        Kind::Unknown,
         format!("attempt {id} of {app} was changed by somebody else"),
     )
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
 use crate::hangup;
 
@@ -42,11 +42,11 @@ impl Interrupt {
         };
         let this = Self::none();
         let again = Arc::new(AtomicBool::new(false));
-        for (signal, exit) in [(SIGINT, Exit::Interrupted), (SIGTERM, Exit::Terminated)] {
+        for (signal, kind) in [(SIGINT, Kind::Interrupted), (SIGTERM, Kind::Terminated)] {
             let number = usize::try_from(signal).unwrap_or_default();
             signal_hook::flag::register_conditional_shutdown(
                 signal,
-                i32::from(exit.code()),
+                i32::from(Exit::of(kind).code()),
                 Arc::clone(&again),
             )
             .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&again)))
@@ -71,17 +71,17 @@ impl Interrupt {
         std::thread::spawn(move || {
             wait_for_end(std::io::stdin());
             let number = usize::try_from(SIGTERM).unwrap_or_default();
-            // A signal that came before keeps its exit code.
+            // A signal that came before keeps its meaning.
             let _ = signal.compare_exchange(0, number, Ordering::Relaxed, Ordering::Relaxed);
         });
     }
 
-    /// The exit code of the signal that came, if one came.
-    pub fn requested(&self) -> Option<Exit> {
+    /// Which signal came, if one came.
+    pub fn requested(&self) -> Option<Kind> {
         match i32::try_from(self.signal.load(Ordering::Relaxed)) {
-            Ok(SIGINT) => Some(Exit::Interrupted),
-            Ok(SIGTERM) => Some(Exit::Terminated),
-            _ if self.hangup.load(Ordering::Relaxed) => Some(Exit::Terminated),
+            Ok(SIGINT) => Some(Kind::Interrupted),
+            Ok(SIGTERM) => Some(Kind::Terminated),
+            _ if self.hangup.load(Ordering::Relaxed) => Some(Kind::Terminated),
             _ => None,
         }
     }
@@ -109,9 +109,9 @@ impl Interrupt {
 
     /// Ends the process when a peer keeps it from stopping by itself.
     fn watch(&self) {
-        let exit = loop {
+        let kind = loop {
             match self.requested() {
-                Some(exit) => break exit,
+                Some(kind) => break kind,
                 None => std::thread::sleep(Duration::from_millis(50)),
             }
         };
@@ -120,7 +120,7 @@ impl Interrupt {
         crate::output::last_words(
             "interrupted while a peer did not answer: what was submitted stays recorded; the next pass carries on",
         );
-        std::process::exit(i32::from(exit.code()));
+        std::process::exit(i32::from(Exit::of(kind).code()));
     }
 }
 
@@ -145,9 +145,9 @@ mod tests {
         let interrupt = Interrupt::none();
         assert_eq!(interrupt.requested(), None);
         interrupt.hangup.store(true, Ordering::Relaxed);
-        assert_eq!(interrupt.requested(), Some(Exit::Terminated));
+        assert_eq!(interrupt.requested(), Some(Kind::Terminated));
         let number = usize::try_from(SIGINT).unwrap();
         interrupt.signal.store(number, Ordering::Relaxed);
-        assert_eq!(interrupt.requested(), Some(Exit::Interrupted));
+        assert_eq!(interrupt.requested(), Some(Kind::Interrupted));
     }
 }

@@ -9,8 +9,7 @@ use super::session::stopped;
 use super::{Interrupt, Session};
 use crate::artifactory::Releases;
 use crate::deadline::Deadline;
-use crate::error::{Error, Result};
-use crate::exit::Exit;
+use crate::error::{Error, Kind, Result};
 use crate::ledger::{BadPayload, Snapshot};
 use crate::model::name::{Scope, payload_name};
 use crate::model::plan::Step;
@@ -129,8 +128,8 @@ impl<'a> Preparer<'a> {
             // else is this app's.
             Err(e)
                 if !matches!(
-                    e.exit,
-                    Exit::Credentials | Exit::Usage | Exit::Interrupted | Exit::Terminated
+                    e.kind,
+                    Kind::Credentials | Kind::Usage | Kind::Interrupted | Kind::Terminated
                 ) =>
             {
                 Ok(Prepared::Error(e, None))
@@ -153,7 +152,7 @@ impl<'a> Preparer<'a> {
             && bad.version == version
             && bad.checksum == checksum.as_str()
         {
-            let error = Error::new(Exit::Failed, &bad.error);
+            let error = Error::new(Kind::Failed, &bad.error);
             return Ok(Prepared::Error(error, Some(bad.clone())));
         }
         let bytes = self.releases.download(app, &file, &checksum)?;
@@ -178,7 +177,7 @@ impl<'a> Preparer<'a> {
 
     fn missing(&self, app: &str, version: &str, file: &str, wait: bool) -> Result<Prepared> {
         let gone = Error::new(
-            Exit::Failed,
+            Kind::Failed,
             format!("{app}: the payload {app}/{file} is not in Artifactory"),
         );
         if !wait {

@@ -205,7 +205,7 @@ impl ReportBuilder {
             Prepared::Error(error, bad) => {
                 app.report.outcome = Some(Outcome::Error);
                 app.report.error = Some(error.one_line());
-                app.exit = error.exit;
+                app.exit = Exit::of(error.kind);
                 match bad {
                     Some(bad) => self.bad_payloads.insert(name.to_owned(), bad),
                     None => self.bad_payloads.remove(name),
@@ -271,7 +271,7 @@ impl ReportBuilder {
 
     /// The report, and the exit code it stands for.
     pub fn report(&self, scope: &Scope, error: Option<&Error>) -> (Report, Exit) {
-        let mut exit = error.map_or(Exit::Success, |e| e.exit);
+        let mut exit = error.map_or(Exit::Success, |e| Exit::of(e.kind));
         let mut complete = self.planned && error.is_none() && !self.unread;
         if self.unread {
             exit = exit.and(Exit::Failed);

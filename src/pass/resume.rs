@@ -5,8 +5,7 @@ use std::time::Instant;
 use super::deploy::{HISTORY, check_target};
 use super::follow::{apply, circumstances, is_quiet, poll};
 use super::{Ended, Session};
-use crate::error::Result;
-use crate::exit::Exit;
+use crate::error::{Kind, Result};
 use crate::ledger::{Attempt, Snapshot};
 use crate::model::attempt::{Event, State, wants_quiet};
 use crate::model::units::{new_units, of_version};
@@ -85,7 +84,7 @@ fn by_units(
     };
     // A wrong or silent server says nothing about this attempt; refused credentials end the pass.
     if let Err(error) = check_target(session) {
-        if error.exit == Exit::TryLater {
+        if error.kind == Kind::Busy {
             attempt.message = "coreos-deploy is busy; the next pass looks again".to_owned();
             return Ok(());
         }

@@ -3,8 +3,7 @@
 use super::now_ms;
 use crate::artifactory::Releases;
 use crate::config::Rules;
-use crate::error::{Error, Result};
-use crate::exit::Exit;
+use crate::error::{Error, Kind, Result};
 use crate::ledger::{Ledger, Snapshot};
 use crate::model::listing::{Listing, ListingBuilder};
 use crate::model::name::Scope;
@@ -118,7 +117,7 @@ pub fn guard(rules: &Rules, steps: &[Step]) -> Result<()> {
     };
     let new = steps.iter().filter(|s| s.action == Action::New).count();
     let error = Error::new(
-        Exit::Guard,
+        Kind::Guard,
         format!("{due} deploys are due, more than --max-deploys {limit}: none was submitted"),
     );
     Err(if new > 0 {

@@ -6,7 +6,7 @@ use super::{Interrupt, ReportBuilder};
 use crate::artifactory::{Artifactory, Releases};
 use crate::config::{Config, DeployConfig, Rules};
 use crate::deadline::Deadline;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
 use crate::ledger::{self, Access, Attempt, Lease, Ledger, Migrated};
 use crate::model::name::Scope;
@@ -123,7 +123,7 @@ impl<'a> Session<'a> {
                 .ledger
                 .finish_pass(self.scope, &self.report.record(report.clone()))
         {
-            exit = exit.and(failed.exit);
+            exit = exit.and(Exit::of(failed.kind));
             report.exit_code = exit.code();
             report.error.get_or_insert_with(|| failed.one_line());
             self.output.error(&failed);
@@ -148,9 +148,9 @@ pub fn open_to_write(config: &Config, output: &Output) -> Result<Box<dyn Ledger>
 
 /// Why nothing new may be started, if so.
 pub(super) fn stopped(interrupt: &Interrupt, deadline: Deadline) -> Option<Error> {
-    if let Some(exit) = interrupt.requested() {
+    if let Some(kind) = interrupt.requested() {
         return Some(
-            Error::new(exit, "interrupted")
+            Error::new(kind, "interrupted")
                 .hint("what was submitted stays recorded; the next pass carries on"),
         );
     }
@@ -193,7 +193,7 @@ fn latest(ledger: &mut dyn Ledger, scope: &Scope, apps: &[&str]) -> Result<Vec<O
 
 fn held_by_another(ledger: &mut dyn Ledger, scope: &Scope) -> Error {
     let error = Error::new(
-        Exit::TryLater,
+        Kind::Busy,
         format!("another pass holds the lease of {scope}"),
     );
     match ledger.lease_info(scope) {
@@ -209,7 +209,7 @@ fn held_by_another(ledger: &mut dyn Ledger, scope: &Scope) -> Error {
 
 fn changed_meanwhile(app: &str, now: Option<&Attempt>) -> Error {
     let error = Error::new(
-        Exit::Guard,
+        Kind::Guard,
         format!("{app} was changed while this command waited for the lease: nothing was done"),
     );
     match now {

@@ -11,7 +11,7 @@ use super::{Interrupt, ReportBuilder, Session};
 use crate::artifactory::{Checksum, Releases};
 use crate::config::{ColorMode, DeployConfig, Dsn, OutputConfig, Rules};
 use crate::deadline::Deadline;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
 use crate::ledger::{self, Access, Ledger};
 use crate::model::attempt::Status;
@@ -212,7 +212,7 @@ impl Releases for Fake {
         let version = file
             .strip_prefix(&format!("example.com-development-{app}-"))
             .and_then(|rest| rest.strip_suffix(".tar.gz"))
-            .ok_or_else(|| Error::new(Exit::Failed, file))?;
+            .ok_or_else(|| Error::new(Kind::Failed, file))?;
         Ok(simulator::Payload::sample(app, version).build())
     }
 

@@ -22,8 +22,7 @@ use std::fmt::Display;
 
 use sha2::{Digest, Sha256};
 
-use crate::error::{Error, Result};
-use crate::exit::Exit;
+use crate::error::{Error, Kind, Result};
 use crate::model::name::{Scope, payload_name};
 use crate::model::request::DeployRequest;
 
@@ -75,7 +74,7 @@ fn refuse<T>(file: &str, what: impl Display) -> Result<T> {
 }
 
 fn refusal(file: &str, what: impl Display) -> Error {
-    Error::new(Exit::Failed, format!("{file}: {what}"))
+    Error::new(Kind::Failed, format!("{file}: {what}"))
 }
 
 fn check_unit(file: &str, unit: &str) -> Result<()> {

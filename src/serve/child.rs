@@ -254,7 +254,7 @@ fn result(status: ExitStatus) -> &'static str {
         return "killed";
     }
     let known = |exit: &Exit| Some(i32::from(exit.code())) == status.code();
-    match Exit::BY_PRECEDENCE.into_iter().find(known) {
+    match Exit::ALL.into_iter().find(known) {
         Some(Exit::Success) => "success",
         Some(Exit::Failed) => "failed",
         Some(Exit::Usage) => "usage",

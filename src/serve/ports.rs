@@ -87,7 +87,7 @@ mod tests {
         let port = first[0].local_addr().unwrap().port();
         assert_ne!(port, 0);
         let error = of_host("127.0.0.1", port).unwrap_err();
-        assert_eq!(error.exit, Exit::Unavailable);
+        assert_eq!(Exit::of(error.kind), Exit::Unavailable);
         assert!(error.message.contains(&port.to_string()), "{error:?}");
         assert!(of_loopback(port).is_err());
         drop(first);
@@ -104,7 +104,7 @@ mod tests {
         // 203.0.113.0/24 is for documentation (RFC 5737).
         for host in ["203.0.113.7", "no-such-host.invalid"] {
             let error = of_host(host, 0).unwrap_err();
-            assert_eq!(error.exit, Exit::Unavailable);
+            assert_eq!(Exit::of(error.kind), Exit::Unavailable);
             assert!(error.message.contains(host) && !error.causes.is_empty());
         }
     }

@@ -247,7 +247,7 @@ mod tests {
         }
         for read in hanging {
             let error = read.await.unwrap().unwrap_err();
-            assert_eq!(error.exit, crate::exit::Exit::Unavailable);
+            assert_eq!(error.kind, crate::error::Kind::Unavailable);
         }
         assert!(store.read(|_, _| Ok(())).await.is_err());
         assert!(store.lets_in(b"known").await);

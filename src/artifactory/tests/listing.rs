@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::artifactory::tests::server::{Asked, Reply, Server, cut, json, reply, with_headers};
 use crate::config::{Credentials, ListingMode};
-use crate::error::Result;
-use crate::exit::Exit;
+use crate::error::{Kind, Result};
 use crate::model::listing::{AppFilter, Listing, ListingBuilder};
 use crate::model::version::Order;
 use crate::secret::Secret;
@@ -103,7 +102,7 @@ fn where_aql_proves_nothing_the_folders_are_read() {
         let server = aql_answers(aql);
         let error = list(&server, ListingMode::Aql).unwrap_err();
         assert!(
-            matches!(error.exit, Exit::Unavailable | Exit::Credentials),
+            matches!(error.kind, Kind::Unavailable | Kind::Credentials),
             "{error:?}"
         );
         assert!(server.lines().iter().all(|l| l == AQL));
@@ -133,7 +132,7 @@ fn trap_20_a_mistyped_repository_is_no_empty_one() {
             _ => json(404, MISSING),
         });
         let error = list(&server, mode).unwrap_err();
-        assert_eq!(error.exit, Exit::Usage);
+        assert_eq!(error.kind, Kind::Usage);
         assert!(error.message.contains("--art-deploy-repo"), "{error}");
     }
 }
@@ -142,7 +141,7 @@ fn trap_20_a_mistyped_repository_is_no_empty_one() {
 fn trap_06_an_html_404_is_no_word_about_the_repository() {
     let server = Server::new(|_, _| reply(404, "text/html", "<title>HTTP Status 404"));
     let error = list(&server, ListingMode::Folders).unwrap_err();
-    assert_eq!(error.exit, Exit::Unavailable);
+    assert_eq!(error.kind, Kind::Unavailable);
     assert!(error.hint.unwrap().contains("--art-endpoint"));
 }
 
@@ -184,13 +183,13 @@ fn trap_24_a_401_is_asked_once_and_ends_it_all() {
         let client = server.client(mode);
         let error = client.list(builder(&[])).unwrap_err();
         assert_eq!(
-            (error.exit, error.hint.is_some()),
-            (Exit::Credentials, true)
+            (error.kind, error.hint.is_some()),
+            (Kind::Credentials, true)
         );
         assert!(!format!("{error:?}").contains("hunter2"));
         assert_eq!(
-            client.list(builder(&[])).unwrap_err().exit,
-            Exit::Credentials
+            client.list(builder(&[])).unwrap_err().kind,
+            Kind::Credentials
         );
         assert_eq!(server.asked().len(), 1);
     }
@@ -200,7 +199,7 @@ fn trap_24_a_401_is_asked_once_and_ends_it_all() {
 fn trap_24_a_403_on_everything_is_credentials_and_not_tried_again() {
     let server = Server::new(|_, _| json(403, r#"{"errors":[{"message":"blocked"}]}"#));
     let error = list(&server, ListingMode::Auto).unwrap_err();
-    assert_eq!(error.exit, Exit::Credentials);
+    assert_eq!(error.kind, Kind::Credentials);
     assert_eq!(error.causes, ["blocked"]);
     assert_eq!(server.lines(), [AQL, ROOT]);
 }
@@ -210,7 +209,7 @@ fn trap_24_a_busy_server_is_asked_four_times() {
     for status in [408, 429, 500, 503] {
         let server = Server::new(move |_, _| reply(status, "text/html", "<html>starting"));
         let error = list(&server, ListingMode::Folders).unwrap_err();
-        assert_eq!(error.exit, Exit::Unavailable);
+        assert_eq!(error.kind, Kind::Unavailable);
         assert_eq!(server.asked().len(), 4, "{status}");
     }
     let server = Server::new(|_, _| with_headers(429, &[("Retry-After", "3600")], ""));
@@ -273,7 +272,7 @@ fn a_401_on_a_folder_ends_the_walk() {
         _ => json(401, "{}"),
     });
     let error = list(&server, ListingMode::Folders).unwrap_err();
-    assert_eq!(error.exit, Exit::Credentials);
+    assert_eq!(error.kind, Kind::Credentials);
 }
 
 #[test]
@@ -291,7 +290,7 @@ fn a_server_that_goes_away_during_the_walk_ends_it() {
     });
     let error = list(&server, ListingMode::Folders).unwrap_err();
     root.join().unwrap();
-    assert_eq!(error.exit, Exit::Unavailable);
+    assert_eq!(error.kind, Kind::Unavailable);
     assert!(error.message.starts_with("folder r/a"), "{error}");
 }
 
@@ -321,7 +320,7 @@ fn nobody_there_is_unavailable_and_not_asked_for_folders_too() {
     drop(free);
     let client = server.client(ListingMode::Auto);
     let error = client.list(builder(&[])).unwrap_err();
-    assert_eq!(error.exit, Exit::Unavailable);
+    assert_eq!(error.kind, Kind::Unavailable);
     assert_eq!(client.requests(), 4);
 }
 
@@ -333,7 +332,7 @@ fn trap_22_an_anonymous_user_whom_aql_refuses_may_still_read_folders() {
     let server = Server::new(|_, _| json(401, "{}"));
     let client = server.client_as(ListingMode::Auto, Credentials::Anonymous);
     let error = client.list(builder(&[])).unwrap_err();
-    assert_eq!(error.exit, Exit::Credentials);
+    assert_eq!(error.kind, Kind::Credentials);
     assert!(error.message.contains("asks for credentials"), "{error}");
 }
 

@@ -1,6 +1,7 @@
 //! Checksums, downloads and the age of markers.
 
 use crate::artifactory::Releases;
+use crate::error::Kind;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
@@ -8,7 +9,6 @@ use sha2::{Digest, Sha256};
 use crate::artifactory::tests::server::{Server, cut, json, reply, with_headers};
 use crate::artifactory::{Artifactory, Checksum};
 use crate::config::{ArtifactoryConfig, Credentials, HttpConfig, ListingMode};
-use crate::exit::Exit;
 use crate::mask::Masker;
 use crate::secret::Secret;
 
@@ -51,23 +51,23 @@ fn trap_12_and_13_the_checksum_of_a_file() {
 #[test]
 fn what_is_no_payload_is_an_error_of_the_app() {
     for (body, exit) in [
-        (r#"{"size":"8388609","checksums":{}}"#, Exit::Failed),
-        (r#"{"children":[]}"#, Exit::Failed),
-        (r#"{"size":"1","checksums":{"md5":"x"}}"#, Exit::Failed),
-        (r#"{"size":"big"}"#, Exit::Unavailable),
-        ("[1]", Exit::Unavailable),
+        (r#"{"size":"8388609","checksums":{}}"#, Kind::Failed),
+        (r#"{"children":[]}"#, Kind::Failed),
+        (r#"{"size":"1","checksums":{"md5":"x"}}"#, Kind::Failed),
+        (r#"{"size":"big"}"#, Kind::Unavailable),
+        ("[1]", Kind::Unavailable),
     ] {
         let server = Server::new(move |_, _| json(200, body));
         assert_eq!(
-            client(&server).checksum("a", FILE).unwrap_err().exit,
+            client(&server).checksum("a", FILE).unwrap_err().kind,
             exit,
             "{body}"
         );
     }
     let server = Server::new(|_, _| json(403, "{}"));
     assert_eq!(
-        client(&server).checksum("a", FILE).unwrap_err().exit,
-        Exit::Failed
+        client(&server).checksum("a", FILE).unwrap_err().kind,
+        Kind::Failed
     );
 }
 
@@ -89,7 +89,7 @@ fn a_missing_payload_repository_is_a_mistake_in_the_configuration() {
     let client = client(&server);
     for _ in 0..2 {
         let error = client.checksum("a", FILE).unwrap_err();
-        assert_eq!(error.exit, Exit::Usage);
+        assert_eq!(error.kind, Kind::Usage);
         assert!(error.message.contains("--art-payload-repo"));
     }
     assert_eq!(server.asked().len(), 3);
@@ -99,8 +99,8 @@ fn a_missing_payload_repository_is_a_mistake_in_the_configuration() {
 fn trap_06_an_html_404_is_not_waited_for() {
     let server = Server::new(|_, _| reply(404, "text/html;charset=utf-8", "<html>"));
     assert_eq!(
-        client(&server).checksum("a", FILE).unwrap_err().exit,
-        Exit::Unavailable
+        client(&server).checksum("a", FILE).unwrap_err().kind,
+        Kind::Unavailable
     );
 }
 
@@ -176,7 +176,7 @@ fn trap_03_the_bytes_are_verified_and_both_checksums_named() {
     let error = client(&server)
         .download("a", FILE, &sha256(b"payload"))
         .unwrap_err();
-    assert_eq!(error.exit, Exit::Failed);
+    assert_eq!(error.kind, Kind::Failed);
     for checksum in [sha256(b"payload"), sha256(b"tampered")] {
         assert!(error.causes[0].contains(checksum.as_str()));
     }
@@ -224,7 +224,7 @@ fn trap_07_a_404_or_a_cut_after_the_checksum_may_pass() {
     let error = client(&server)
         .download("a", FILE, &sha256(b"payload"))
         .unwrap_err();
-    assert_eq!((error.exit, server.asked().len()), (Exit::Unavailable, 4));
+    assert_eq!((error.kind, server.asked().len()), (Kind::Unavailable, 4));
 }
 
 #[test]
@@ -233,7 +233,7 @@ fn trap_07_a_blocked_download_is_asked_for_once() {
     let error = client(&server)
         .download("a", FILE, &sha256(b""))
         .unwrap_err();
-    assert_eq!((error.exit, error.causes.len()), (Exit::Failed, 1));
+    assert_eq!((error.kind, error.causes.len()), (Kind::Failed, 1));
     assert_eq!(server.asked().len(), 1);
 }
 
@@ -245,12 +245,12 @@ fn a_401_of_a_storage_host_is_not_about_the_credentials() {
     let error = client(&origin)
         .download("a", FILE, &sha256(b""))
         .unwrap_err();
-    assert_eq!(error.exit, Exit::Unavailable);
+    assert_eq!(error.kind, Kind::Unavailable);
     let server = Server::new(|_, _| json(401, "{}"));
     let error = client(&server)
         .download("a", FILE, &sha256(b""))
         .unwrap_err();
-    assert_eq!((error.exit, server.asked().len()), (Exit::Credentials, 1));
+    assert_eq!((error.kind, server.asked().len()), (Kind::Credentials, 1));
 }
 
 #[test]
@@ -259,7 +259,7 @@ fn a_payload_over_the_limit_is_not_read_to_its_end() {
     let error = client(&server)
         .download("a", FILE, &sha256(b""))
         .unwrap_err();
-    assert_eq!((error.exit, server.asked().len()), (Exit::Failed, 1));
+    assert_eq!((error.kind, server.asked().len()), (Kind::Failed, 1));
 }
 
 #[test]
@@ -283,13 +283,13 @@ fn trap_16_and_17_the_age_of_a_marker_is_by_the_clock_of_the_server() {
     }
     let server = Server::new(|_, _| json(200, "{}"));
     assert_eq!(
-        client(&server).marker_age("a", "1.0").unwrap_err().exit,
-        Exit::Failed
+        client(&server).marker_age("a", "1.0").unwrap_err().kind,
+        Kind::Failed
     );
     let server = Server::new(|_, _| json(404, MISSING));
     assert_eq!(
-        client(&server).marker_age("a", "1.0").unwrap_err().exit,
-        Exit::Failed
+        client(&server).marker_age("a", "1.0").unwrap_err().kind,
+        Kind::Failed
     );
 }
 
@@ -323,6 +323,6 @@ fn names_that_would_change_the_query_are_refused() {
             jobs: 1,
         };
         let error = Artifactory::new(&config, &http).unwrap_err();
-        assert_eq!(error.exit, Exit::Usage);
+        assert_eq!(error.kind, Kind::Usage);
     }
 }

@@ -11,8 +11,7 @@ use super::lease;
 use super::statements::Connection;
 use crate::config::{MysqlAddress, MysqlConfig, MysqlTls};
 use crate::contain;
-use crate::error::Error;
-use crate::exit::Exit;
+use crate::error::{Error, Kind};
 use crate::ledger::sql::{Database, Engine, Failure};
 use crate::ledger::{Lease, LeaseInfo};
 use crate::model::name::Scope;
@@ -263,7 +262,7 @@ pub fn failure(config: &MysqlConfig, fault: &Fault) -> Failure {
 /// `MySQL` (8.0.24 and newer) tells of a connection that was idle for longer than `wait_timeout`.
 fn of_server(code: u16, error: Error) -> Failure {
     let credentials = |error: Error| Error {
-        exit: Exit::Credentials,
+        kind: Kind::Credentials,
         ..error
     };
     match code {
@@ -273,7 +272,7 @@ fn of_server(code: u16, error: Error) -> Failure {
         }
         1049 => Failure::Refused(
             Error {
-                exit: Exit::Usage,
+                kind: Kind::Usage,
                 ..error
             }
             .hint("create the database, or name another one with --dsn"),

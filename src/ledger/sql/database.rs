@@ -3,8 +3,7 @@
 use std::ops::{Deref, DerefMut};
 
 use super::value::{Row, Unreadable, Value};
-use crate::error::Error;
-use crate::exit::Exit;
+use crate::error::{Error, Kind};
 use crate::ledger::Intended;
 use crate::model::name::Scope;
 
@@ -23,7 +22,7 @@ impl Failure {
     /// The lease is another holder's by now: nothing was written.
     pub fn lease_lost() -> Self {
         Self::Refused(Error::new(
-            Exit::TryLater,
+            Kind::Busy,
             "the lease was lost; nothing was recorded",
         ))
     }

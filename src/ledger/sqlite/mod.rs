@@ -17,8 +17,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use super::schema::Schema;
 use super::sql::{Database, Engine, Failure, Sql, SqlLedger};
 use super::{Access, Lease, LeaseInfo, Migrated};
-use crate::error::{Error, Result};
-use crate::exit::Exit;
+use crate::error::{Error, Kind, Result};
 use crate::model::name::Scope;
 
 /// How long a statement waits for another process.
@@ -189,30 +188,34 @@ fn unusable(path: &Path, what: &str) -> Error {
 
 /// What a failure of `SQLite` means to a person.
 fn failure(path: &Path, error: &rusqlite::Error) -> Error {
-    let (exit, what, hint) = match error.sqlite_error_code() {
+    let (kind, what, hint) = match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => (
-            Exit::Usage,
+            Kind::Usage,
             "is not an SQLite database",
             Some("name another file; this one was left as it is"),
         ),
         Some(ErrorCode::DatabaseCorrupt) => (
-            Exit::Unavailable,
+            Kind::Unavailable,
             "is damaged",
             Some("restore a backup; the file was left as it is"),
         ),
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            (Exit::Unavailable, "is kept locked by another process", None)
+            (Kind::Unavailable, "is kept locked by another process", None)
         }
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => (
-            Exit::Unavailable,
+            Kind::Unavailable,
             "cannot be opened or written",
             Some("the file and its directory must be writable for the user of this program"),
         ),
-        Some(ErrorCode::DiskFull) => (Exit::Unavailable, "has no room on its disk", None),
-        _ => (Exit::Unavailable, "cannot be used", None),
+        Some(ErrorCode::DiskFull) => (
+            Kind::Unavailable,
+            "cannot be written: the disk is full",
+            None,
+        ),
+        _ => (Kind::Unavailable, "cannot be used", None),
     };
     let error = Error {
-        exit,
+        kind,
         ..unusable(path, what).because_of(error)
     };
     match hint {

@@ -3,6 +3,7 @@ use std::sync::{Arc, Mutex};
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
 
 use super::*;
+use crate::error::Kind;
 use crate::ledger::contract::{self, Fixture};
 use crate::ledger::sql::intents;
 use crate::ledger::{Intended, Ledger, Snapshot};
@@ -75,7 +76,7 @@ fn unusable_files_are_refused_and_left_alone() {
     for name in ["text", "link", "."] {
         for access in [Access::ReadOnly, Access::Write] {
             let error = open(&path(name), access).err().unwrap();
-            assert_eq!(error.exit, Exit::Usage, "{name}");
+            assert_eq!(error.kind, Kind::Usage, "{name}");
         }
     }
 }
@@ -88,15 +89,15 @@ fn other_schemas_are_refused() {
         .sql("INSERT INTO artifactory_migrations VALUES (99, '0099', 0)")
         .unwrap();
     assert_eq!(
-        open(&directory.file(), Access::Write).err().unwrap().exit,
-        Exit::Usage
+        open(&directory.file(), Access::Write).err().unwrap().kind,
+        Kind::Usage
     );
     let older = directory.0.path().join("older");
     rusqlite::Connection::open(&older)
         .and_then(|conn| conn.execute_batch("CREATE TABLE artifactory_deploys (id INTEGER)"))
         .unwrap();
     let error = open(&older, Access::ReadOnly).err().unwrap();
-    assert!(error.hint.is_some() && error.exit == Exit::Usage);
+    assert!(error.hint.is_some() && error.kind == Kind::Usage);
 }
 
 #[test]

@@ -11,8 +11,7 @@ use tar::EntryType;
 use self::corpus::{FOLDER, METADATA, Tar, UNIT, gzip};
 use self::hostile::all;
 use super::{Opened, open};
-use crate::error::Result;
-use crate::exit::Exit;
+use crate::error::{Kind, Result};
 use crate::model::name::Scope;
 
 fn opened(archive: &[u8]) -> Result<Opened> {
@@ -36,7 +35,7 @@ fn hostile_archives_are_refused_with_the_reason() {
                     "{}: {error}",
                     hostile.what
                 );
-                assert_eq!(error.exit, Exit::Failed, "{}", hostile.what);
+                assert_eq!(error.kind, Kind::Failed, "{}", hostile.what);
             }
         }
     }

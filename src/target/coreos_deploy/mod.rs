@@ -25,8 +25,7 @@ use reqwest::{StatusCode, Url};
 
 use crate::config::{DeployConfig, HttpConfig};
 use crate::deadline::sleep_unless;
-use crate::error::{Error, Result};
-use crate::exit::Exit;
+use crate::error::{Error, Kind, Result};
 use crate::http::{self, BodyError, RESERVED, describe, read_body, secret_header};
 use crate::mask::Masker;
 use crate::model::attempt::Status;
@@ -211,7 +210,7 @@ impl CoreosDeploy {
 
     fn credentials(&self, answer: &str) -> Error {
         Error::new(
-            Exit::Credentials,
+            Kind::Credentials,
             format!("coreos-deploy at {} refuses the credentials", self.url),
         )
         .because(answer)

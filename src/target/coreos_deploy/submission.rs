@@ -3,8 +3,7 @@
 use reqwest::blocking::Response;
 use reqwest::header::HeaderName;
 
-use crate::error::Error;
-use crate::exit::Exit;
+use crate::error::{Error, Kind};
 use crate::http::header;
 use crate::model::request::DeployRequest;
 
@@ -52,11 +51,9 @@ impl CoreosDeploy {
                 refused(answer, false, Some(error))
             }
             429 => {
-                let error = Error::new(
-                    Exit::TryLater,
-                    format!("coreos-deploy at {} is busy", self.url),
-                )
-                .because(&answer);
+                let error =
+                    Error::new(Kind::Busy, format!("coreos-deploy at {} is busy", self.url))
+                        .because(&answer);
                 refused(answer, false, Some(error))
             }
             300..=399 => {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::{MysqlAddress, MysqlConfig, MysqlTls};
-use crate::exit::Exit;
+use crate::error::Kind;
 use crate::secret::Secret;
 
 const CANARY: &str = "cAnArY5eCr3t";
@@ -39,7 +39,7 @@ fn text(error: &Error) -> String {
 
 fn refusal(dsn: &str) -> Error {
     let error = parse(dsn).expect_err(dsn);
-    assert_eq!(error.exit, Exit::Usage, "{dsn}");
+    assert_eq!(error.kind, Kind::Usage, "{dsn}");
     assert_eq!(error.message, "--dsn (CAM_DSN) cannot be used");
     assert!(!text(&error).contains(CANARY), "{dsn}: {error:?}");
     let hint = error.hint.as_ref().expect(dsn);
@@ -310,7 +310,7 @@ fn a_relative_path_is_one_that_was_typed() {
     for dsn in ["x", "./x", "../x", "a/b", "sqlite:x", "SQLite:./x"] {
         assert!(parse_from(dsn, true).is_ok(), "{dsn}");
         let error = parse_from(dsn, false).expect_err(dsn);
-        assert_eq!(error.exit, Exit::Usage, "{dsn}");
+        assert_eq!(error.kind, Kind::Usage, "{dsn}");
         assert!(error.causes[0].contains("relative"), "{dsn}: {error:?}");
     }
     for dsn in ["/x", "sqlite:/x", "sqlite:///x", "u:p@/d", "mysql://h/d"] {

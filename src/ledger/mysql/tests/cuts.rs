@@ -3,6 +3,7 @@
 use simulator::{Cut, Lost};
 
 use super::*;
+use crate::error::Kind;
 use crate::model::report::{Report, Summary};
 
 /// A ledger behind a wire that can be cut, with the lease of the scope.
@@ -88,8 +89,8 @@ fn an_intent_is_committed_or_nothing_is_sent() {
             } else {
                 let error = result.unwrap_err();
                 assert_eq!(
-                    error.exit,
-                    Exit::Unavailable,
+                    error.kind,
+                    Kind::Unavailable,
                     "{statement} {lost:?}: {error:?}"
                 );
                 assert!(it.ids().is_empty(), "{statement} {lost:?}");
@@ -109,7 +110,7 @@ fn an_intent_that_cannot_be_looked_up_is_not_sent() {
     let mut it = Cuttable::new();
     it.cut.lose(Lost::Reply, "COMMIT");
     it.cut.refuse(true);
-    assert_eq!(it.intend("a").unwrap_err().exit, Exit::Unavailable);
+    assert_eq!(it.intend("a").unwrap_err().kind, Kind::Unavailable);
     assert_eq!(it.ids(), ["a"], "it was committed all the same");
     it.cut.refuse(false);
     assert_eq!(it.intend("b"), Ok(Intended::OpenAttempt("a".to_owned())));
@@ -223,7 +224,7 @@ fn a_lock_is_waited_for_but_not_for_ever() {
     lock("START TRANSACTION");
     lock("SELECT token FROM artifactory_lease FOR UPDATE");
     let error = ledger.intend(&s, &intent("a"), &*it.lease).unwrap_err();
-    assert_eq!(error.exit, Exit::Unavailable, "{error:?}");
+    assert_eq!(error.kind, Kind::Unavailable, "{error:?}");
     assert!(it.ids().is_empty());
     lock("ROLLBACK");
     assert_eq!(
@@ -259,7 +260,7 @@ fn a_server_that_is_started_again_is_waited_for_and_a_replica_is_not() {
         .advance("a", State::Submitted, &step(State::Failed), true, 1)
         .unwrap_err();
     assert!(
-        error.exit == Exit::Unavailable && error.hint.is_some(),
+        error.kind == Kind::Unavailable && error.hint.is_some(),
         "{error:?}"
     );
     assert!(

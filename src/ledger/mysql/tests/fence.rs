@@ -1,6 +1,7 @@
 //! A process that stood still while another one took its lease over.
 
 use super::*;
+use crate::error::Kind;
 
 /// The ledger of a former holder, its lease, and the token of the present one. Attempt `own` was
 /// made under the former token, `theirs` under an earlier one.
@@ -36,7 +37,7 @@ fn it_judges_no_attempt_but_its_own() {
     let mut judge =
         |id: &str, token| ledger.advance(id, State::Unknown, &to(State::Abandoned), true, token);
     let error = judge("theirs", lease.token()).unwrap_err();
-    assert!(error.exit == Exit::TryLater, "{error:?}");
+    assert!(error.kind == Kind::Busy, "{error:?}");
     assert!(error.message.contains("lease was lost"), "{error:?}");
     assert_eq!(judge("theirs", theirs), Ok(true));
     assert_eq!(judge("own", lease.token()), Ok(true));
@@ -51,9 +52,9 @@ fn it_records_nothing_as_deployed_and_takes_nothing_over() {
     let observed = contract::attempt("a", "video", "1", State::Observed);
     for token in [lease.token(), theirs + 1] {
         let error = ledger.record(&s, &observed, None, token);
-        assert_eq!(error.unwrap_err().exit, Exit::TryLater);
+        assert_eq!(error.unwrap_err().kind, Kind::Busy);
         let error = ledger.take_over(&s, token).unwrap_err();
-        assert_eq!(error.exit, Exit::TryLater);
+        assert_eq!(error.kind, Kind::Busy);
     }
     assert_eq!(ledger.history(&s, None, 9).unwrap().len(), 2);
     ledger.take_over(&s, theirs).unwrap();

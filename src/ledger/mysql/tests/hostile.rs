@@ -5,6 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::thread::{self, JoinHandle};
 
 use super::*;
+use crate::error::Kind;
 use crate::mask::Masker;
 
 /// A packet of the protocol: length, number, content.
@@ -92,7 +93,7 @@ fn a_server_that_asks_for_a_file_gets_nothing() {
             .write_all(&packet(1, &[b"\xfb", path.as_bytes()].concat()))
             .ok()
     });
-    assert_eq!(refusal(&config).exit, Exit::Unavailable);
+    assert_eq!(refusal(&config).kind, Kind::Unavailable);
     let sent = served.join().unwrap();
     let is_content = |window: &[u8]| window == b"content";
     assert!(!sent.windows(7).any(is_content), "{sent:?}");
@@ -111,7 +112,7 @@ fn a_server_that_breaks_the_driver_is_an_error() {
         stream.write_all(&packet(4, b"\x01no key at all")).ok()
     });
     let error = refusal(&config);
-    assert_eq!(error.exit, Exit::Unavailable, "{error:?}");
+    assert_eq!(error.kind, Kind::Unavailable, "{error:?}");
     served.join().unwrap();
 }
 
@@ -155,11 +156,11 @@ fn rubbish_and_silence_are_errors() {
         let (config, served) = server(serve);
         let error = refusal(&config);
         let expected = if number == 5 {
-            Exit::Credentials
+            Kind::Credentials
         } else {
-            Exit::Unavailable
+            Kind::Unavailable
         };
-        assert_eq!(error.exit, expected, "{number}: {error:?}");
+        assert_eq!(error.kind, expected, "{number}: {error:?}");
         assert!(!error.one_line().contains('\x1b'), "{error:?}");
         served.join().unwrap();
     }

@@ -13,8 +13,7 @@ use simulator::MariaDb;
 
 use super::*;
 use crate::config::{MysqlAddress, MysqlTls};
-use crate::error::Error;
-use crate::exit::Exit;
+use crate::error::{Error, Kind};
 use crate::ledger::contract::{self, Fixture};
 use crate::ledger::sql::Failure;
 use crate::ledger::{Intended, Intent, Lease, PassRecord, Snapshot};
@@ -193,7 +192,7 @@ fn a_migration_that_was_cut_off_is_carried_on() {
         let database = Database::new().ready();
         database.sql(cut);
         let error = open(&database.running(), Access::ReadOnly).err().unwrap();
-        assert!(error.exit == Exit::Usage && error.hint.is_some(), "{error:?}");
+        assert!(error.kind == Kind::Usage && error.hint.is_some(), "{error:?}");
         open(&database.migrating(), Access::Write).unwrap();
         let mut ledger = open(&database.migrating(), Access::ReadOnly).unwrap();
         assert_eq!(ledger.snapshot(&contract::scope()), Ok(Snapshot::default()));
@@ -214,7 +213,7 @@ fn a_newer_schema_is_refused() {
     database.sql("INSERT INTO artifactory_migrations VALUES (99, '0099', 0)");
     for access in [Access::ReadOnly, Access::Write] {
         let error = open(&database.running(), access).err().unwrap();
-        assert_eq!(error.exit, Exit::Usage, "{error:?}");
+        assert_eq!(error.kind, Kind::Usage, "{error:?}");
     }
 }
 
@@ -315,7 +314,7 @@ fn any_sql_mode_will_do() {
         assert!(
             ledger
                 .record(&s, &long, None, lease.token())
-                .is_err_and(|e| e.exit == Exit::Unavailable),
+                .is_err_and(|e| e.kind == Kind::Unavailable),
             "a name is never cut"
         );
         assert_eq!(ledger.history(&s, None, 9).unwrap().len(), 1);
@@ -367,21 +366,21 @@ fn failures_have_their_exit_codes_and_no_password() {
         change(&mut config);
         let error = open(&config, Access::ReadOnly).err().unwrap();
         assert!(!format!("{error:?}").contains("c4nary"), "{error:?}");
-        error.exit
+        error.kind
     };
-    assert_eq!(wrong(&|_| {}), Exit::Credentials);
-    assert_eq!(wrong(&|c| c.user = "nobody".to_owned()), Exit::Credentials);
+    assert_eq!(wrong(&|_| {}), Kind::Credentials);
+    assert_eq!(wrong(&|c| c.user = "nobody".to_owned()), Kind::Credentials);
     assert_eq!(
         wrong(&|c| c.address = MysqlAddress::Tcp("127.0.0.1".to_owned(), 1)),
-        Exit::Unavailable
+        Kind::Unavailable
     );
     assert_eq!(
         wrong(&|c| c.address = MysqlAddress::Socket(PathBuf::from("/nowhere"))),
-        Exit::Unavailable
+        Kind::Unavailable
     );
     assert_eq!(
         wrong(&|c| c.address = MysqlAddress::Tcp("nowhere.invalid".to_owned(), 3306)),
-        Exit::Unavailable
+        Kind::Unavailable
     );
     let server = MariaDb::shared();
     let root = |c: &mut MysqlConfig| {
@@ -394,7 +393,7 @@ fn failures_have_their_exit_codes_and_no_password() {
             root(c);
             c.database = "nowhere".to_owned();
         }),
-        Exit::Usage
+        Kind::Usage
     );
 }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::net::TcpListener;
 
 use super::*;
+use crate::error::Kind;
 use crate::model::request::DeployRequest;
 use crate::model::units::{running_now, suffixes};
 use server::{Script, Server, reply};
@@ -104,28 +105,28 @@ fn info_tells_busy_from_unusable() {
     }
     let huge = "1".repeat(REPLY_LIMIT + 1);
     for (status, body, exit) in [
-        ("401 x", "Invalid authorization.", Exit::Credentials),
-        ("403 x", "", Exit::Credentials),
-        ("404 x", "", Exit::Unavailable),
-        ("500 x", INFO, Exit::Unavailable),
-        ("503 x", "", Exit::Unavailable),
-        ("301 x\r\nLocation: /", "", Exit::Usage),
-        ("200 OK", "<html>", Exit::Unavailable),
-        ("200 OK", "{}", Exit::Unavailable),
-        ("200 OK", &huge, Exit::Unavailable),
+        ("401 x", "Invalid authorization.", Kind::Credentials),
+        ("403 x", "", Kind::Credentials),
+        ("404 x", "", Kind::Unavailable),
+        ("500 x", INFO, Kind::Unavailable),
+        ("503 x", "", Kind::Unavailable),
+        ("301 x\r\nLocation: /", "", Kind::Usage),
+        ("200 OK", "<html>", Kind::Unavailable),
+        ("200 OK", "{}", Kind::Unavailable),
+        ("200 OK", &huge, Kind::Unavailable),
     ] {
         match send(status, body) {
             Probe::Failed(error) => {
-                assert_eq!(error.exit, exit, "{status}");
+                assert_eq!(error.kind, exit, "{status}");
                 let names_token = error.hint.is_some_and(|h| h.contains("--deploy-token"));
-                assert_eq!(names_token, exit == Exit::Credentials, "{status}");
+                assert_eq!(names_token, exit == Kind::Credentials, "{status}");
             }
             other => panic!("{status}: {other:?}"),
         }
     }
     let mail = Script::Send("220 mail ready\r\n\r\n".into());
-    assert!(matches!(answer(mail), Probe::Failed(e) if e.exit == Exit::Unavailable));
-    assert!(matches!(client(&refusing()).info(), Probe::Failed(e) if e.exit == Exit::Unavailable));
+    assert!(matches!(answer(mail), Probe::Failed(e) if e.kind == Kind::Unavailable));
+    assert!(matches!(client(&refusing()).info(), Probe::Failed(e) if e.kind == Kind::Unavailable));
 }
 
 #[test]
@@ -163,24 +164,24 @@ fn units_are_asked_for_by_an_escaped_pattern() {
 #[test]
 fn a_cluster_that_cannot_be_read_is_an_error() {
     for (bytes, exit) in [
-        (vec![], Exit::Unavailable),
+        (vec![], Kind::Unavailable),
         (
             reply("406 Not Acceptable", "Invalid query string."),
-            Exit::Unavailable,
+            Kind::Unavailable,
         ),
-        (reply("500 x", r#"{"machines":[]}"#), Exit::Unavailable),
-        (reply("401 x", ""), Exit::Credentials),
-        (reply("200 OK", "{}"), Exit::Unavailable),
+        (reply("500 x", r#"{"machines":[]}"#), Kind::Unavailable),
+        (reply("401 x", ""), Kind::Credentials),
+        (reply("200 OK", "{}"), Kind::Unavailable),
         (
             b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{\"machines\":[]}".to_vec(),
-            Exit::Unavailable,
+            Kind::Unavailable,
         ),
     ] {
         assert_eq!(
             client(&Server::of(bytes).url)
                 .units("app")
                 .unwrap_err()
-                .exit,
+                .kind,
             exit
         );
     }
@@ -270,6 +271,6 @@ fn the_token_is_in_no_text() {
 #[test]
 fn a_token_that_no_header_can_hold_is_a_usage_error() {
     let error = headers(Some(&Secret::new("hunter2\n".into()))).unwrap_err();
-    assert_eq!(error.exit, Exit::Usage);
+    assert_eq!(error.kind, Kind::Usage);
     assert!(!format!("{error:?}").contains("hunter2"));
 }

@@ -1,6 +1,7 @@
 //! The POST.
 
 use super::*;
+use crate::error::Kind;
 
 const OTHER: &str = "00000000-0000-4000-8000-00000000000a";
 
@@ -69,20 +70,20 @@ fn what_a_status_says_of_a_post() {
         ("404 Not Found", true, None),
         ("405 Method Not Allowed", true, None),
         ("415 Unsupported Media Type", true, None),
-        ("401 Unauthorized", false, Some(Exit::Credentials)),
-        ("403 Forbidden", false, Some(Exit::Credentials)),
-        ("429 Too Many Requests", false, Some(Exit::TryLater)),
+        ("401 Unauthorized", false, Some(Kind::Credentials)),
+        ("403 Forbidden", false, Some(Kind::Credentials)),
+        ("429 Too Many Requests", false, Some(Kind::Busy)),
         (
             "301 Moved Permanently\r\nLocation: /v1.0/info",
             false,
-            Some(Exit::Usage),
+            Some(Kind::Usage),
         ),
         (
             "307 Temporary Redirect\r\nLocation: /v1.0/deploy",
             false,
-            Some(Exit::Usage),
+            Some(Kind::Usage),
         ),
-        ("304 Not Modified", false, Some(Exit::Usage)),
+        ("304 Not Modified", false, Some(Kind::Usage)),
     ];
     for (status, must_count, exit) in refusals {
         let server = Server::of(reply(
@@ -100,7 +101,7 @@ fn what_a_status_says_of_a_post() {
                 stop,
             } => {
                 assert_eq!(
-                    (counts, stop.map(|e| e.exit)),
+                    (counts, stop.map(|e| e.kind)),
                     (must_count, exit),
                     "{status}"
                 );
@@ -172,7 +173,7 @@ fn nothing_sent_is_a_refusal_that_ends_the_pass() {
             counts: false,
             stop: Some(error),
             ..
-        } => assert_eq!(error.exit, Exit::Unavailable),
+        } => assert_eq!(error.kind, Kind::Unavailable),
         other => panic!("{other:?}"),
     }
 }

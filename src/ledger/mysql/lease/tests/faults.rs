@@ -1,5 +1,6 @@
 //! What gets in the way: the server, the wire, others on the same row.
 
+use crate::error::Kind;
 use mysql::prelude::Queryable;
 use simulator::{Cut, Lost};
 
@@ -44,7 +45,7 @@ fn a_server_that_goes_away_for_good_is_an_error() {
         cut.refuse(true);
         cut.cut();
         let error = waiting.join().unwrap().unwrap();
-        assert_eq!(error.exit, Exit::Unavailable, "{error:?}");
+        assert_eq!(error.kind, Kind::Unavailable, "{error:?}");
     });
 }
 

@@ -12,7 +12,7 @@ use simulator::MariaDb;
 
 use super::*;
 use crate::config::{MysqlAddress, MysqlTls};
-use crate::exit::Exit;
+use crate::error::Kind;
 
 const TTL: Duration = Duration::from_secs(2);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -233,5 +233,5 @@ fn scopes_and_their_leases_are_apart_and_names_are_compared_by_byte() {
         assert_eq!(lease.as_ref().unwrap().as_ref().unwrap().token(), 1);
     }
     // Cut to the length of the column, it would be another scope.
-    assert_eq!(of(&"x".repeat(200)).err().unwrap().exit, Exit::Unavailable);
+    assert_eq!(of(&"x".repeat(200)).err().unwrap().kind, Kind::Unavailable);
 }
