@@ -17,7 +17,7 @@
 //! Ports, each with its contract: [`artifactory::Releases`], [`target::Target`], [`ledger::Ledger`],
 //! [`ledger::Lease`].
 //!
-//! What everybody needs: [`contain`], [`deadline`], [`error`], [`exit`], [`mod@file`], [`hangup`],
+//! What everybody needs: [`clock`], [`contain`], [`deadline`], [`error`], [`exit`], [`mod@file`], [`hangup`],
 //! [`http`], [`mask`], [`secret`], [`text`].
 //!
 //! # Words that ledger, JSON and screens share
@@ -32,6 +32,7 @@
 
 pub mod artifactory;
 pub mod cli;
+pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod contain;

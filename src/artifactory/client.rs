@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use super::failure::{Failure, ReadResult, Retry};
 use super::retry::{BASE_DELAY, parse_retry_after, retry_delay};
 use super::url::{is_bare_host, is_reactivation_page, join};
+use crate::clock::{Clock, System};
 use crate::config::{ArtifactoryConfig, Credentials, HttpConfig};
 use crate::deadline::Deadline;
 use crate::error::{Error, Kind, Result};
@@ -84,7 +85,7 @@ impl Client {
             rejected: AtomicBool::new(false),
             masker: http.masker.and(config.credentials.secret()),
             delay: BASE_DELAY,
-            deadline: Deadline::none(),
+            deadline: Deadline::none(System::shared()),
         })
     }
 
@@ -128,7 +129,7 @@ impl Client {
                 return Err(self.missed(&failure.error));
             }
             tracing::debug!(?delay, "{}, trying again", failure.error.one_line());
-            std::thread::sleep(delay);
+            System.sleep(delay);
             attempt += 1;
         }
     }

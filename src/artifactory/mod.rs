@@ -73,6 +73,8 @@ pub trait Releases: Sync {
     ///
     /// Errors: exit 1 where the marker is gone or has no date.
     fn marker_age(&self, app: &str, version: &str) -> Result<Duration>;
+    /// Reads nothing past the end of a pass from now on.
+    fn until(&mut self, deadline: Deadline);
     /// How many requests were sent so far.
     fn requests(&self) -> u64;
 }
@@ -98,13 +100,6 @@ impl Artifactory {
             config: config.clone(),
             payload_repo: Mutex::new(None),
         })
-    }
-
-    /// Reads nothing past the end of the pass.
-    #[must_use]
-    pub fn until(mut self, deadline: Deadline) -> Self {
-        self.client.deadline = deadline;
-        self
     }
 
     fn read(&self, builder: ListingBuilder) -> Result<Listing> {
@@ -241,6 +236,10 @@ impl Releases for Artifactory {
         })?;
         let now = answer.date.unwrap_or_else(SystemTime::now);
         Ok(now.duration_since(updated).unwrap_or_default())
+    }
+
+    fn until(&mut self, deadline: Deadline) {
+        self.client.deadline = deadline;
     }
 
     fn requests(&self) -> u64 {

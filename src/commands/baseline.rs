@@ -1,11 +1,9 @@
 //! `baseline [APP[=VERSION]…]`: records as deployed without deploying.
 
+use super::context::Context;
 use super::names::Names;
 use super::operator::operator;
 use super::settle::close;
-use crate::artifactory::Artifactory;
-use crate::cli::Cli;
-use crate::config::Config;
 use crate::deadline::Deadline;
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
@@ -17,16 +15,10 @@ use crate::pass::{self, Scanner};
 
 /// Records versions as deployed: the newest markers of apps that the ledger doesn't know, or the
 /// ones that are named. Sends nothing to coreos-deploy.
-pub fn run(
-    cli: &Cli,
-    config: &Config,
-    output: &Output,
-    named: &[String],
-    new: bool,
-) -> Result<Exit> {
-    let scope = config.scope()?;
-    let rules = &config.rules;
-    let mut ledger = pass::open_to_write(config, output)?;
+pub(super) fn run(context: &Context<'_>, named: &[String], new: bool) -> Result<Exit> {
+    let (scope, output, ports) = (context.scope()?, context.output, context.ports);
+    let rules = &context.config.rules;
+    let mut ledger = pass::open_to_write(ports, output)?;
     let wanted = parse(named);
     refuse_twice(&wanted)?;
     let apps: Vec<&str> = wanted.iter().map(|(app, _)| app.as_str()).collect();
@@ -34,13 +26,14 @@ pub fn run(
     ledger.take_over(scope, lease.token())?;
     let snapshot = ledger.snapshot(scope)?;
     let newest = if wanted.is_empty() || wanted.iter().any(|(_, v)| v.is_none()) {
-        let artifactory = Artifactory::new(config.artifactory()?, &config.http)?
-            .until(Deadline::new(rules.max_duration));
+        let (clock, mut releases) = (ports.clock(), ports.releases()?);
+        releases.until(Deadline::new(clock.clone(), rules.max_duration));
         Scanner {
             rules,
             scope,
             output,
-            releases: &artifactory,
+            releases: releases.as_ref(),
+            clock: clock.as_ref(),
         }
         .scan(ledger.as_mut(), &snapshot, false)?
         .listing
@@ -48,7 +41,7 @@ pub fn run(
     } else {
         std::collections::BTreeMap::new()
     };
-    let known = Names::new(cli, config, &snapshot).or("--new records an app that nobody knows.");
+    let known = Names::new(context, &snapshot).or("--new records an app that nobody knows.");
     if !new {
         let apps: Vec<&str> = wanted.iter().map(|(app, _)| app.as_str()).collect();
         known.check_all(&apps)?;
@@ -94,7 +87,13 @@ pub fn run(
     }
     for (app, version) in &records {
         let message = format!("recorded as deployed by {}", operator());
-        let attempt = Attempt::new(app, version, State::Baseline, "baseline", &message);
+        let attempt = Attempt::new(
+            app,
+            version,
+            State::Baseline,
+            ("baseline", &message),
+            context.now_ms(),
+        );
         let taken = ledger.record(scope, &attempt, None, lease.token())?;
         if let Some(row) = taken {
             let message = format!("{app} {version} was not recorded");

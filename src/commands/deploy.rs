@@ -1,18 +1,17 @@
 //! `deploy APP VERSION`: this version now, whatever is newest.
 
+use super::context::Context;
 use super::in_session;
 use super::names::unknown;
 use super::operator::operator;
 use super::settle::close;
-use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
 use crate::ledger::{Attempt, Snapshot};
 use crate::model::attempt::{State, Word};
 use crate::model::listing::{AppFilter, ListingBuilder};
 use crate::model::plan::Hold;
-use crate::output::Output;
-use crate::pass::{self, Invocation, Job, Prepared, Preparer, Session, now_ms};
+use crate::pass::{self, Invocation, Job, Prepared, Preparer, Session};
 
 /// What an operator asks for.
 pub(super) struct Asked<'a> {
@@ -27,9 +26,9 @@ pub(super) struct Asked<'a> {
 }
 
 /// Deploys one version.
-pub(super) fn run(config: &Config, output: &Output, asked: &Asked<'_>) -> Result<Exit> {
+pub(super) fn run(context: &Context<'_>, asked: &Asked<'_>) -> Result<Exit> {
     let invocation = Invocation::about(asked.command, asked.app);
-    in_session(config, output, &invocation, |session| {
+    in_session(context, &invocation, |session| {
         let given_up = |a: &Attempt| asked.force && a.app == asked.app && a.state == State::Unknown;
         let (snapshot, _) = resolve(session, given_up)?;
         carry_out(session, &snapshot, asked)
@@ -187,7 +186,7 @@ pub(super) fn hold_for(session: &Session<'_>, asked: &Asked<'_>, above: &str) ->
         until: None,
         newer_than: Some(newest.unwrap_or_else(|| above.to_owned())),
         placed_by: asked.command.to_owned(),
-        placed_at: now_ms(),
+        placed_at: session.clock.now_ms(),
     })
 }
 

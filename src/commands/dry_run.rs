@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::artifactory::Artifactory;
-use crate::config::Config;
+use super::context::Context;
 use crate::deadline::Deadline;
 use crate::error::Result;
 use crate::exit::Exit;
-use crate::ledger::{self, Access};
+use crate::ledger::Access;
 use crate::model::plan::Step;
 use crate::model::report::{Action, Report};
 use crate::model::request::DeployRequest;
@@ -26,32 +25,34 @@ struct Document<'a> {
 }
 
 /// Downloads, verifies and renders every due payload and shows what would be sent. Changes nothing.
-pub fn run(config: &Config, output: &Output, show_values: bool, exit_code: bool) -> Result<Exit> {
-    let scope = config.scope()?;
-    let (rules, deadline) = (&config.rules, Deadline::new(config.rules.max_duration));
-    let artifactory = Artifactory::new(config.artifactory()?, &config.http)?.until(deadline);
-    let mut ledger = ledger::open(config.dsn()?, Access::ReadOnly)?;
+pub(super) fn run(context: &Context<'_>, show_values: bool, exit_code: bool) -> Result<Exit> {
+    let (scope, output, rules) = (context.scope()?, context.output, &context.config.rules);
+    let (clock, mut releases) = (context.ports.clock(), context.ports.releases()?);
+    let deadline = Deadline::new(clock.clone(), rules.max_duration);
+    releases.until(deadline.clone());
+    let mut ledger = context.ports.ledger(Access::ReadOnly)?;
     let snapshot = ledger.snapshot(scope)?;
     let scan = Scanner {
         rules,
         scope,
         output,
-        releases: &artifactory,
+        releases: releases.as_ref(),
+        clock: clock.as_ref(),
     }
     .scan(ledger.as_mut(), &snapshot, false)?;
-    let mut builder = ReportBuilder::new("dry-run");
+    let mut builder = ReportBuilder::new("dry-run", clock.clone());
     builder.begin(&snapshot);
     builder.plan(&scan);
     let due: Vec<&Step> = scan.steps.iter().filter(|s| s.is_deploy()).collect();
     let guarded = pass::guard(rules, &scan.steps).err();
     let preparer = Preparer {
-        releases: &artifactory,
+        releases: releases.as_ref(),
         scope,
         output,
         bad_payloads: &snapshot.bad_payloads,
         payload_wait: rules.payload_wait,
         interrupt: &Interrupt::none(),
-        deadline,
+        deadline: &deadline,
     };
     let mut requests = BTreeMap::new();
     for (step, prepared) in due.iter().zip(preparer.all(&due)) {

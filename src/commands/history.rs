@@ -1,26 +1,18 @@
 //! `history [APP]`: every attempt, newest first.
 
+use super::context::Context;
 use super::names::Names;
-use crate::cli::Cli;
-use crate::config::Config;
 use crate::error::Result;
 use crate::exit::Exit;
-use crate::ledger::{self, Access, documents};
+use crate::ledger::{Access, documents};
 use crate::model::time;
-use crate::output::Output;
 
 /// Shows attempts; with `-v`, every move of each.
-pub fn run(
-    cli: &Cli,
-    config: &Config,
-    output: &Output,
-    app: Option<&str>,
-    limit: usize,
-) -> Result<Exit> {
-    let scope = config.scope()?;
-    let mut ledger = ledger::open(config.dsn()?, Access::ReadOnly)?;
+pub(super) fn run(context: &Context<'_>, app: Option<&str>, limit: usize) -> Result<Exit> {
+    let (scope, output) = (context.scope()?, context.output);
+    let mut ledger = context.ports.ledger(Access::ReadOnly)?;
     if let Some(app) = app {
-        Names::new(cli, config, &ledger.snapshot(scope)?).check(app)?;
+        Names::new(context, &ledger.snapshot(scope)?).check(app)?;
     }
     let attempts = ledger.history(scope, app, u32::try_from(limit).unwrap_or(u32::MAX))?;
     if output.is_json() {

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::context::Context;
 use super::names::{Names, known_before};
-use crate::cli::Cli;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::ledger::Snapshot;
 use crate::model::plan::{Hold, NO_REASON};
 use crate::output::Output;
-use crate::pass::{now_ms, open_to_write};
+use crate::pass::open_to_write;
 
 /// A hold that ends sooner has ended before anybody looks, in milliseconds.
 const SHORTEST: i64 = 1000;
@@ -57,21 +57,15 @@ impl Wanted<'_> {
 }
 
 /// Keeps passes from deploying an app.
-pub(super) fn hold(
-    cli: &Cli,
-    config: &Config,
-    output: &Output,
-    wanted: &Wanted<'_>,
-) -> Result<Exit> {
-    let (app, scope) = (wanted.app, config.scope()?);
-    let now = now_ms();
-    let hold = wanted.hold(config, now)?;
-    let snapshot = known_before(config, output)?;
-    let names =
-        Names::new(cli, config, &snapshot).or("--new holds an app ahead of its first release.");
+pub(super) fn hold(context: &Context<'_>, wanted: &Wanted<'_>) -> Result<Exit> {
+    let (app, scope) = (wanted.app, context.scope()?);
+    let (config, output) = (context.config, context.output);
+    let hold = wanted.hold(config, context.now_ms())?;
+    let snapshot = known_before(context)?;
+    let names = Names::new(context, &snapshot).or("--new holds an app ahead of its first release.");
     check_against_markers(&names, output, wanted, &hold)?;
     let order = config.rules.order;
-    let standing = open_to_write(config, output)?.hold(scope, app, &hold, order)?;
+    let standing = open_to_write(context.ports, output)?.hold(scope, app, &hold, order)?;
     if output.is_json() {
         output.json(&json!({"app": app, "held": true, "reason": standing.reason, "until": standing.until, "newerThan": standing.newer_than}));
         return Ok(Exit::Success);
@@ -126,7 +120,7 @@ fn check_against_markers(
     if !wanted.new {
         names.check_among(&listing, app)?;
     }
-    let order = names.config.rules.order;
+    let order = names.context.config.rules.order;
     let newest = listing.apps.get(app).and_then(|app| app.newest.as_deref());
     match (newest, wanted.newer_than) {
         (Some(newest), Some(than)) if !hold.stops(order, newest, hold.placed_at) => Err(
@@ -139,11 +133,11 @@ fn check_against_markers(
 }
 
 /// Lifts a hold.
-pub fn release(cli: &Cli, config: &Config, output: &Output, app: &str) -> Result<Exit> {
-    let scope = config.scope()?;
-    let snapshot = known_before(config, output)?;
-    Names::new(cli, config, &snapshot).check(app)?;
-    let lifted = open_to_write(config, output)?.release(scope, app)?;
+pub(super) fn release(context: &Context<'_>, app: &str) -> Result<Exit> {
+    let (scope, output) = (context.scope()?, context.output);
+    let snapshot = known_before(context)?;
+    Names::new(context, &snapshot).check(app)?;
+    let lifted = open_to_write(context.ports, output)?.release(scope, app)?;
     if output.is_json() {
         output.json(&json!({"app": app, "held": false, "lifted": lifted}));
     } else if lifted {

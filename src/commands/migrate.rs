@@ -2,15 +2,15 @@
 
 use serde_json::json;
 
-use crate::config::Config;
+use super::context::Context;
 use crate::error::Result;
 use crate::exit::Exit;
-use crate::ledger::{self, Access, Migrated};
-use crate::output::Output;
+use crate::ledger::{Access, Migrated};
 
 /// Migrates.
-pub fn run(config: &Config, output: &Output) -> Result<Exit> {
-    let (migrated, place) = ledger::open(config.dsn()?, Access::Write)?.opened();
+pub(super) fn run(context: &Context<'_>) -> Result<Exit> {
+    let output = context.output;
+    let (migrated, place) = context.ports.ledger(Access::Write)?.opened();
     if output.is_json() {
         let word = match migrated {
             Migrated::Made => "made",

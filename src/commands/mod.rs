@@ -2,6 +2,7 @@
 
 mod baseline;
 mod completions;
+mod context;
 mod deploy;
 mod dry_run;
 mod health;
@@ -12,20 +13,21 @@ mod migrate;
 mod names;
 mod operator;
 mod rollback;
-mod run;
 mod scan;
 mod serve;
 mod settle;
 mod status;
 mod token;
 
+use self::context::{Configured, Context};
 use crate::cli::{self, Cli, Command};
+use crate::clock::System;
 use crate::config::{Config, OutputConfig};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::model::name::Scope;
 use crate::output::{Output, Terminal};
-use crate::pass::{Invocation, ReportBuilder, Session};
+use crate::pass::{self, Invocation, ReportBuilder, Session};
 
 /// Runs the command that was asked for, prints what came of it, and says how to exit.
 pub fn dispatch(cli: &Cli, config: &Config) -> Exit {
@@ -41,7 +43,13 @@ pub fn dispatch(cli: &Cli, config: &Config) -> Exit {
         output.log_libraries();
     }
     let command = cli.command.as_ref().unwrap_or(&cli::DEFAULT);
-    let result = carry_out(cli, config, &output, command);
+    let context = Context {
+        cli,
+        config,
+        output: &output,
+        ports: &Configured { cli, config },
+    };
+    let result = carry_out(&context, command);
     let exit = result.unwrap_or_else(|error| fail(&output, command, config.scope.as_ref(), &error));
     if output.is_incomplete() {
         return exit.and(Exit::Unavailable);
@@ -50,7 +58,7 @@ pub fn dispatch(cli: &Cli, config: &Config) -> Exit {
 }
 
 /// Runs one command.
-fn carry_out(cli: &Cli, config: &Config, output: &Output, command: &Command) -> Result<Exit> {
+fn carry_out(context: &Context<'_>, command: &Command) -> Result<Exit> {
     match command {
         Command::Run {
             pass_id,
@@ -62,16 +70,16 @@ fn carry_out(cli: &Cli, config: &Config, output: &Output, command: &Command) -> 
                 pass: pass_id.as_deref(),
                 stop_at_eof: *stop_at_eof,
             };
-            run::run(config, output, &invocation)
+            in_session(context, &invocation, pass::run)
         }
-        Command::Serve => serve::run(cli, config, output),
-        Command::Health => health::run(config, output),
-        Command::Token { action } => token::run(config, output, action),
-        Command::Scan { exit_code } => scan::run(config, output, *exit_code),
+        Command::Serve => serve::run(context),
+        Command::Health => health::run(context.config, context.output),
+        Command::Token { action } => token::run(context, action),
+        Command::Scan { exit_code } => scan::run(context, *exit_code),
         Command::DryRun {
             exit_code,
             show_values,
-        } => dry_run::run(config, output, *show_values, *exit_code),
+        } => dry_run::run(context, *show_values, *exit_code),
         Command::Deploy {
             app,
             version,
@@ -86,12 +94,10 @@ fn carry_out(cli: &Cli, config: &Config, output: &Output, command: &Command) -> 
                 no_hold: *no_hold,
                 back_from: None,
             };
-            deploy::run(config, output, &asked)
+            deploy::run(context, &asked)
         }
-        Command::Status { app } => status::run(cli, config, output, app.as_deref()),
-        Command::History { app, limit } => {
-            history::run(cli, config, output, app.as_deref(), *limit)
-        }
+        Command::Status { app } => status::run(context, app.as_deref()),
+        Command::History { app, limit } => history::run(context, app.as_deref(), *limit),
         Command::Hold {
             app,
             for_,
@@ -106,10 +112,10 @@ fn carry_out(cli: &Cli, config: &Config, output: &Output, command: &Command) -> 
                 reason: reason.as_deref(),
                 new: *new,
             };
-            hold::hold(cli, config, output, &wanted)
+            hold::hold(context, &wanted)
         }
-        Command::Release { app } => hold::release(cli, config, output, app),
-        Command::Rollback { app } => rollback::run(config, output, app),
+        Command::Release { app } => hold::release(context, app),
+        Command::Rollback { app } => rollback::run(context, app),
         Command::Settle {
             app,
             as_,
@@ -122,12 +128,12 @@ fn carry_out(cli: &Cli, config: &Config, output: &Output, command: &Command) -> 
                 retry: *retry,
                 reason: reason.as_deref(),
             };
-            settle::run(config, output, &wanted)
+            settle::run(context, &wanted)
         }
-        Command::Baseline { apps, new } => baseline::run(cli, config, output, apps, *new),
-        Command::Migrate => migrate::run(config, output),
-        Command::Completions { shell } => Ok(completions::run(output, *shell)),
-        Command::Man { directory } => man::run(output, directory.as_deref()),
+        Command::Baseline { apps, new } => baseline::run(context, apps, *new),
+        Command::Migrate => migrate::run(context),
+        Command::Completions { shell } => Ok(completions::run(context.output, *shell)),
+        Command::Man { directory } => man::run(context.output, directory.as_deref()),
     }
 }
 
@@ -152,7 +158,7 @@ fn fail(output: &Output, command: &Command, scope: Option<&Scope>, error: &Error
             Command::Run { pass_id, .. } => pass_id.as_deref(),
             _ => None,
         };
-        let built = ReportBuilder::new(name(command)).with_id(pass);
+        let built = ReportBuilder::new(name(command), System::shared()).with_id(pass);
         let (report, _) = built.report(scope, Some(error));
         output.json(&report);
     }
@@ -185,14 +191,13 @@ const fn name(command: &Command) -> &'static str {
 
 /// Runs a command that deploys: opens the session, does the work, keeps and prints the report.
 fn in_session(
-    config: &Config,
-    output: &Output,
+    context: &Context<'_>,
     invocation: &Invocation<'_>,
     work: impl FnOnce(&mut Session<'_>) -> Result<()>,
 ) -> Result<Exit> {
-    let mut session = Session::open(config, output, invocation)?;
+    let mut session = Session::open(context.config, context.output, context.ports, invocation)?;
     let result = work(&mut session);
-    output.note(&format!(
+    context.output.note(&format!(
         "requests sent to Artifactory: {}",
         session.releases.requests()
     ));

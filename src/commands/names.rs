@@ -3,16 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::artifactory::{Artifactory, Releases};
-use crate::cli::Cli;
-use crate::config::{ArtifactoryConfig, Config};
+use super::context::Context;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
-use crate::ledger::{self, Access, Snapshot};
+use crate::ledger::{Access, Snapshot};
 use crate::model::listing::{AppFilter, Listing, ListingBuilder};
 use crate::model::name::Scope;
 use crate::model::plan;
-use crate::output::Output;
 use crate::pass::open_to_write;
 
 /// How long the markers are waited for, where a command can do without.
@@ -20,8 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Who may know the name of an app: the ledger, and the markers in Artifactory.
 pub(super) struct Names<'a> {
-    cli: &'a Cli,
-    pub(super) config: &'a Config,
+    pub(super) context: &'a Context<'a>,
     pub(super) snapshot: &'a Snapshot,
     /// What helps where a name is meant that nobody knows; may be empty.
     otherwise: &'static str,
@@ -29,12 +25,12 @@ pub(super) struct Names<'a> {
 
 /// The names of a command, with what the ledger knows before it changes anything: a name that was
 /// mistyped, or a ledger that was, is found out before anything is made.
-pub(super) fn known_before(config: &Config, output: &Output) -> Result<Snapshot> {
-    let scope = config.scope()?;
-    match ledger::open(config.dsn()?, Access::ReadOnly) {
+pub(super) fn known_before(context: &Context<'_>) -> Result<Snapshot> {
+    let scope = context.scope()?;
+    match context.ports.ledger(Access::ReadOnly) {
         Ok(mut ledger) => ledger.snapshot(scope),
         // What must be migrated first, or cannot be opened, is told by opening it to write.
-        Err(_) => open_to_write(config, output)?.snapshot(scope),
+        Err(_) => open_to_write(context.ports, context.output)?.snapshot(scope),
     }
 }
 
@@ -65,10 +61,9 @@ pub(super) fn with_nearest(error: Error, snapshot: &Snapshot, app: &str) -> Erro
 
 impl<'a> Names<'a> {
     /// The names that the ledger knows, and, where one is asked for that it doesn't, the markers.
-    pub(super) const fn new(cli: &'a Cli, config: &'a Config, snapshot: &'a Snapshot) -> Self {
+    pub(super) const fn new(context: &'a Context<'a>, snapshot: &'a Snapshot) -> Self {
         Self {
-            cli,
-            config,
+            context,
             snapshot,
             otherwise: "",
         }
@@ -114,7 +109,7 @@ impl<'a> Names<'a> {
         if self.snapshot.knows(app) || listing.apps.contains_key(app) {
             return Ok(());
         }
-        let error = unknown(self.snapshot, listing, self.config.scope()?, app);
+        let error = unknown(self.snapshot, listing, self.context.scope()?, app);
         let hint = error.hint.clone().unwrap_or_default();
         Err(self.with_hint(error, &hint))
     }
@@ -125,27 +120,29 @@ impl<'a> Names<'a> {
         if !self.snapshot.latest.is_empty() || !self.snapshot.holds.is_empty() {
             return Ok(());
         }
-        let elsewhere = ledger::open(self.config.dsn()?, Access::ReadOnly)
+        let elsewhere = self
+            .context
+            .ports
+            .ledger(Access::ReadOnly)
             .and_then(|mut ledger| ledger.scopes_of(app))?;
         let Some(other) = elsewhere.first() else {
             return Ok(());
         };
-        let scope = self.config.scope()?;
+        let scope = self.context.scope()?;
         let what = format!("the ledger has nothing of {scope}, but {app} in {other}");
         Err(self.with_hint(Error::usage(what), "check --domain and --environment."))
     }
 
     /// The markers of all apps.
     pub(super) fn markers(&self) -> Result<Listing> {
-        let env = |name: &str| std::env::var_os(name);
-        let config = ArtifactoryConfig::from_cli(self.cli, &env)?;
-        let patience = self.config.rules.max_duration.min(PATIENCE);
-        let artifactory =
-            Artifactory::new(&config, &self.config.http)?.until(Deadline::new(patience));
-        let order = self.config.rules.order;
+        let (rules, ports) = (&self.context.config.rules, self.context.ports);
+        let patience = rules.max_duration.min(PATIENCE);
+        let mut releases = ports.releases()?;
+        releases.until(Deadline::new(ports.clock(), patience));
         let records = &self.snapshot.records;
-        let builder = ListingBuilder::new(order, AppFilter::default(), BTreeMap::new(), false);
-        let listing = artifactory.list(builder)?;
+        let builder =
+            ListingBuilder::new(rules.order, AppFilter::default(), BTreeMap::new(), false);
+        let listing = releases.list(builder)?;
         if plan::suspicious_emptiness(&listing, records) {
             return Err(Error::unavailable(
                 "Artifactory shows no marker at all, but apps are deployed",

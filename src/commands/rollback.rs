@@ -1,16 +1,15 @@
 //! `rollback APP`: back, never forward.
 
+use super::context::Context;
 use super::deploy::{Asked, carry_out, hold_for, resolve, warn_of_hold};
 use super::in_session;
 use super::names::with_nearest;
-use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
 use crate::ledger::{Attempt, Ledger, Snapshot};
 use crate::model::attempt::State;
 use crate::model::plan;
 use crate::model::rollback::{self, Past, Rollback};
-use crate::output::Output;
 use crate::pass::{self, Invocation, Session};
 
 /// The `command` of attempts that a rollback makes.
@@ -19,9 +18,9 @@ const COMMAND: &str = "rollback";
 const OTHERS: usize = 10;
 
 /// Rolls one app back.
-pub fn run(config: &Config, output: &Output, app: &str) -> Result<Exit> {
+pub fn run(context: &Context<'_>, app: &str) -> Result<Exit> {
     let invocation = Invocation::about(COMMAND, app);
-    in_session(config, output, &invocation, |session| {
+    in_session(context, &invocation, |session| {
         let (snapshot, were_open) = resolve(session, |_| false)?;
         let mut history = session
             .ledger
@@ -97,7 +96,13 @@ fn keep(session: &mut Session<'_>, asked: &Asked<'_>, known: &Attempt) -> Result
     let seen = Attempt {
         service_name: known.service_name.clone(),
         num_instances: known.num_instances,
-        ..Attempt::new(app, version, State::Observed, COMMAND, &what)
+        ..Attempt::new(
+            app,
+            version,
+            State::Observed,
+            (COMMAND, &what),
+            session.clock.now_ms(),
+        )
     };
     let (hold, token) = (Some((&hold, session.rules.order)), session.token());
     let other_name = session.ledger.record(session.scope, &seen, hold, token)?;

@@ -2,12 +2,12 @@
 
 use serde::Serialize;
 
-use crate::artifactory::Artifactory;
+use super::context::Context;
 use crate::config::Config;
 use crate::deadline::Deadline;
 use crate::error::Result;
 use crate::exit::Exit;
-use crate::ledger::{self, Access};
+use crate::ledger::Access;
 use crate::model::listing::{AppListing, Listing};
 use crate::model::report::{Action, AppReport, Report};
 use crate::output::Output;
@@ -25,22 +25,23 @@ struct Document<'a> {
 }
 
 /// Scans. Changes nothing anywhere.
-pub fn run(config: &Config, output: &Output, exit_code: bool) -> Result<Exit> {
-    let scope = config.scope()?;
+pub(super) fn run(context: &Context<'_>, exit_code: bool) -> Result<Exit> {
+    let (scope, config, output) = (context.scope()?, context.config, context.output);
     let rules = &config.rules;
-    let artifactory = Artifactory::new(config.artifactory()?, &config.http)?
-        .until(Deadline::new(rules.max_duration));
-    let mut ledger = ledger::open(config.dsn()?, Access::ReadOnly)?;
+    let (clock, mut releases) = (context.ports.clock(), context.ports.releases()?);
+    releases.until(Deadline::new(clock.clone(), rules.max_duration));
+    let mut ledger = context.ports.ledger(Access::ReadOnly)?;
     let snapshot = ledger.snapshot(scope)?;
     let detail = output.verbose() > 0 && !rules.filter.include.is_empty();
     let scan = Scanner {
         rules,
         scope,
         output,
-        releases: &artifactory,
+        releases: releases.as_ref(),
+        clock: clock.as_ref(),
     }
     .scan(ledger.as_mut(), &snapshot, detail)?;
-    let mut builder = ReportBuilder::new("scan");
+    let mut builder = ReportBuilder::new("scan", clock);
     builder.plan(&scan);
     let (mut report, found) = builder.report(scope, None);
     report.complete = report.apps.iter().all(|a| a.action != Action::Unreadable);

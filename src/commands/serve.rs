@@ -3,30 +3,30 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use crate::artifactory::Artifactory;
+use super::context::Context;
 use crate::cli::Cli;
 use crate::config::{Config, Dsn, ServeConfig};
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
-use crate::output::Output;
 use crate::pass::open_to_write;
 use crate::serve::{Launch, OptionsView, Server, ServerConfig};
-use crate::target::coreos_deploy::CoreosDeploy;
 
 /// Serves until told to stop.
 ///
 /// What would end every pass with exit code 2 or 77 ends the server before it listens. A ledger
 /// that is not there yet does not: a host that boots may start its database later, and every pass
 /// opens the ledger for itself.
-pub fn run(cli: &Cli, config: &Config, output: &Output) -> Result<Exit> {
+pub(super) fn run(context: &Context<'_>) -> Result<Exit> {
+    let (cli, config, output) = (context.cli, context.config, context.output);
     output.log_events();
     let scope = config.scope()?;
     let serve = config.serve()?;
     // They also read the files of certificates. Clients that block are no good in the server.
-    drop(Artifactory::new(config.artifactory()?, &config.http)?);
-    drop(CoreosDeploy::new(config.deploy()?, &config.http)?);
+    config.artifactory()?;
+    drop(context.ports.releases()?);
+    drop(context.ports.target()?);
     let server = Server::bind(serve)?;
-    match open_to_write(config, output) {
+    match open_to_write(context.ports, output) {
         Err(error) if error.kind == Kind::Unavailable => output.error(&error),
         opened => drop(opened?),
     }

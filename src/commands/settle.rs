@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::context::Context;
 use super::names::with_nearest;
 use super::operator::operator;
 use crate::cli::SettleAs;
-use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
 use crate::ledger::{Attempt, Ledger, Snapshot};
@@ -48,14 +48,15 @@ impl Wanted<'_> {
 
 /// Closes the open attempts of one app, in whatever state they are. Asks nobody: this is for what
 /// cannot be found out.
-pub(super) fn run(config: &Config, output: &Output, wanted: &Wanted<'_>) -> Result<Exit> {
-    let (scope, word) = (config.scope()?, wanted.word()?);
-    let mut ledger = pass::open_to_write(config, output)?;
+pub(super) fn run(context: &Context<'_>, wanted: &Wanted<'_>) -> Result<Exit> {
+    let (scope, word) = (context.scope()?, wanted.word()?);
+    let (ports, output) = (context.ports, context.output);
+    let mut ledger = pass::open_to_write(ports, output)?;
     let lease = pass::take_lease(
         ledger.as_mut(),
         scope,
         output,
-        config.rules.lock_wait,
+        context.config.rules.lock_wait,
         &[wanted.app],
     )?;
     ledger.take_over(scope, lease.token())?;
@@ -76,7 +77,10 @@ pub(super) fn run(config: &Config, output: &Output, wanted: &Wanted<'_>) -> Resu
             return Err(Error::usage(format!("{} has an open attempt", wanted.app))
                 .hint("say what became of it: `--as deployed`, or `--as not-deployed --retry`"));
         }
-        None => try_again(ledger.as_mut(), scope, lease.token(), &snapshot, wanted)?,
+        None => {
+            let made = (lease.token(), context.now_ms());
+            try_again(ledger.as_mut(), scope, made, &snapshot, wanted)?
+        }
         Some(_) => return Err(nothing_open(&snapshot, wanted.app)),
     };
     show(output, &settled);
@@ -87,7 +91,7 @@ pub(super) fn run(config: &Config, output: &Output, wanted: &Wanted<'_>) -> Resu
 fn try_again(
     ledger: &mut dyn Ledger,
     scope: &Scope,
-    token: i64,
+    (token, now): (i64, i64),
     snapshot: &Snapshot,
     wanted: &Wanted<'_>,
 ) -> Result<Vec<Attempt>> {
@@ -99,7 +103,7 @@ fn try_again(
     let mut again = Vec::new();
     for (version, _) in dismissed {
         let why = wanted.why("allowed to be tried again");
-        let attempt = Attempt::new(wanted.app, version, State::Abandoned, "settle", &why);
+        let attempt = Attempt::new(wanted.app, version, State::Abandoned, ("settle", &why), now);
         if let Some(row) = ledger.record(scope, &attempt, None, token)? {
             return Err(Error::new(Kind::Failed, plan::name_taken(&row)));
         }

@@ -1,31 +1,28 @@
 //! `status [APP]`: what the ledger holds.
 
+use super::context::Context;
 use super::names::Names;
-use crate::cli::Cli;
-use crate::config::Config;
 use crate::error::Result;
 use crate::exit::Exit;
-use crate::ledger::{self, Access, Snapshot, documents};
+use crate::ledger::{Access, Snapshot, documents};
 use crate::model::plan::Hold;
 use crate::model::time;
-use crate::output::Output;
-use crate::pass::now_ms;
 
 /// Shows what is deployed, open, held and failing, and who holds the lease.
-pub fn run(cli: &Cli, config: &Config, output: &Output, app: Option<&str>) -> Result<Exit> {
-    let scope = config.scope()?;
-    let mut ledger = ledger::open(config.dsn()?, Access::ReadOnly)?;
+pub(super) fn run(context: &Context<'_>, app: Option<&str>) -> Result<Exit> {
+    let (scope, output, now) = (context.scope()?, context.output, context.now_ms());
+    let mut ledger = context.ports.ledger(Access::ReadOnly)?;
     let mut snapshot = ledger.snapshot(scope)?;
     let lease = ledger.lease_info(scope)?;
     if let Some(app) = app {
-        Names::new(cli, config, &snapshot).check(app)?;
+        Names::new(context, &snapshot).check(app)?;
         snapshot.records.retain(|a, _| a == app);
         snapshot.latest.retain(|a, _| a == app);
         snapshot.holds.retain(|a, _| a == app);
         snapshot.open.retain(|a| a.app == app);
     }
     let stored = snapshot.holds.clone();
-    snapshot.drop_ended_holds(config.rules.order, now_ms());
+    snapshot.drop_ended_holds(context.config.rules.order, now);
     if output.is_json() {
         output.json(&documents::status(&snapshot, lease.as_ref()));
         return Ok(Exit::Success);
@@ -39,7 +36,7 @@ pub fn run(cli: &Cli, config: &Config, output: &Output, app: Option<&str>) -> Re
     let ended = |app: &str| stored.get(app).filter(|_| output.verbose() > 0);
     let rows: Vec<Vec<String>> = names
         .iter()
-        .map(|app| row(&snapshot, app, ended(app)))
+        .map(|app| row(&snapshot, app, ended(app), now))
         .collect();
     if rows.is_empty() {
         output.line(&format!(
@@ -73,7 +70,7 @@ pub fn run(cli: &Cli, config: &Config, output: &Output, app: Option<&str>) -> Re
 }
 
 /// A line of the table; a hold that has ended is told where it is given.
-fn row(snapshot: &Snapshot, app: &str, ended: Option<&Hold>) -> Vec<String> {
+fn row(snapshot: &Snapshot, app: &str, ended: Option<&Hold>, now: i64) -> Vec<String> {
     let deployed = snapshot
         .records
         .get(app)
@@ -85,7 +82,7 @@ fn row(snapshot: &Snapshot, app: &str, ended: Option<&Hold>) -> Vec<String> {
             (
                 a.version.clone(),
                 a.state.as_str(),
-                time::ago(a.updated_at, now_ms()),
+                time::ago(a.updated_at, now),
                 a.message.clone(),
             )
         },

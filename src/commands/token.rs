@@ -5,31 +5,31 @@ use std::fmt::Write;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::context::Context;
 use crate::cli::TokenAction;
-use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::ledger::{self, Access, HASHED_TOKEN, TokenRow};
-use crate::output::Output;
+use crate::ledger::{Access, HASHED_TOKEN, TokenRow};
 use crate::pass::open_to_write;
 
 /// What a token that is found somewhere is recognised by.
 const PREFIX: &str = "cam_";
 
 /// Carries out one of the three.
-pub fn run(config: &Config, output: &Output, action: &TokenAction) -> Result<Exit> {
+pub(super) fn run(context: &Context<'_>, action: &TokenAction) -> Result<Exit> {
     match action {
-        TokenAction::Add { name } => add(config, output, name)?,
-        TokenAction::List => list(config, output)?,
-        TokenAction::Revoke { token } => revoke(config, output, token)?,
+        TokenAction::Add { name } => add(context, name)?,
+        TokenAction::List => list(context)?,
+        TokenAction::Revoke { token } => revoke(context, token)?,
     }
     Ok(Exit::Success)
 }
 
 /// Stores the hash of a new token and prints the token: the only time that it is seen.
-fn add(config: &Config, output: &Output, name: &str) -> Result<()> {
+fn add(context: &Context<'_>, name: &str) -> Result<()> {
+    let output = context.output;
     let token = new_token();
-    open_to_write(config, output)?.add_token(name, &stored(&token))?;
+    open_to_write(context.ports, output)?.add_token(name, &stored(&token))?;
     if output.is_json() {
         output.json(&json!({"name": name, "token": token}));
     } else {
@@ -39,8 +39,9 @@ fn add(config: &Config, output: &Output, name: &str) -> Result<()> {
 }
 
 /// Shows whose tokens there are.
-fn list(config: &Config, output: &Output) -> Result<()> {
-    let tokens = ledger::open(config.dsn()?, Access::ReadOnly)?.tokens()?;
+fn list(context: &Context<'_>) -> Result<()> {
+    let output = context.output;
+    let tokens = context.ports.ledger(Access::ReadOnly)?.tokens()?;
     if output.is_json() {
         let tokens: Vec<Value> = tokens
             .iter()
@@ -73,8 +74,9 @@ fn list(config: &Config, output: &Output) -> Result<()> {
 
 /// Removes the token that is meant. One that is not there is an error: whoever mistypes a name must
 /// not believe that the token is dead.
-fn revoke(config: &Config, output: &Output, wanted: &str) -> Result<()> {
-    let mut ledger = open_to_write(config, output)?;
+fn revoke(context: &Context<'_>, wanted: &str) -> Result<()> {
+    let output = context.output;
+    let mut ledger = open_to_write(context.ports, output)?;
     let id = find(&ledger.tokens()?, wanted)?;
     if !ledger.revoke_token(id)? {
         return Err(missing(wanted));

@@ -1,6 +1,5 @@
 //! Attempts, as the ledger keeps them, and what one begins with.
 
-use super::now_ms;
 use crate::error::{Error, Result};
 use crate::model::attempt::State;
 use crate::model::plan::Hold;
@@ -45,8 +44,15 @@ pub struct Attempt {
 }
 
 impl Attempt {
-    /// One that is made now, of which nothing else is known and no failure counts.
-    pub fn new(app: &str, version: &str, state: State, command: &str, message: &str) -> Self {
+    /// One that a command makes at a time (milliseconds since 1970 UTC) and says why; nothing else
+    /// is known of it and no failure counts.
+    pub fn new(
+        app: &str,
+        version: &str,
+        state: State,
+        (command, message): (&str, &str),
+        now: i64,
+    ) -> Self {
         Self {
             id: uuid::Uuid::new_v4().to_string(),
             app: app.to_owned(),
@@ -61,8 +67,8 @@ impl Attempt {
             counts: false,
             command: command.to_owned(),
             token: 0,
-            created_at: now_ms(),
-            updated_at: now_ms(),
+            created_at: now,
+            updated_at: now,
             message: message.to_owned(),
         }
     }

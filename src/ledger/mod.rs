@@ -23,7 +23,7 @@ use std::time::Duration;
 use attempts::check_move;
 pub use attempts::{Attempt, AttemptEvent, Intended, Intent};
 pub use holder::host;
-pub use original::{COMMAND as TAKEOVER, now as now_ms};
+pub use original::COMMAND as TAKEOVER;
 use schema::Schema;
 pub use snapshot::{BadPayload, Snapshot};
 

@@ -131,11 +131,6 @@ pub fn add(snapshot: &mut Snapshot, attempt: Attempt) {
     snapshot.latest.insert(attempt.app.clone(), attempt);
 }
 
-/// The time that it is by this host's clock, in milliseconds since 1970 UTC.
-pub fn now() -> i64 {
-    since_epoch(SystemTime::now())
-}
-
 /// Milliseconds since 1970 UTC of `YYYY-MM-DD HH:MM:SS` or RFC 3339; 0 where it is neither
 /// (`MySQL` has `0000-00-00 00:00:00`).
 pub fn milliseconds(text: &str) -> i64 {

@@ -1,9 +1,9 @@
 //! One deploy: look, commit the intent, POST once, poll, record.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::follow::{apply, circumstances, poll};
-use super::{Ready, Session, now_ms};
+use super::{Ready, Session};
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{Attempt, Intended, Intent, Snapshot, TAKEOVER};
 use crate::model::attempt::{Event, State};
@@ -83,7 +83,7 @@ impl Ended {
     }
 
     /// What the state of an attempt says.
-    pub fn of(attempt: &Attempt, started: Option<Instant>) -> Self {
+    pub fn of(attempt: &Attempt, duration: Option<Duration>) -> Self {
         let outcome = match attempt.state {
             State::Succeeded | State::Baseline | State::Settled => Outcome::Succeeded,
             State::Observed => Outcome::Observed,
@@ -96,7 +96,7 @@ impl Ended {
             outcome: Some(outcome),
             attempt: Some(attempt.id.clone()),
             deploy_id: attempt.deploy_id.clone(),
-            duration: started.map(|s| s.elapsed()),
+            duration,
             message: attempt.message.clone(),
             stop: None,
         }
@@ -120,9 +120,10 @@ pub fn deploy_one(session: &mut Session<'_>, job: &Job<'_>) -> Result<()> {
 pub fn deploy(session: &mut Session<'_>, job: &Job<'_>) -> Result<Ended> {
     let ready = job.ready;
     // A takeover: what the former holder sent last must have arrived before we look and send.
-    session.interrupt.sleep(session.lease.send_delay());
+    let delay = session.lease.send_delay();
+    session.interrupt.sleep(session.clock.as_ref(), delay);
     check_target(session)?;
-    let mut attempt = new_attempt(job);
+    let mut attempt = new_attempt(job, session.clock.now_ms());
     match session.target.units(&ready.request.service_name) {
         Ok(units) => {
             attempt.suffixes_before = Some(suffixes(&of_version(&units, &ready.version)));
@@ -141,7 +142,7 @@ pub fn deploy(session: &mut Session<'_>, job: &Job<'_>) -> Result<Ended> {
             check_target(session)?;
         }
     }
-    let started = Instant::now();
+    let started = session.clock.elapsed();
     let stop = match send(session, job, &mut attempt)? {
         Ok(stop) => stop,
         Err(unsent) => return Ok(*unsent),
@@ -154,7 +155,7 @@ pub fn deploy(session: &mut Session<'_>, job: &Job<'_>) -> Result<Ended> {
     // Something was sent: from here on an error is told beside the attempt, not in its place.
     Ok(Ended {
         stop: stop.or(polled.err()),
-        ..Ended::of(&attempt, Some(started))
+        ..Ended::of(&attempt, Some(session.clock.since(started)))
     })
 }
 
@@ -236,14 +237,18 @@ pub fn check_target(session: &mut Session<'_>) -> Result<()> {
             info.shown, session.scope
         ))
         .hint("check --deploy-url, --domain and --environment (or give --skip-scope-check)")),
-        Probe::Busy(reason) => Err(busy(&reason, session.report.busy_since)),
+        Probe::Busy(reason) => {
+            let since = session.report.busy_since;
+            let time = since.map_or(0, |since| session.clock.now_ms() - since);
+            Err(busy(&reason, time))
+        }
         Probe::Failed(error) => Err(error),
     }
 }
 
 /// Exit 75, or 69 once coreos-deploy has been busy at every pass for over an hour.
-fn busy(reason: &str, since: Option<i64>) -> Error {
-    let long = since.is_some_and(|since| now_ms() - since > BUSY_LIMIT_MS);
+fn busy(reason: &str, time: i64) -> Error {
+    let long = time > BUSY_LIMIT_MS;
     let kind = if long { Kind::Unavailable } else { Kind::Busy };
     let error = Error::new(kind, "coreos-deploy is busy: nothing was sent").because(reason);
     if long {
@@ -253,7 +258,7 @@ fn busy(reason: &str, since: Option<i64>) -> Error {
     }
 }
 
-fn new_attempt(job: &Job<'_>) -> Attempt {
+fn new_attempt(job: &Job<'_>, now: i64) -> Attempt {
     let ready = job.ready;
     Attempt {
         service_name: ready.request.service_name.clone(),
@@ -265,8 +270,8 @@ fn new_attempt(job: &Job<'_>) -> Attempt {
             &ready.app,
             &ready.version,
             State::Submitting,
-            job.command,
-            "intent",
+            (job.command, "intent"),
+            now,
         )
     }
 }

@@ -1,8 +1,8 @@
 //! Following an attempt: what is heard of it, what that means, and the recording of it.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::{Session, now_ms};
+use super::Session;
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{Attempt, TAKEOVER};
 use crate::model::attempt::{Circumstances, Event, advance, wants_quiet};
@@ -17,7 +17,7 @@ pub fn circumstances(
     quiet: bool,
     abandoned_before: bool,
 ) -> Circumstances {
-    let age = u64::try_from(now_ms() - attempt.created_at).unwrap_or(0);
+    let age = u64::try_from(session.clock.now_ms() - attempt.created_at).unwrap_or(0);
     Circumstances {
         num_instances: attempt.num_instances as usize,
         age: Duration::from_millis(age),
@@ -82,12 +82,13 @@ pub fn poll(
     limit: Duration,
     abandoned_before: bool,
 ) -> Result<()> {
-    let end = Instant::now() + limit;
+    let end = session.clock.elapsed() + limit;
     let mut pause = POLL.0;
     let id = attempt.deploy_id.clone().unwrap_or_default();
+    let left = |session: &Session<'_>| end.saturating_sub(session.clock.elapsed());
     while session
         .interrupt
-        .sleep(pause.min(end.saturating_duration_since(Instant::now())))
+        .sleep(session.clock.as_ref(), pause.min(left(session)))
     {
         let ask = |session: &Session<'_>, attempt: &Attempt| {
             let (service, version) = (&attempt.service_name, &attempt.version);
@@ -103,7 +104,7 @@ pub fn poll(
         if apply(session, attempt, &event, &with)? {
             return Ok(());
         }
-        if Instant::now() >= end || session.stopped().is_some() {
+        if left(session).is_zero() || session.stopped().is_some() {
             break;
         }
         pause = (pause * 3 / 2).min(POLL.1);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
+use crate::clock::{Clock, sleep_unless};
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
 use crate::hangup;
@@ -93,18 +94,8 @@ impl Interrupt {
     }
 
     /// Sleeps, but not past a signal. Returns false when one came.
-    pub fn sleep(&self, time: Duration) -> bool {
-        let end = std::time::Instant::now() + time;
-        loop {
-            if self.requested().is_some() {
-                return false;
-            }
-            let left = end.saturating_duration_since(std::time::Instant::now());
-            if left.is_zero() {
-                return true;
-            }
-            std::thread::sleep(left.min(Duration::from_millis(50)));
-        }
+    pub fn sleep(&self, clock: &dyn Clock, time: Duration) -> bool {
+        sleep_unless(clock, time, || self.requested().is_some())
     }
 
     /// Ends the process when a peer keeps it from stopping by itself.

@@ -6,6 +6,7 @@
 mod deploy;
 mod follow;
 mod interrupt;
+mod ports;
 mod prepare;
 mod report;
 mod resume;
@@ -19,13 +20,12 @@ mod tests;
 pub use deploy::{Ended, HISTORY, Job, check_target, deploy_one, still_runs_alone};
 pub use follow::changed_by_another;
 pub use interrupt::Interrupt;
+pub use ports::Ports;
 pub use prepare::{Prepared, Preparer, Ready, has_payload};
 pub use report::{AppResult, ReportBuilder};
 pub use resume::resolve_open;
 pub use scan::{Scan, Scanner, guard};
 pub use session::{Invocation, Session, open_to_write, take_lease};
-
-pub use crate::ledger::now_ms;
 
 use crate::error::Result;
 use crate::ledger::Snapshot;
@@ -43,6 +43,7 @@ pub fn run(session: &mut Session<'_>) -> Result<()> {
         scope: session.scope,
         output: session.output,
         releases: session.releases.as_ref(),
+        clock: session.clock.as_ref(),
     };
     let scan = scanner.scan(session.ledger.as_mut(), &snapshot, false)?;
     session.report.plan(&scan);

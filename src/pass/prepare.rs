@@ -61,7 +61,7 @@ pub struct Preparer<'a> {
     /// Whether somebody wants us to stop.
     pub interrupt: &'a Interrupt,
     /// When the pass must end.
-    pub deadline: Deadline,
+    pub deadline: &'a Deadline,
 }
 
 impl<'a> Preparer<'a> {
@@ -74,7 +74,7 @@ impl<'a> Preparer<'a> {
             bad_payloads: &snapshot.bad_payloads,
             payload_wait: session.rules.payload_wait,
             interrupt: &session.interrupt,
-            deadline: session.deadline,
+            deadline: &session.deadline,
         }
     }
 

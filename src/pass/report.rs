@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Ended, Prepared, Scan, now_ms};
+use super::{Ended, Prepared, Scan};
+use crate::clock::SharedClock;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::ledger::{Attempt, BadPayload, PassRecord, Snapshot};
@@ -81,6 +82,7 @@ impl AppResult {
 pub struct ReportBuilder {
     pass: String,
     command: &'static str,
+    clock: SharedClock,
     started_at: i64,
     apps: BTreeMap<String, AppResult>,
     planned: bool,
@@ -95,11 +97,12 @@ pub struct ReportBuilder {
 
 impl ReportBuilder {
     /// Nothing is known yet.
-    pub fn new(command: &'static str) -> Self {
+    pub fn new(command: &'static str, clock: SharedClock) -> Self {
         Self {
             pass: uuid::Uuid::new_v4().to_string(),
             command,
-            started_at: now_ms(),
+            started_at: clock.now_ms(),
+            clock,
             apps: BTreeMap::new(),
             planned: false,
             unread: false,
@@ -287,7 +290,7 @@ impl ReportBuilder {
             domain: scope.domain.clone(),
             environment: scope.environment.clone(),
             started_at: rfc3339(self.started_at),
-            finished_at: rfc3339(now_ms()),
+            finished_at: rfc3339(self.clock.now_ms()),
             complete,
             apps: self.apps.values().map(|a| a.report.clone()).collect(),
             summary: self.summary(),

@@ -1,7 +1,5 @@
 //! Finds out what became of open attempts.
 
-use std::time::Instant;
-
 use super::deploy::{HISTORY, check_target};
 use super::follow::{apply, circumstances, is_quiet, poll};
 use super::{Ended, Session};
@@ -55,7 +53,7 @@ fn abandoned_before(session: &mut Session<'_>, open: &Attempt) -> Result<bool> {
 }
 
 fn one(session: &mut Session<'_>, attempt: &mut Attempt, abandoned_before: bool) -> Result<Ended> {
-    let started = Instant::now();
+    let started = session.clock.elapsed();
     if attempt.state == State::Submitting {
         let with = circumstances(session, attempt, false, abandoned_before);
         apply(session, attempt, &Event::FoundSubmitting, &with)?;
@@ -66,7 +64,7 @@ fn one(session: &mut Session<'_>, attempt: &mut Attempt, abandoned_before: bool)
     if attempt.state == State::Unknown && session.stopped().is_none() {
         by_units(session, attempt, abandoned_before)?;
     }
-    Ok(Ended::of(attempt, Some(started)))
+    Ok(Ended::of(attempt, Some(session.clock.since(started))))
 }
 
 /// Looks for the attempt's units in the cluster.

@@ -1,7 +1,7 @@
 //! What Artifactory offers, and the plan that follows from it.
 
-use super::now_ms;
 use crate::artifactory::Releases;
+use crate::clock::Clock;
 use crate::config::Rules;
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{Ledger, Snapshot};
@@ -31,6 +31,8 @@ pub struct Scanner<'a> {
     pub output: &'a Output,
     /// Where the markers are.
     pub releases: &'a dyn Releases,
+    /// The time.
+    pub clock: &'a dyn Clock,
 }
 
 impl Scanner<'_> {
@@ -78,7 +80,7 @@ impl Scanner<'_> {
             order: rules.order,
             max_attempts: rules.max_attempts,
             retry_after: rules.retry_after,
-            now: now_ms(),
+            now: self.clock.now_ms(),
         });
         let missing = plan::missing(&listing, &snapshot.records, &rules.filter)
             .into_iter()

@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use super::{Interrupt, ReportBuilder};
-use crate::artifactory::{Artifactory, Releases};
+use super::{Interrupt, Ports, ReportBuilder};
+use crate::artifactory::Releases;
+use crate::clock::SharedClock;
 use crate::config::{Config, DeployConfig, Rules};
 use crate::deadline::Deadline;
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
-use crate::ledger::{self, Access, Attempt, Lease, Ledger, Migrated};
+use crate::ledger::{Access, Attempt, Lease, Ledger, Migrated};
 use crate::model::name::Scope;
 use crate::model::report::Report;
 use crate::model::time::rfc3339;
 use crate::output::Output;
 use crate::target::Target;
-use crate::target::coreos_deploy::CoreosDeploy;
 
 /// What was asked for, by whom.
 pub struct Invocation<'a> {
@@ -52,6 +52,8 @@ pub struct Session<'a> {
     pub output: &'a Output,
     /// Whether somebody wants us to stop.
     pub interrupt: Interrupt,
+    /// The time.
+    pub clock: SharedClock,
     /// Where releases come from.
     pub releases: Box<dyn Releases>,
     /// Where they go.
@@ -74,19 +76,20 @@ impl<'a> Session<'a> {
     pub fn open(
         config: &'a Config,
         output: &'a Output,
+        ports: &dyn Ports,
         invocation: &Invocation<'_>,
     ) -> Result<Self> {
         let (scope, rules, deploy) = (config.scope()?, &config.rules, config.deploy()?);
-        let artifactory = Artifactory::new(config.artifactory()?, &config.http)?;
-        let target = CoreosDeploy::new(deploy, &config.http)?;
-        let interrupt = Interrupt::install()?;
+        let (clock, mut releases, target) = (ports.clock(), ports.releases()?, ports.target()?);
+        let interrupt = ports.interrupt()?;
         if invocation.stop_at_eof {
             interrupt.stop_at_eof();
         }
-        let mut ledger = open_to_write(config, output)?;
+        let mut ledger = open_to_write(ports, output)?;
         let apps: Vec<&str> = invocation.app.into_iter().collect();
         let lease = take_lease(ledger.as_mut(), scope, output, rules.lock_wait, &apps)?;
-        let deadline = Deadline::new(rules.max_duration);
+        let deadline = Deadline::new(clock.clone(), rules.max_duration);
+        releases.until(deadline.clone());
         let previous = ledger.last_run(scope)?;
         Ok(Self {
             rules,
@@ -94,19 +97,20 @@ impl<'a> Session<'a> {
             scope,
             output,
             interrupt,
-            releases: Box::new(artifactory.until(deadline)),
-            target: Box::new(target),
+            releases,
+            target,
             ledger,
             lease,
             deadline,
-            report: ReportBuilder::new(invocation.command).with_id(invocation.pass),
+            report: ReportBuilder::new(invocation.command, clock.clone()).with_id(invocation.pass),
+            clock,
             previous,
         })
     }
 
     /// Why nothing new may be started, if so.
     pub fn stopped(&self) -> Option<Error> {
-        stopped(&self.interrupt, self.deadline)
+        stopped(&self.interrupt, &self.deadline)
     }
 
     /// The fencing token of the lease.
@@ -138,8 +142,8 @@ impl<'a> Session<'a> {
 
 /// Opens the ledger of a command that writes, and says so where that made it: whoever has one
 /// already has mistyped its place, and the new one knows neither versions nor holds.
-pub fn open_to_write(config: &Config, output: &Output) -> Result<Box<dyn Ledger>> {
-    let ledger = ledger::open(config.dsn()?, Access::Write)?;
+pub fn open_to_write(ports: &dyn Ports, output: &Output) -> Result<Box<dyn Ledger>> {
+    let ledger = ports.ledger(Access::Write)?;
     if let (Migrated::Made, place) = ledger.opened() {
         output.notice(&format!("created the ledger {place}"));
     }
@@ -147,7 +151,7 @@ pub fn open_to_write(config: &Config, output: &Output) -> Result<Box<dyn Ledger>
 }
 
 /// Why nothing new may be started, if so.
-pub(super) fn stopped(interrupt: &Interrupt, deadline: Deadline) -> Option<Error> {
+pub(super) fn stopped(interrupt: &Interrupt, deadline: &Deadline) -> Option<Error> {
     if let Some(kind) = interrupt.requested() {
         return Some(
             Error::new(kind, "interrupted")

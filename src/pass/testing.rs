@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use super::{Interrupt, ReportBuilder, Session};
 use crate::artifactory::{Checksum, Releases};
+use crate::clock::System;
 use crate::config::{ColorMode, DeployConfig, Dsn, OutputConfig, Rules};
 use crate::deadline::Deadline;
 use crate::error::{Error, Kind, Result};
@@ -158,8 +159,9 @@ impl Lab {
             target: Box::new(Fake(Arc::clone(&self.state))),
             ledger,
             lease,
-            deadline: Deadline::new(self.rules.max_duration),
-            report: ReportBuilder::new(command),
+            deadline: Deadline::new(System::shared(), self.rules.max_duration),
+            report: ReportBuilder::new(command, System::shared()),
+            clock: System::shared(),
             previous: None,
         };
         let error = work(&mut session).err();
@@ -219,6 +221,8 @@ impl Releases for Fake {
     fn marker_age(&self, _: &str, _: &str) -> Result<Duration> {
         Ok(Duration::ZERO)
     }
+
+    fn until(&mut self, _: Deadline) {}
 
     fn requests(&self) -> u64 {
         0

@@ -339,7 +339,7 @@ mod tests {
             environment: "qa".into(),
         };
         let print = |id: &str| {
-            let (report, _) = ReportBuilder::new("run")
+            let (report, _) = ReportBuilder::new("run", crate::clock::System::shared())
                 .with_id(Some(id))
                 .report(&scope, None);
             let text = serde_json::to_string(&report).unwrap();

@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use super::Metrics;
 use super::child::{self, Finished, Launch, RESULTS};
 use super::queue::Queue;
-use crate::ledger::now_ms;
+use crate::clock::{Clock, System};
 use crate::model::report::Report;
 
 /// What became of a wish for a pass.
@@ -115,7 +115,7 @@ impl Passes {
         let figures = &mut state.figures;
         *figures.results.entry(finished.result).or_default() += 1;
         if finished.code == Some(0) {
-            figures.last_success_at = Some(now_ms());
+            figures.last_success_at = Some(System.now_ms());
         }
         if let Some(report) = &finished.report {
             figures.last_report = Some(report.clone());
@@ -356,7 +356,8 @@ mod tests {
             environment: "qa".into(),
         };
         let end = |stopped: Option<&crate::error::Error>| {
-            let (report, _) = crate::pass::ReportBuilder::new("run").report(&scope, stopped);
+            let (report, _) =
+                crate::pass::ReportBuilder::new("run", System::shared()).report(&scope, stopped);
             let pass = report.pass.clone();
             passes.ended(&Finished {
                 result: "success",

@@ -22,7 +22,8 @@ use super::replies::{self, Refusal, Reply};
 use super::route::Route;
 use super::stats::Stats;
 use super::store::Store;
-use crate::ledger::{documents, now_ms};
+use crate::clock::{Clock, System};
+use crate::ledger::documents;
 use crate::mask::Masker;
 use crate::model::report::Report;
 use crate::model::time::rfc3339;
@@ -208,7 +209,7 @@ async fn deploys(State(api): Shared) -> Reply {
     let order = api.order;
     let read = api.store.read(move |ledger, scope| {
         let mut snapshot = ledger.snapshot(scope)?;
-        snapshot.drop_ended_holds(order, now_ms());
+        snapshot.drop_ended_holds(order, System.now_ms());
         let lease = ledger.lease_info(scope)?;
         Ok(documents::status(&snapshot, lease.as_ref()))
     });

@@ -10,15 +10,16 @@ use coreos_artifactory_monitor::exit::Exit;
 
 /// The rooms that a room may use, besides itself. Adapters know neither each other nor who drives
 /// them; `config` asks two of them how the addresses of their servers are read.
-const MAY_USE: [(&str, &str); 22] = [
+const MAY_USE: [(&str, &str); 23] = [
     ("text", ""),
+    ("clock", ""),
     ("contain", ""),
     ("file", ""),
     ("hangup", ""),
     ("exit", "error"),
     ("secret", ""),
     ("mask", "secret text"),
-    ("deadline", "error"),
+    ("deadline", "clock error"),
     ("model", "text exit"),
     ("error", "text"),
     ("http", "config error file mask text"),
@@ -35,15 +36,15 @@ const MAY_USE: [(&str, &str); 22] = [
     ("pass", PASS),
     (
         "serve",
-        "config error exit hangup ledger mask model output secret text",
+        "clock config error exit hangup ledger mask model output secret text",
     ),
     ("commands", COMMANDS),
     ("main", "cli commands config contain error exit output"),
 ];
-const ADAPTER: &str = "config contain deadline error http mask model secret text";
+const ADAPTER: &str = "clock config contain deadline error http mask model secret text";
 const PASS: &str =
-    "artifactory config target deadline error exit hangup ledger model output payload text";
-const COMMANDS: &str = "artifactory cli config target deadline error exit ledger model output pass \
+    "artifactory clock config target deadline error exit hangup ledger model output payload text";
+const COMMANDS: &str = "artifactory cli clock config target deadline error exit ledger model output pass \
                         payload serve text";
 /// What writes to the terminal.
 const WRITES: [&str; 9] = [

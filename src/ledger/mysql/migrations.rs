@@ -4,7 +4,7 @@ use mysql::prelude::Queryable;
 use mysql::{Conn, params};
 
 use super::session::{Fault, Sql};
-use crate::ledger::original;
+use crate::clock::{Clock, System};
 use crate::ledger::schema::{Migration, Schema, migrations};
 
 /// The migrations.
@@ -67,7 +67,7 @@ pub fn migrate(conn: &mut Conn) -> Sql<Schema> {
         conn.exec_drop(
             "INSERT IGNORE INTO artifactory_migrations (number, name, applied_at)
              VALUES (:number, :name, :at)",
-            params! { number, name, "at" => original::now() },
+            params! { number, name, "at" => System.now_ms() },
         )?;
     }
     Ok(found)

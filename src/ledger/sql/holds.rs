@@ -2,7 +2,6 @@
 
 use super::database::{Begin, Database, Sql, Transaction, all, first};
 use super::value::{Row, Unreadable, Value, values};
-use crate::ledger::now_ms;
 use crate::model::name::Scope;
 use crate::model::plan::Hold;
 use crate::model::version::Order;
@@ -43,9 +42,15 @@ pub fn find(tx: &mut dyn Database, scope: &Scope, app: &str) -> Sql<Option<Hold>
 }
 
 /// Puts a hold beside the one that stands, and returns what stands then.
-pub fn put(db: &mut dyn Database, scope: &Scope, app: &str, hold: (&Hold, Order)) -> Sql<Hold> {
+pub fn put(
+    db: &mut dyn Database,
+    scope: &Scope,
+    app: &str,
+    hold: (&Hold, Order),
+    at: i64,
+) -> Sql<Hold> {
     let mut tx = Transaction::begin(db, Begin::Write)?;
-    let standing = place(&mut *tx, scope, app, hold)?;
+    let standing = place(&mut *tx, scope, app, hold, at)?;
     tx.commit()?;
     Ok(standing)
 }
@@ -57,6 +62,7 @@ pub fn place(
     scope: &Scope,
     app: &str,
     (hold, order): (&Hold, Order),
+    at: i64,
 ) -> Sql<Hold> {
     let name = values![&scope.domain, &scope.environment, app];
     let with_name = |columns: [Value; 5]| columns.into_iter().chain(name.clone());
@@ -68,7 +74,7 @@ pub fn place(
     let values: Vec<Value> = with_name(columns(hold)).collect();
     tx.execute(&insert, &values)?;
     let found = find(tx, scope, app)?;
-    let standing = hold.clone().beside(found.as_ref(), order, now_ms());
+    let standing = hold.clone().beside(found.as_ref(), order, at);
     if found.as_ref() != Some(&standing) {
         let values: Vec<Value> = with_name(columns(&standing)).collect();
         tx.execute(

@@ -4,14 +4,14 @@
 use super::database::{Begin, Database, Failure, Sql, Transaction, first};
 use super::value::{Row, values};
 use super::{attempts, deploys, holds, snapshot};
-use crate::ledger::{Attempt, AttemptEvent, Intended, Intent, now_ms};
+use crate::ledger::{Attempt, AttemptEvent, Intended, Intent};
 use crate::model::attempt::{Move, State};
 use crate::model::name::Scope;
 use crate::model::plan::Hold;
 use crate::model::version::Order;
 
 /// Makes attempts of the original's rows that no attempt accounts for.
-pub fn take_over(db: &mut dyn Database, scope: &Scope, token: i64) -> Sql<()> {
+pub fn take_over(db: &mut dyn Database, scope: &Scope, (token, at): (i64, i64)) -> Sql<()> {
     if snapshot::unaccounted(db, scope)?.is_empty() {
         return Ok(());
     }
@@ -19,14 +19,19 @@ pub fn take_over(db: &mut dyn Database, scope: &Scope, token: i64) -> Sql<()> {
     tx.fence(scope, token)?;
     for mut attempt in snapshot::unaccounted(&mut *tx, scope)? {
         attempt.token = token;
-        attempts::insert(&mut *tx, scope, &attempt, now_ms())?;
+        attempts::insert(&mut *tx, scope, &attempt, at)?;
         deploys::set_status(&mut *tx, scope, &attempt)?;
     }
     tx.commit()
 }
 
 /// Commits an intent under the lease with this token, or says why not.
-pub fn intend(db: &mut dyn Database, scope: &Scope, intent: &Intent, token: i64) -> Sql<Intended> {
+pub fn intend(
+    db: &mut dyn Database,
+    scope: &Scope,
+    intent: &Intent,
+    (token, at): (i64, i64),
+) -> Sql<Intended> {
     let mut tx = Transaction::begin(db, Begin::Write)?;
     let mut attempt = intent.attempt.clone();
     if let Some(refused) = tx.claim(scope, &attempt.id, token)? {
@@ -41,7 +46,6 @@ pub fn intend(db: &mut dyn Database, scope: &Scope, intent: &Intent, token: i64)
     if let Some(id) = first(&mut *tx, &open, &values, Row::get)? {
         return Ok(Intended::OpenAttempt(id));
     }
-    let at = now_ms();
     if intent.respect_holds
         && let Some(hold) = holds::find(&mut *tx, scope, &attempt.app)?
         && hold.stops(intent.order, &attempt.version, at)
@@ -63,15 +67,14 @@ pub fn record(
     scope: &Scope,
     attempt: &Attempt,
     hold: Option<(&Hold, Order)>,
-    token: i64,
+    (token, at): (i64, i64),
 ) -> Sql<Option<String>> {
     let mut tx = Transaction::begin(db, Begin::Write)?;
     if attempts::find(&mut *tx, &attempt.id)?.is_some() {
         return Ok(None);
     }
     tx.fence(scope, token)?;
-    let made = (token, now_ms());
-    if let Some(name) = add(&mut *tx, scope, attempt.clone(), hold, made)? {
+    if let Some(name) = add(&mut *tx, scope, attempt.clone(), hold, (token, at))? {
         return Ok(Some(name));
     }
     tx.commit()?;
@@ -95,7 +98,7 @@ fn add(
     }
     attempts::insert(tx, scope, &attempt, at)?;
     if let Some(hold) = hold {
-        holds::place(tx, scope, &attempt.app, hold)?;
+        holds::place(tx, scope, &attempt.app, hold, at)?;
     }
     Ok(None)
 }
@@ -108,9 +111,9 @@ pub fn advance(
     id: &str,
     from: State,
     step: &Move,
-    (counts, token, again): (bool, i64, bool),
+    (counts, again): (bool, bool),
+    (token, at): (i64, i64),
 ) -> Sql<bool> {
-    let at = now_ms();
     let mut tx = Transaction::begin(db, Begin::Write)?;
     // Only who settles needs the right to write the verdict. No open state has one.
     let verdict = step.to.verdict();

@@ -1,10 +1,11 @@
 //! A ledger of any database that has SQL.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::database::{Database, Failure, Sql};
 use super::{attempts, deploys, holds, intents, passes, snapshot, tokens};
+use crate::clock::{Clock, SharedClock, System};
 use crate::error::{Error, Result};
 use crate::ledger::{
     Access, Attempt, AttemptEvent, Intended, Intent, Lease, LeaseInfo, Ledger, Migrated,
@@ -45,11 +46,13 @@ pub struct SqlLedger<E> {
     pub engine: E,
     access: Access,
     migrated: Migrated,
+    clock: SharedClock,
 }
 
 /// The pauses between tries: doubled, with jitter, until the time is up.
 pub struct Tries {
-    end: Instant,
+    /// By [`Clock::elapsed`].
+    end: Duration,
     pause: Duration,
 }
 
@@ -57,7 +60,7 @@ impl Tries {
     /// Until the end of `patience`.
     pub fn within(patience: Duration) -> Self {
         Self {
-            end: Instant::now() + patience,
+            end: System.elapsed() + patience,
             pause: PAUSE.0,
         }
     }
@@ -65,10 +68,10 @@ impl Tries {
     /// Waits before the next try; false when there is no time for one.
     pub fn wait(&mut self) -> bool {
         let pause = self.pause.mul_f64(0.5 + fastrand::f64());
-        if Instant::now() + pause >= self.end {
+        if System.elapsed() + pause >= self.end {
             return false;
         }
-        std::thread::sleep(pause);
+        System.sleep(pause);
         self.pause = (self.pause * 2).min(PAUSE.1);
         true
     }
@@ -100,6 +103,7 @@ impl<E: Engine> SqlLedger<E> {
             engine,
             access,
             migrated,
+            clock: System::shared(),
         }
     }
 
@@ -129,7 +133,8 @@ impl<E: Engine> Ledger for SqlLedger<E> {
     }
 
     fn take_over(&mut self, scope: &Scope, token: i64) -> Result<()> {
-        self.run(|db| intents::take_over(db, scope, token))
+        let made = (token, self.clock.now_ms());
+        self.run(|db| intents::take_over(db, scope, made))
     }
 
     fn intend(&mut self, scope: &Scope, intent: &Intent, lease: &dyn Lease) -> Result<Intended> {
@@ -138,8 +143,8 @@ impl<E: Engine> Ledger for SqlLedger<E> {
             if !lease.is_held() {
                 return Ok(Intended::LeaseLost);
             }
-            let token = lease.token();
-            let work = |db: &mut dyn Database| intents::intend(db, scope, intent, token);
+            let made = (lease.token(), self.clock.now_ms());
+            let work = |db: &mut dyn Database| intents::intend(db, scope, intent, made);
             match self.engine.with(work) {
                 Ok(intended) => return Ok(intended),
                 Err(Failure::Conflict(_)) if tries.wait() => {}
@@ -168,10 +173,11 @@ impl<E: Engine> Ledger for SqlLedger<E> {
         token: i64,
     ) -> Result<bool> {
         check_move(attempt, from, step.to)?;
+        let made = (token, self.clock.now_ms());
         persist(PATIENCE_AFTER_SENDING, |again| {
-            let how = (counts, token, again);
+            let how = (counts, again);
             self.engine
-                .with(|db| intents::advance(db, attempt, from, step, how))
+                .with(|db| intents::advance(db, attempt, from, step, how, made))
         })
     }
 
@@ -183,7 +189,8 @@ impl<E: Engine> Ledger for SqlLedger<E> {
         token: i64,
     ) -> Result<Option<String>> {
         attempt.check_closed()?;
-        self.run(|db| intents::record(db, scope, attempt, hold, token))
+        let made = (token, self.clock.now_ms());
+        self.run(|db| intents::record(db, scope, attempt, hold, made))
     }
 
     fn name_conflicts(&mut self, scope: &Scope, apps: &[&str]) -> Result<BTreeMap<String, String>> {
@@ -191,7 +198,8 @@ impl<E: Engine> Ledger for SqlLedger<E> {
     }
 
     fn hold(&mut self, scope: &Scope, app: &str, hold: &Hold, order: Order) -> Result<Hold> {
-        self.run(|db| holds::put(db, scope, app, (hold, order)))
+        let at = self.clock.now_ms();
+        self.run(|db| holds::put(db, scope, app, (hold, order), at))
     }
 
     fn release(&mut self, scope: &Scope, app: &str) -> Result<bool> {
@@ -232,8 +240,10 @@ impl<E: Engine> Ledger for SqlLedger<E> {
     }
 
     fn add_token(&mut self, name: &str, stored: &str) -> Result<()> {
+        let at = self.clock.now_ms();
         persist(PATIENCE, |again| {
-            self.engine.with(|db| tokens::add(db, name, stored, again))
+            self.engine
+                .with(|db| tokens::add(db, name, stored, (at, again)))
         })
     }
 

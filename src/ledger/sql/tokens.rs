@@ -2,8 +2,8 @@
 
 use super::database::{Database, Sql, all, first};
 use super::value::values;
+use crate::ledger::TokenRow;
 use crate::ledger::original::datetime;
-use crate::ledger::{TokenRow, now_ms};
 use crate::secret::Secret;
 
 /// The tokens, oldest first.
@@ -24,12 +24,12 @@ pub fn tokens(db: &mut dyn Database) -> Sql<Vec<TokenRow>> {
 }
 
 /// Stores a token. With `again`, one that an earlier run has stored counts as stored.
-pub fn add(db: &mut dyn Database, name: &str, stored: &str, again: bool) -> Sql<()> {
+pub fn add(db: &mut dyn Database, name: &str, stored: &str, (at, again): (i64, bool)) -> Sql<()> {
     let find = "SELECT 1 FROM artifactory_auth_tokens WHERE token = ?";
     if again && first(db, find, &values![stored], |_| Ok(()))?.is_some() {
         return Ok(());
     }
-    let at = datetime(now_ms());
+    let at = datetime(at);
     db.execute(
         "INSERT INTO artifactory_auth_tokens (token, created_at, updated_at, name)
          VALUES (?, ?, ?, ?)",

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::failure;
+use crate::clock::{Clock, System};
 use crate::error::{Error, Result};
-use crate::ledger::{Lease, LeaseInfo, holder, original};
+use crate::ledger::{Lease, LeaseInfo, holder};
 use crate::model::name::Scope;
 
 /// How long to wait between two tries.
@@ -104,7 +105,7 @@ fn next_token(conn: &mut Connection, scope: &Scope) -> rusqlite::Result<i64> {
             scope.domain,
             scope.environment,
             holder::describe(),
-            original::now()
+            System.now_ms()
         ],
         |row| row.get(0),
     )?;

@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
-use crate::ledger::original;
+use crate::clock::{Clock, System};
 use crate::ledger::schema::{Migration, Schema, migrations};
 
 /// The migrations.
@@ -58,7 +58,7 @@ pub fn migrate(conn: &mut Connection) -> rusqlite::Result<Schema> {
             tx.execute_batch(sql)?;
             tx.execute(
                 "INSERT INTO artifactory_migrations (number, name, applied_at) VALUES (?1, ?2, ?3)",
-                params![number, name, original::now()],
+                params![number, name, System.now_ms()],
             )?;
         }
     }

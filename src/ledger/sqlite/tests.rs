@@ -134,7 +134,7 @@ fn many_may_start_at_once_and_one_intends() {
                 let conn = connect(&path, Access::Write).unwrap();
                 let mut file = SqliteFile { conn, path };
                 let intent = contract::intent(id, "x", "1");
-                let intended = intents::intend(&mut file, scope, &intent, token);
+                let intended = intents::intend(&mut file, scope, &intent, (token, 1));
                 intended.unwrap() == Intended::Committed
             })
         });

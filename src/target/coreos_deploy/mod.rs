@@ -23,8 +23,8 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderMap
 use reqwest::redirect::Policy;
 use reqwest::{StatusCode, Url};
 
+use crate::clock::{System, sleep_unless};
 use crate::config::{DeployConfig, HttpConfig};
-use crate::deadline::sleep_unless;
 use crate::error::{Error, Kind, Result};
 use crate::http::{self, BodyError, RESERVED, describe, read_body, secret_header};
 use crate::mask::Masker;
@@ -240,7 +240,7 @@ impl Target for CoreosDeploy {
     /// first answer that is missing, and a cancellation, end it with `false`.
     fn is_quiet(&self, cancelled: &dyn Fn() -> bool) -> bool {
         for round in 0..3 {
-            if round > 0 && !sleep_unless(self.limits.quiet_gap, cancelled) {
+            if round > 0 && !sleep_unless(&System, self.limits.quiet_gap, cancelled) {
                 return false;
             }
             if cancelled() || !matches!(self.probe(self.limits.quiet_answer), Probe::Answered(_)) {

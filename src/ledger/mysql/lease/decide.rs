@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::clock::Rhythm;
 use super::row::Row;
+use super::timing::Timing;
 
 /// The row as we have seen it, by our own clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +37,7 @@ pub struct Circumstances<'a> {
     /// The id that we claim the lease with.
     pub me: &'a str,
     /// Our lease.
-    pub rhythm: Rhythm,
+    pub timing: Timing,
     /// A time before the row was read.
     pub now: Duration,
     /// Until when we wait.
@@ -72,7 +72,7 @@ pub fn decide(row: &Row, watch: &Watch, by: &Circumstances<'_>) -> Step {
         Some(_) => (),
     }
     let left = by
-        .rhythm
+        .timing
         .watch(row.ttl)
         .saturating_sub(by.now.saturating_sub(watch.since));
     if row.is_expired && left.is_zero() {
@@ -109,7 +109,7 @@ mod tests {
     fn by(now: u64, deadline: u64) -> Circumstances<'static> {
         Circumstances {
             me: "me",
-            rhythm: Rhythm { ttl: s(60) },
+            timing: Timing { ttl: s(60) },
             now: s(now),
             deadline: s(deadline),
             is_dead: false,

@@ -3,29 +3,30 @@
 //! Nothing here frees a lease early by a clock that is wrong, and even if it did: every intent is
 //! a conditional write on the same row, under the token.
 
-mod clock;
 mod decide;
 mod process;
 mod renew;
 mod row;
 #[cfg(test)]
 mod tests;
+mod timing;
 
 use std::time::Duration;
 
 use mysql::Conn;
 
 use super::session::{Session, Sql};
+use crate::clock::{Clock, System};
 use crate::config::MysqlConfig;
 use crate::error::{Error, Result};
 use crate::ledger::sql::Failure;
 use crate::ledger::{Lease, LeaseInfo};
 use crate::model::name::Scope;
-use clock::Rhythm;
 use decide::{Circumstances, Step, Watch, decide};
 use process::Process;
 use renew::Renewal;
 use row::{Claim, Claimant, Row, Tenure};
+use timing::Timing;
 
 /// The pause before another look at a lease that somebody holds, in milliseconds.
 const POLL_MS: std::ops::Range<u64> = 200..1000;
@@ -41,7 +42,7 @@ const LOSSES: u32 = 3;
 struct MysqlLease {
     token: i64,
     renewal: Renewal,
-    /// When something may be sent, by [`clock::now`].
+    /// When something may be sent, by the boot clock.
     send_at: Duration,
 }
 
@@ -55,7 +56,7 @@ impl Lease for MysqlLease {
     }
 
     fn send_delay(&self) -> Duration {
-        self.send_at.saturating_sub(clock::now())
+        self.send_at.saturating_sub(System.elapsed())
     }
 }
 
@@ -93,7 +94,7 @@ struct Taken {
 struct Acquisition<'a> {
     session: Session,
     scope: &'a Scope,
-    rhythm: Rhythm,
+    timing: Timing,
     this: Option<Process>,
     claimant: Claimant,
     deadline: Duration,
@@ -117,15 +118,15 @@ enum Round {
 
 impl<'a> Acquisition<'a> {
     fn begin(config: &MysqlConfig, scope: &'a Scope, wait: Duration) -> Result<Self> {
-        let start = clock::now();
-        let rhythm = Rhythm {
+        let start = System.elapsed();
+        let timing = Timing {
             ttl: config.lease_ttl,
         };
         let this = Process::this();
         Ok(Self {
-            session: Session::open(&bounded(config, rhythm))?,
+            session: Session::open(&bounded(config, timing))?,
             scope,
-            rhythm,
+            timing,
             claimant: Claimant {
                 id: uuid::Uuid::new_v4().to_string(),
                 process: this.as_ref().map(ToString::to_string).unwrap_or_default(),
@@ -165,15 +166,15 @@ impl<'a> Acquisition<'a> {
 
     /// Reads the row and acts upon it.
     fn round(&mut self, watch: &mut Option<Watch>) -> Tried<Round> {
-        let now = clock::now();
+        let now = System.elapsed();
         let row = self.read()?;
-        let seen = Watch::see(watch.take(), &row, clock::now());
+        let seen = Watch::see(watch.take(), &row, System.elapsed());
         let step = decide(
             &row,
             &seen,
             &Circumstances {
                 me: &self.claimant.id,
-                rhythm: self.rhythm,
+                timing: self.timing,
                 now,
                 deadline: self.deadline,
                 is_dead: self.is_dead(&row),
@@ -218,7 +219,7 @@ impl<'a> Acquisition<'a> {
     }
 
     fn claim(&mut self, claim: &Claim, is_takeover: bool) -> Tried<Round> {
-        let sent = clock::now();
+        let sent = System.elapsed();
         let (scope, who) = (self.scope, &self.claimant);
         let token = self
             .session
@@ -235,7 +236,7 @@ impl<'a> Acquisition<'a> {
 
     /// Somebody else was faster, or as fast.
     fn contended(&self) -> Round {
-        if clock::now() < self.contention {
+        if System.elapsed() < self.contention {
             Round::Again(some(PAUSE_MS))
         } else {
             Round::Held
@@ -245,7 +246,7 @@ impl<'a> Acquisition<'a> {
     fn start(self, taken: &Taken, limit: Duration) -> Result<MysqlLease> {
         let send_at = if taken.is_takeover {
             tracing::info!("took over the lease of {}", self.scope);
-            clock::now().saturating_add(self.rhythm.send_delay())
+            System.elapsed().saturating_add(self.timing.send_delay())
         } else {
             Duration::ZERO
         };
@@ -253,7 +254,7 @@ impl<'a> Acquisition<'a> {
             scope: self.scope.clone(),
             holder_id: self.claimant.id,
             token: taken.token,
-            ttl: self.rhythm.ttl,
+            ttl: self.timing.ttl,
         };
         let renewal = Renewal::start(self.session, tenure, taken.sent, limit).map_err(|e| {
             Error::unavailable(format!("cannot renew the lease of {}", self.scope)).because_of(&e)
@@ -267,8 +268,8 @@ impl<'a> Acquisition<'a> {
 }
 
 /// A connection that is silent must not use up the lease.
-fn bounded(config: &MysqlConfig, rhythm: Rhythm) -> MysqlConfig {
-    let most = rhythm.silence();
+fn bounded(config: &MysqlConfig, timing: Timing) -> MysqlConfig {
+    let most = timing.silence();
     MysqlConfig {
         connect_timeout: config.connect_timeout.min(most),
         read_timeout: config.read_timeout.min(most),

@@ -6,15 +6,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
-use super::clock::{self, Rhythm};
 use super::row::{self, Tenure};
+use super::timing::Timing;
+use crate::clock::{Clock, System};
 use crate::ledger::mysql::session::Session;
 use crate::ledger::sql::Failure;
 
 /// How long the holder waits for the release of its lease; after that it expires by itself.
 const RELEASE_WAIT: Duration = Duration::from_secs(2);
 
-/// Until when a lease may be relied upon, by [`clock::now`]. Shared with the thread.
+/// Until when a lease may be relied upon, by the boot clock. Shared with the thread.
 #[derive(Clone, Debug)]
 struct Validity(Arc<AtomicU64>);
 
@@ -59,14 +60,14 @@ impl Renewal {
         since: Duration,
         limit: Duration,
     ) -> std::io::Result<Self> {
-        let rhythm = Rhythm { ttl: tenure.ttl };
-        let validity = Validity::until(since.saturating_add(rhythm.validity()));
+        let timing = Timing { ttl: tenure.ttl };
+        let validity = Validity::until(since.saturating_add(timing.validity()));
         let (stop, stopped) = channel();
         let (running, done) = channel::<Infallible>();
         let work = Work {
             session,
             tenure,
-            rhythm,
+            timing,
             validity: validity.clone(),
             renewed: since,
             end: since.saturating_add(limit),
@@ -87,7 +88,7 @@ impl Renewal {
 
     /// Whether the lease is ours at this moment.
     pub fn is_valid(&self) -> bool {
-        self.validity.holds_at(clock::now())
+        self.validity.holds_at(System.elapsed())
     }
 }
 
@@ -121,19 +122,19 @@ enum Next {
     Release,
 }
 
-fn next(outcome: Outcome, rhythm: Rhythm) -> Next {
+fn next(outcome: Outcome, timing: Timing) -> Next {
     match outcome {
-        Outcome::Renewed => Next::Renew(rhythm.interval()),
+        Outcome::Renewed => Next::Renew(timing.interval()),
         Outcome::Gone => Next::Nothing,
-        Outcome::Failed(silence) if silence >= rhythm.give_up() => Next::Release,
-        Outcome::Failed(_) => Next::Renew(rhythm.retry()),
+        Outcome::Failed(silence) if silence >= timing.give_up() => Next::Release,
+        Outcome::Failed(_) => Next::Renew(timing.retry()),
     }
 }
 
 struct Work {
     session: Session,
     tenure: Tenure,
-    rhythm: Rhythm,
+    timing: Timing,
     validity: Validity,
     /// A time before the last successful renewal was sent.
     renewed: Duration,
@@ -144,14 +145,14 @@ struct Work {
 
 impl Work {
     fn run(mut self) {
-        let mut pause = self.rhythm.interval();
+        let mut pause = self.timing.interval();
         while !self.is_stopped(pause) {
-            if clock::now() >= self.end {
+            if System.elapsed() >= self.end {
                 self.wait_for_stop();
                 break;
             }
             let outcome = self.renew();
-            match next(outcome, self.rhythm) {
+            match next(outcome, self.timing) {
                 Next::Renew(after) => pause = after,
                 Next::Nothing => {
                     self.validity.lose();
@@ -176,12 +177,12 @@ impl Work {
     }
 
     fn renew(&mut self) -> Outcome {
-        let now = clock::now();
+        let now = System.elapsed();
         match self.session.call(|conn| row::renew(conn, &self.tenure)) {
             Ok(true) => {
                 self.renewed = now;
                 self.validity
-                    .extend(now.saturating_add(self.rhythm.validity()));
+                    .extend(now.saturating_add(self.timing.validity()));
                 Outcome::Renewed
             }
             Ok(false) => {
@@ -190,7 +191,7 @@ impl Work {
             }
             Err(Failure::Conflict(e) | Failure::Lost(e) | Failure::Refused(e)) => {
                 tracing::debug!("the lease could not be renewed: {}", e.one_line());
-                Outcome::Failed(clock::now().saturating_sub(self.renewed))
+                Outcome::Failed(System.elapsed().saturating_sub(self.renewed))
             }
         }
     }
@@ -207,7 +208,7 @@ impl Work {
 mod tests {
     use super::*;
 
-    const RHYTHM: Rhythm = Rhythm {
+    const RHYTHM: Timing = Timing {
         ttl: Duration::from_secs(60),
     };
 

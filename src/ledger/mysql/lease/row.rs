@@ -6,8 +6,9 @@ use std::time::Duration;
 use mysql::prelude::Queryable;
 use mysql::{Conn, Params, Value, params};
 
+use crate::clock::{Clock, System};
 use crate::ledger::mysql::session::{Fault, Sql};
-use crate::ledger::{LeaseInfo, holder, original};
+use crate::ledger::{LeaseInfo, holder};
 use crate::model::name::Scope;
 
 /// The row, as far as taking the lease goes.
@@ -104,7 +105,7 @@ pub fn claim(conn: &mut Conn, scope: &Scope, who: &Claimant, claim: &Claim) -> S
         ("me", Value::from(&who.id)),
         ("holder", Value::from(holder::describe())),
         ("process", Value::from(&who.process)),
-        ("since", Value::from(original::now())),
+        ("since", Value::from(System.now_ms())),
         ("ttl_ms", Value::from(milliseconds(who.ttl))),
         ("ttl_us", Value::from(microseconds(who.ttl))),
         ("domain", Value::from(&scope.domain)),

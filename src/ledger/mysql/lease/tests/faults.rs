@@ -1,5 +1,6 @@
 //! What gets in the way: the server, the wire, others on the same row.
 
+use crate::clock::{Clock, System};
 use crate::error::Kind;
 use mysql::prelude::Queryable;
 use simulator::{Cut, Lost};
@@ -90,10 +91,10 @@ fn a_lease_that_somebody_took_is_lost_long_before_it_ends_and_not_released() {
     drop(lease);
     // Renewed every 2 s, valid for 11 s.
     let lease = fixture.acquire(Duration::from_secs(12), NO_WAIT).unwrap();
-    let start = clock::now();
+    let start = System.elapsed();
     fixture.sql("UPDATE artifactory_lease SET token = token + 1, holder_id = 'their-id'");
     eventually("it is lost", || !lease.is_held());
-    assert!(clock::now() < start + Duration::from_secs(8));
+    assert!(System.elapsed() < start + Duration::from_secs(8));
     drop(lease);
     assert_eq!(fixture.get("holder_id").as_deref(), Some("their-id"));
 }
@@ -109,7 +110,7 @@ fn a_server_that_falls_silent_costs_the_lease_for_ever() {
     cut.hold(true);
     eventually("it is lost", || !lease.is_held());
     // By then the read has ended without an answer.
-    sleep(Rhythm { ttl: TTL }.silence() + TTL);
+    sleep(Timing { ttl: TTL }.silence() + TTL);
     cut.hold(false);
     sleep(TTL);
     assert!(!lease.is_held());

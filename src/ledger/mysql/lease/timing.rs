@@ -1,27 +1,15 @@
-//! The clock that a lease is measured by, and its proportions.
+//! The proportions of a lease.
 
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
-
-/// Time since the system was started. It counts suspension too, which `Instant` doesn't
-/// (<https://github.com/rust-lang/rust/issues/87906>), and nobody can set it.
-pub fn now() -> Duration {
-    let time = clock_gettime(ClockId::Boottime);
-    Duration::new(
-        u64::try_from(time.tv_sec).unwrap_or(0),
-        u32::try_from(time.tv_nsec).unwrap_or(0),
-    )
-}
-
 /// What follows from how long a lease outlives its last renewal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rhythm {
+pub struct Timing {
     /// How long the lease outlives its last renewal.
     pub ttl: Duration,
 }
 
-impl Rhythm {
+impl Timing {
     /// The longest that an unchanged row is watched, whatever it says.
     const LONGEST_WATCH: Duration = Duration::from_secs(3600);
 
@@ -71,31 +59,24 @@ mod tests {
     #[test]
     fn the_default_lease_is_renewed_every_10_s_and_given_up_well_before_it_ends() {
         let s = Duration::from_secs;
-        let rhythm = Rhythm { ttl: s(60) };
-        assert_eq!(rhythm.interval(), s(10));
-        assert_eq!(rhythm.retry(), s(1));
-        assert_eq!(rhythm.give_up(), s(40));
-        assert_eq!(rhythm.validity(), s(55));
-        assert_eq!(rhythm.send_delay(), s(15));
-        assert_eq!(rhythm.silence(), s(15));
-        assert_eq!(rhythm.watch(s(10)), s(60));
-        assert_eq!(rhythm.watch(s(90)), s(90));
-        assert_eq!(rhythm.watch(s(90_000)), s(3600));
+        let timing = Timing { ttl: s(60) };
+        assert_eq!(timing.interval(), s(10));
+        assert_eq!(timing.retry(), s(1));
+        assert_eq!(timing.give_up(), s(40));
+        assert_eq!(timing.validity(), s(55));
+        assert_eq!(timing.send_delay(), s(15));
+        assert_eq!(timing.silence(), s(15));
+        assert_eq!(timing.watch(s(10)), s(60));
+        assert_eq!(timing.watch(s(90)), s(90));
+        assert_eq!(timing.watch(s(90_000)), s(3600));
     }
 
     #[test]
     fn a_short_lease_is_retried_often() {
-        let rhythm = Rhythm {
+        let timing = Timing {
             ttl: Duration::from_secs(2),
         };
-        assert!(rhythm.retry() < rhythm.interval() && rhythm.interval() < rhythm.give_up());
-        assert!(rhythm.give_up() < rhythm.validity() && rhythm.validity() < rhythm.ttl);
-    }
-
-    #[test]
-    fn the_clock_runs() {
-        let before = now();
-        std::thread::sleep(Duration::from_millis(5));
-        assert!(now() >= before + Duration::from_millis(5));
+        assert!(timing.retry() < timing.interval() && timing.interval() < timing.give_up());
+        assert!(timing.give_up() < timing.validity() && timing.validity() < timing.ttl);
     }
 }
