@@ -26,8 +26,6 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Kind, Result};
 use crate::model::listing::{Listing, ListingBuilder};
 
-pub use self::url::bases;
-
 /// A checksum as the storage API gives it: lower-case hexadecimal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Checksum {

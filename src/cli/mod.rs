@@ -1,4 +1,4 @@
-//! The command line: what a person may type. What was meant by it is [`crate::config`]'s to say.
+//! The command line: what a person may type. What was meant by it is the configuration's to say.
 
 #![expect(
     clippy::doc_markdown,
@@ -22,7 +22,7 @@ pub use options::{
     ArtifactoryArgs, DeployArgs, GlobalArgs, LedgerArgs, OutputArgs, RuleArgs, ScopeArgs,
     ServerArgs,
 };
-pub use values::{OutputFormat, SettleAs, UnknownHold, variable};
+pub use values::{ColorMode, ListingMode, OutputFormat, SettleAs, UnknownHold, duration, variable};
 pub use variables::{OfOneCall, Variables};
 
 /// The name of the program.
@@ -252,8 +252,8 @@ pub enum Command {
 /// The options that may be repeated: given on both sides of the command, both count.
 const LISTS: [&str; 2] = ["app", "exclude_app"];
 
-/// The options of secrets. Their variables, and those of their `-file` forms, are [`crate::config`]'s
-/// to read.
+/// The options of secrets. Their variables, and those of their `-file` forms, are the
+/// configuration's to read.
 const SECRETS: [&str; 5] = [
     "art-password",
     "art-token",

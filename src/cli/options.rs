@@ -15,8 +15,7 @@ use std::time::Duration;
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args};
 
-use super::values::{self, OutputFormat, UnknownHold};
-use crate::config::{ColorMode, ListingMode};
+use super::values::{self, ColorMode, ListingMode, OutputFormat, UnknownHold};
 use crate::model::version::Order;
 use crate::secret::Secret;
 

@@ -17,6 +17,30 @@ pub enum OutputFormat {
     Json,
 }
 
+/// `--listing`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, ValueEnum)]
+#[expect(missing_docs, reason = "clap would print them as help")]
+pub enum ListingMode {
+    // AQL, and the folders where AQL can't be trusted.
+    #[default]
+    Auto,
+    // AQL or nothing.
+    Aql,
+    // Only the folders.
+    Folders,
+}
+
+/// `--color`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, ValueEnum)]
+#[expect(missing_docs, reason = "clap would print them as help")]
+pub enum ColorMode {
+    // Where a terminal takes it and `NO_COLOR` is not set.
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
 /// `settle --as`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum SettleAs {
@@ -37,7 +61,7 @@ pub fn variable(long: &str) -> String {
 }
 
 /// A duration as humantime reads it; a bare `0` is zero.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     if text == "0" {
         return Ok(Duration::ZERO);

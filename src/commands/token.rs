@@ -1,7 +1,5 @@
 //! `token add|list|revoke`: the bearer tokens of the HTTP API.
 
-use std::fmt::Write;
-
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -130,20 +128,12 @@ fn new_token() -> String {
     for _ in 0..3 {
         hash.update(uuid::Uuid::new_v4().as_bytes());
     }
-    format!("{PREFIX}{}", hex(&hash.finalize()))
+    format!("{PREFIX}{:x}", hash.finalize())
 }
 
 /// What the column holds for a token.
 fn stored(token: &str) -> String {
-    format!("{HASHED_TOKEN}{}", hex(&Sha256::digest(token)))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    format!("{HASHED_TOKEN}{:x}", Sha256::digest(token))
 }
 
 #[cfg(test)]

@@ -1,11 +1,10 @@
 //! The options of Artifactory.
 
-use clap::ValueEnum;
-
+use super::address;
 use super::check::{check_name, named};
 use super::secrets::{Env, Found, Source};
 use super::warnings::warn_of_plain_http;
-use crate::cli::Cli;
+use crate::cli::{Cli, ListingMode};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 
@@ -51,19 +50,6 @@ impl Credentials {
             Self::Bearer(secret) | Self::ApiKey(secret) => Some((None, secret)),
         }
     }
-}
-
-/// `--listing`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, ValueEnum)]
-#[expect(missing_docs, reason = "clap would print them as help")]
-pub enum ListingMode {
-    // AQL, and the folders where AQL can't be trusted.
-    #[default]
-    Auto,
-    // AQL or nothing.
-    Aql,
-    // Only the folders.
-    Folders,
 }
 
 impl ArtifactoryConfig {
@@ -129,9 +115,7 @@ pub(super) fn from_cli(
             named("art-payload-repo")
         )));
     }
-    let (api, base) = crate::artifactory::bases(endpoint).map_err(|why| {
-        Error::usage(format!("{} cannot be used", named("art-endpoint"))).because(why)
-    })?;
+    let (api, base) = address::of_artifactory(&named("art-endpoint"), endpoint)?;
     warn_of_plain_http("art-endpoint", &api, warnings);
     Ok(Some(ArtifactoryConfig {
         api,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::address;
 use super::check::{DAY, SECOND, between, named};
 use super::secrets::{Env, Source};
 use super::warnings::warn_of_plain_http;
@@ -51,8 +52,7 @@ pub(super) fn from_cli(
         }
         _ => return Ok(None),
     };
-    let url = crate::target::coreos_deploy::normalise_url(&url)
-        .map_err(|why| Error::usage(format!("{place} cannot be used")).because(why))?;
+    let url = address::of_coreos_deploy(&place, &url)?;
     warn_of_plain_http("deploy-url", &url, warnings);
     Ok(Some(DeployConfig {
         url,

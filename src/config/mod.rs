@@ -1,12 +1,11 @@
 //! What was meant: options, environment and secret files, checked once.
 
+mod address;
 mod artifactory;
 mod check;
 mod deploy;
 mod dsn;
 mod ledger;
-mod needs;
-mod output;
 mod rules;
 mod secrets;
 mod server;
@@ -17,17 +16,17 @@ use std::time::Duration;
 
 use self::check::{DAY, between};
 use self::secrets::Env;
-use crate::cli::Cli;
+use crate::cli::{Cli, Command, DEFAULT, OutputFormat};
 use crate::error::{Error, Result};
 use crate::mask::Masker;
 use crate::model::name::Scope;
 
-pub use self::artifactory::{ArtifactoryConfig, Credentials, ListingMode};
+pub use self::artifactory::{ArtifactoryConfig, Credentials};
 pub use self::deploy::DeployConfig;
 pub use self::dsn::{Dsn, MysqlAddress, MysqlConfig, MysqlTls};
-pub use self::output::{ColorMode, OutputConfig};
 pub use self::rules::Rules;
 pub use self::server::ServeConfig;
+pub use crate::cli::{ColorMode, ListingMode};
 
 /// What both HTTP clients share.
 #[derive(Clone, Debug)]
@@ -38,6 +37,32 @@ pub struct HttpConfig {
     pub ca_file: Option<PathBuf>,
     /// What takes all secrets of the program out of what a peer says.
     pub masker: Masker,
+}
+
+/// How results are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutputConfig {
+    /// `--output json`.
+    pub json: bool,
+    /// `-q`.
+    pub quiet: bool,
+    /// `-v` counted; `-d` is 2.
+    pub verbose: u8,
+    /// `--color`.
+    pub color: ColorMode,
+}
+
+impl OutputConfig {
+    /// How results are wanted.
+    pub fn from_cli(cli: &Cli) -> Self {
+        let args = &cli.global.output;
+        Self {
+            json: args.output == OutputFormat::Json,
+            quiet: args.quiet,
+            verbose: args.verbose.max(if args.debug { 2 } else { 0 }),
+            color: args.color,
+        }
+    }
 }
 
 /// Everything that options, environment and secret files say. What a command does not need may be
@@ -74,7 +99,7 @@ impl Config {
     /// Errors: exit 2, naming the option and its variable.
     pub fn from_cli(cli: &Cli, env: Env) -> Result<Config> {
         let mut warnings = Vec::new();
-        let needs = needs::needs(cli);
+        let needs = needs(cli);
         let mut dsn = (needs.ledger)
             .then(|| ledger::from_cli(cli, env, &mut warnings))
             .transpose()?;
@@ -143,6 +168,45 @@ impl Config {
     /// What the server is told, for `serve` and `health`.
     pub fn serve(&self) -> Result<&ServeConfig> {
         given(self.serve.as_ref(), "this command is no server")
+    }
+}
+
+/// What a command can't do without.
+#[derive(Clone, Copy)]
+struct Needs {
+    ledger: bool,
+    artifactory: bool,
+    deploy: bool,
+}
+
+/// Which of them the command needs.
+fn needs(cli: &Cli) -> Needs {
+    let (ledger, artifactory, deploy) = match cli.command.as_ref().unwrap_or(&DEFAULT) {
+        Command::Run { .. }
+        | Command::Serve
+        | Command::Deploy { .. }
+        | Command::Rollback { .. } => (true, true, true),
+        Command::Scan { .. } | Command::DryRun { .. } => (true, true, false),
+        // Apps that are named with their versions need no marker.
+        Command::Baseline { apps, .. } => {
+            let is_listed = apps.is_empty() || apps.iter().any(|app| !app.contains('='));
+            (true, is_listed, false)
+        }
+        Command::Status { .. }
+        | Command::History { .. }
+        | Command::Hold { .. }
+        | Command::Release { .. }
+        | Command::Settle { .. }
+        | Command::Token { .. }
+        | Command::Migrate => (true, false, false),
+        Command::Health | Command::Completions { .. } | Command::Man { .. } => {
+            (false, false, false)
+        }
+    };
+    Needs {
+        ledger,
+        artifactory,
+        deploy,
     }
 }
 

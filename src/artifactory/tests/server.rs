@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::artifactory::{Artifactory, bases};
+use crate::artifactory::Artifactory;
 use crate::config::{ArtifactoryConfig, Credentials, HttpConfig, ListingMode};
 use crate::mask::Masker;
 use crate::secret::Secret;
@@ -110,9 +110,9 @@ impl Server {
 
     /// A client of this server with these credentials.
     pub fn client_as(&self, listing: ListingMode, credentials: Credentials) -> Artifactory {
-        let (api, base) = bases(&format!("{}/artifactory", self.url)).unwrap();
+        let base = format!("{}/artifactory", self.url);
         let config = ArtifactoryConfig {
-            api,
+            api: format!("{base}/api"),
             base,
             credentials,
             deploy_repo: "r".into(),

@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::params::{Form, MysqlTls, Params, unescape};
+use super::params::{MysqlTls, Params, unescape};
 use super::{FORMS, foreign_scheme, has_scheme, refused};
 use crate::config::warnings::is_loopback;
 use crate::error::{Error, Result};
@@ -110,7 +110,7 @@ pub(super) fn from_url(rest: &str, options: &Options) -> Result<MysqlConfig> {
         password: decoded("password", password)?,
         address: (!host.is_empty()).then(|| tcp(host)).transpose()?,
         database: decoded("database", path)?,
-        params: Params::parse(query, Form::Url)?,
+        params: Params::parse(query, true)?,
     };
     config(parts, options)
 }
@@ -161,7 +161,7 @@ pub(super) fn from_go(dsn: &str, options: &Options) -> Result<MysqlConfig> {
         password: printable("password", password)?,
         address: Some(address),
         database: decoded("database", database)?,
-        params: Params::parse(query, Form::Go)?,
+        params: Params::parse(query, false)?,
     };
     config(parts, options)
 }
@@ -280,7 +280,7 @@ fn no_database() -> Error {
 
 /// A percent-encoded part.
 fn decoded(name: &str, text: &str) -> Result<String> {
-    unescape(text, false).ok_or_else(|| {
+    unescape(text).ok_or_else(|| {
         let why = format!("its {name} is not percent-encoded UTF-8");
         refused(why, "a '%' is written %25")
     })

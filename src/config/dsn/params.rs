@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use percent_encoding::percent_decode_str;
+
 use super::refused;
+use crate::cli;
 use crate::error::{Error, Result};
 
 /// How the connection to `MySQL` is encrypted.
@@ -18,15 +21,6 @@ pub enum MysqlTls {
     Preferred,
 }
 
-/// How a DSN is written.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
-    /// As go-sql-driver/mysql does.
-    Go,
-    /// As a URL.
-    Url,
-}
-
 /// What the parameters say; `None` is silence.
 #[derive(Default)]
 pub(super) struct Params {
@@ -38,142 +32,89 @@ pub(super) struct Params {
     pub(super) session: Vec<(String, String)>,
 }
 
-/// A value that was read, or what it must be.
-type Value<T> = std::result::Result<T, String>;
-
-/// What a parameter is for.
-#[derive(Clone, Copy)]
-enum Kind {
-    Tls(fn(&str) -> Value<MysqlTls>),
-    Socket,
-    Timeout(fn(&mut Params) -> &mut Option<Duration>),
-    /// A session variable, as an SQL literal that ends where it seems to.
-    Session(fn(&str) -> Value<String>),
-    /// Only checked: it changes nothing here.
-    Checked(fn(&str) -> Value<()>),
-    /// Refused where it is true, and why.
-    Never(&'static str),
-    /// Refused, and why.
-    Refused(&'static str),
-}
-
-/// Booleans of go-sql-driver's own working, without meaning here.
-const FLAGS: &str = "parseTime, interpolateParams, multiStatements, allowNativePasswords, \
-    checkConnLiveness, clientFoundRows, columnsWithAlias, rejectReadOnly, compress";
-
-/// Session variables that are numbers.
+/// The parameters that count in both forms, beside the numbers.
+const BOTH: &str = "tls, timeout, readTimeout, writeTimeout";
+/// Those that only a URL has: as `MySQL`'s own clients and the `mysql` crate write them.
+const OF_URLS: &str = "ssl-mode, require_ssl, socket";
+/// Session variables, all of them numbers, under which the ledger's statements mean the same.
 const NUMBERS: &str = "innodb_lock_wait_timeout, lock_wait_timeout, wait_timeout, \
     net_read_timeout, net_write_timeout, max_statement_time, max_execution_time, wsrep_sync_wait";
-
-/// The modes of SQL that change neither how a statement is read nor what it returns.
-const MODES: &str = "STRICT_TRANS_TABLES, STRICT_ALL_TABLES, TRADITIONAL, NO_ZERO_DATE, \
-    NO_ZERO_IN_DATE, ERROR_FOR_DIVISION_BY_ZERO, NO_ENGINE_SUBSTITUTION, NO_AUTO_CREATE_USER, \
-    ONLY_FULL_GROUP_BY";
-
-/// Knows a parameter. go-sql-driver/mysql sets each one that is not its own as a session variable;
-/// here only those are, under which the ledger's statements mean the same.
-fn kind(name: &str, form: Form) -> Option<Kind> {
-    Some(match name {
-        "tls" => Kind::Tls(tls),
-        "ssl-mode" if form == Form::Url => Kind::Tls(ssl_mode),
-        "require_ssl" if form == Form::Url => Kind::Tls(require_ssl),
-        "socket" if form == Form::Url => Kind::Socket,
-        "timeout" => Kind::Timeout(|params| &mut params.connect_timeout),
-        "readTimeout" => Kind::Timeout(|params| &mut params.read_timeout),
-        "writeTimeout" => Kind::Timeout(|params| &mut params.write_timeout),
-        "charset" => Kind::Checked(charset),
-        "collation" => Kind::Checked(collation),
-        "time_zone" => Kind::Checked(time_zone),
-        _ if is_in(FLAGS, name) => Kind::Checked(|value| boolean(value).map(drop)),
-        "maxAllowedPacket" => {
-            Kind::Checked(|value| must(value.parse::<i64>().is_ok(), "a whole number"))
-        }
-        "loc" | "timeTruncate" | "connectionAttributes" => Kind::Checked(|_| Ok(())),
-        "allowOldPasswords" => {
-            Kind::Never("passwords are not sent in the way of MySQL 4.0, which is broken")
-        }
-        "allowCleartextPasswords" => Kind::Never("passwords are not sent in clear"),
-        "allowAllFiles" => Kind::Never("no file is ever sent to a server"),
-        "serverPubKey" => Kind::Refused("keys cannot be registered; with TLS none is needed"),
-        "foreign_key_checks" => {
-            Kind::Refused("the ledger relies on foreign keys as the server has them")
-        }
-        "sql_mode" => Kind::Session(modes),
-        "transaction_isolation" | "tx_isolation" => Kind::Session(isolation),
-        _ if is_in(NUMBERS, name) => Kind::Session(number),
-        _ => return None,
-    })
-}
+/// Those without effect, whatever their value: go-sql-driver's own working, and what the ledger
+/// sets for itself in every session (UTC, UTF-8, strict modes). They permit nothing either: no
+/// password is sent in clear and no file is sent.
+const IGNORED: &str = "parseTime, loc, timeTruncate, interpolateParams, multiStatements, \
+    checkConnLiveness, clientFoundRows, columnsWithAlias, rejectReadOnly, compress, \
+    maxAllowedPacket, connectionAttributes, allowNativePasswords, allowOldPasswords, \
+    allowCleartextPasswords, allowAllFiles, charset, collation, time_zone, sql_mode, \
+    transaction_isolation, tx_isolation";
 
 impl Params {
-    /// Reads `name=value&…`, values as in a query of a URL. As in go-sql-driver, empty parameters
-    /// do not count; one without `=`, which that skips, is refused.
-    pub(super) fn parse(query: &str, form: Form) -> Result<Self> {
+    /// Reads `name=value&…`, values percent-encoded; `of_url` says in which form the DSN is
+    /// written. As in go-sql-driver, empty parameters do not count; one without `=`, which that
+    /// skips, is refused.
+    pub(super) fn parse(query: &str, of_url: bool) -> Result<Self> {
         let mut params = Self::default();
         let mut seen = Vec::new();
         let texts = query.split('&').filter(|text| !text.is_empty());
         for (index, text) in texts.enumerate() {
-            let (name, value) = text.split_once('=').unwrap_or((text, ""));
-            // What is not known may be a piece of a password with a '?' in it.
-            let Some(kind) = kind(name, form) else {
-                return Err(unknown(index + 1, form));
+            let (name, value) = match text.split_once('=') {
+                Some((name, value)) => (name, Some(value)),
+                None => (text, None),
             };
-            if !text.contains('=') {
+            let counts =
+                is_in(BOTH, name) || is_in(NUMBERS, name) || of_url && is_in(OF_URLS, name);
+            // What is not known may be a piece of a password with a '?' in it.
+            if !counts && !is_in(IGNORED, name) {
+                return Err(unknown(index + 1, of_url));
+            }
+            let Some(value) = value else {
                 let why = format!("its parameter {name} has no value");
                 return Err(refused(why, format!("write {name}=VALUE")));
-            }
+            };
             if seen.contains(&name) {
                 let why = format!("its parameter {name} is given twice");
                 return Err(refused(why, "leave one of them out"));
             }
             seen.push(name);
-            let value = unescape(value, true)
-                .ok_or_else(|| wrong(name, "percent-encoded UTF-8 without control characters"))?;
-            params.set(name, kind, &value)?;
+            if counts {
+                let value = unescape(value).ok_or_else(|| {
+                    wrong(name, "percent-encoded UTF-8 without control characters")
+                })?;
+                params.set(name, value)?;
+            }
         }
         Ok(params)
     }
 
-    fn set(&mut self, name: &str, kind: Kind, value: &str) -> Result<()> {
-        let wrong = |expected: String| wrong(name, &expected);
-        let never = |why| {
-            let why = format!("its parameter {name}: {why}");
-            Err(refused(why, format!("leave {name} out")))
-        };
-        match kind {
-            Kind::Tls(_) if self.tls.is_some() => {
-                return Err(refused(
-                    "two of its parameters say how TLS is used",
-                    "leave one of tls, ssl-mode and require_ssl",
-                ));
+    fn set(&mut self, name: &str, value: String) -> Result<()> {
+        match name {
+            "tls" | "ssl-mode" | "require_ssl" => {
+                if self.tls.replace(tls(name, &value)?).is_some() {
+                    return Err(refused(
+                        "two of its parameters say how TLS is used",
+                        "leave one of tls, ssl-mode and require_ssl",
+                    ));
+                }
             }
-            Kind::Tls(read) => self.tls = Some(read(value).map_err(wrong)?),
-            Kind::Socket => self.socket = Some(value.to_owned()),
-            Kind::Timeout(field) => *field(self) = timeout(value).map_err(wrong)?,
-            Kind::Session(read) => {
-                let literal = read(value).map_err(wrong)?;
-                self.session.push((name.to_owned(), literal));
-            }
-            Kind::Checked(read) => read(value).map_err(wrong)?,
-            Kind::Never(why) if boolean(value).map_err(wrong)? => return never(why),
-            Kind::Never(_) => {}
-            Kind::Refused(why) => return never(why),
+            "socket" => self.socket = Some(value),
+            "timeout" => self.connect_timeout = timeout(name, &value)?,
+            "readTimeout" => self.read_timeout = timeout(name, &value)?,
+            "writeTimeout" => self.write_timeout = timeout(name, &value)?,
+            _ if is_number(&value) => self.session.push((name.to_owned(), value)),
+            _ => return Err(wrong(name, "a number without quotes")),
         }
         Ok(())
     }
 }
 
-fn unknown(number: usize, form: Form) -> Error {
-    let of_urls = match form {
-        Form::Url => "ssl-mode, require_ssl, socket, ",
-        Form::Go => "",
-    };
+fn unknown(number: usize, of_url: bool) -> Error {
+    let of_urls = if of_url { OF_URLS } else { "" };
+    let comma = if of_url { ", " } else { "" };
     refused(
         format!("number {number} of its parameters is not known"),
         format!(
-            "known are tls, {of_urls}timeout, readTimeout, writeTimeout, charset, collation, \
-            sql_mode, time_zone, transaction_isolation, tx_isolation, {NUMBERS}, and what \
-            go-sql-driver/mysql has for itself"
+            "known are {BOTH}, {of_urls}{comma}{NUMBERS}, and what go-sql-driver/mysql has for \
+            itself, without effect"
         ),
     )
 }
@@ -187,161 +128,54 @@ fn is_in(list: &str, name: &str) -> bool {
     list.split(", ").any(|one| one == name)
 }
 
-fn must(good: bool, expected: &str) -> Value<()> {
-    good.then_some(()).ok_or_else(|| expected.to_owned())
-}
-
-/// The booleans of go-sql-driver/mysql.
-fn boolean(value: &str) -> Value<bool> {
-    match value {
-        "1" | "true" | "TRUE" | "True" => Ok(true),
-        "0" | "false" | "FALSE" | "False" => Ok(false),
-        _ => Err("true or false".to_owned()),
-    }
-}
-
-fn tls(value: &str) -> Value<MysqlTls> {
-    match value.to_ascii_lowercase().as_str() {
-        "skip-verify" => Ok(MysqlTls::Unverified),
-        "preferred" => Ok(MysqlTls::Preferred),
-        _ => match boolean(value) {
-            Ok(true) => Ok(MysqlTls::Verified),
-            Ok(false) => Ok(MysqlTls::Off),
-            Err(_) => Err("true, false, skip-verify or preferred".to_owned()),
-        },
-    }
-}
-
-/// As `MySQL`'s own clients write it.
-fn ssl_mode(value: &str) -> Value<MysqlTls> {
-    match value.to_ascii_lowercase().as_str() {
-        "disabled" => Ok(MysqlTls::Off),
-        "preferred" => Ok(MysqlTls::Preferred),
-        "required" => Ok(MysqlTls::Unverified),
-        "verify_identity" => Ok(MysqlTls::Verified),
+fn tls(name: &str, value: &str) -> Result<MysqlTls> {
+    Ok(match (name, value.to_ascii_lowercase().as_str()) {
+        ("tls" | "require_ssl", "true" | "1") | ("ssl-mode", "verify_identity") => {
+            MysqlTls::Verified
+        }
+        ("tls", "false" | "0") | ("ssl-mode", "disabled") => MysqlTls::Off,
+        ("tls", "skip-verify") | ("ssl-mode", "required") => MysqlTls::Unverified,
+        ("tls" | "ssl-mode", "preferred") => MysqlTls::Preferred,
+        ("tls", _) => return Err(wrong(name, "true, false, skip-verify or preferred")),
+        ("require_ssl", _) => {
+            return Err(wrong(name, "true; TLS is turned off by ssl-mode=DISABLED"));
+        }
         // To check the name too would refuse servers that VERIFY_CA was chosen for.
-        _ => Err(
-            "DISABLED, PREFERRED, REQUIRED (which verifies nothing) or VERIFY_IDENTITY".to_owned(),
-        ),
-    }
-}
-
-/// As the `mysql` crate writes it.
-fn require_ssl(value: &str) -> Value<MysqlTls> {
-    let expected = "true; TLS is turned off by ssl-mode=DISABLED";
-    must(boolean(value) == Ok(true), expected).map(|()| MysqlTls::Verified)
-}
-
-fn charset(value: &str) -> Value<()> {
-    let known = ["utf8", "utf8mb3", "utf8mb4"];
-    let is_known = |one: &str| known.iter().any(|k| one.trim().eq_ignore_ascii_case(k));
-    let expected = "utf8mb4: others garble names";
-    must(value.split(',').any(is_known), expected)
-}
-
-fn collation(value: &str) -> Value<()> {
-    let good = value.to_ascii_lowercase().starts_with("utf8");
-    must(good, "one of UTF-8: others garble names")
-}
-
-fn time_zone(value: &str) -> Value<()> {
-    let is_utc = |zone: &str| zone == "+00:00" || zone.eq_ignore_ascii_case("UTC");
-    let expected = "'%2B00:00': every connection of the ledger is in UTC";
-    must(quoted(value).is_some_and(is_utc), expected)
+        _ => {
+            let known = "DISABLED, PREFERRED, REQUIRED (which verifies nothing) or VERIFY_IDENTITY";
+            return Err(wrong(name, known));
+        }
+    })
 }
 
 /// `None` for 0, which to go-sql-driver means no limit and here the default.
-fn timeout(value: &str) -> Value<Option<Duration>> {
+fn timeout(name: &str, value: &str) -> Result<Option<Duration>> {
     const RANGE: std::ops::RangeInclusive<Duration> =
         Duration::from_millis(1)..=Duration::from_secs(60 * 60);
-    match duration(value) {
-        Some(Duration::ZERO) => Ok(None),
-        Some(duration) if RANGE.contains(&duration) => Ok(Some(duration)),
-        _ => Err(
-            "a duration as Go writes it, such as 5s or 1m30s, from 1ms to 1h; 0 is the default"
-                .to_owned(),
-        ),
+    match cli::duration(value) {
+        Ok(Duration::ZERO) => Ok(None),
+        Ok(duration) if RANGE.contains(&duration) => Ok(Some(duration)),
+        _ => Err(wrong(
+            name,
+            "a duration such as 5s or 1m30s, from 1ms to 1h; 0 is the default",
+        )),
     }
 }
 
-/// Reads what Go's `time.ParseDuration` reads: `5s`, `1m30s`, `1.5h`, `500ms`, `0`. `None` is a
-/// text that Go refuses, or a negative duration.
-pub(super) fn duration(text: &str) -> Option<Duration> {
-    let mut rest = text.strip_prefix('+').unwrap_or(text);
-    if rest == "0" {
-        return Some(Duration::ZERO);
-    }
-    let is_number = |c: char| c == '.' || c.is_ascii_digit();
-    let mut total = Duration::ZERO;
-    loop {
-        let (number, after) = rest.split_at(rest.find(|c| !is_number(c))?);
-        let (unit, after) = after.split_at(after.find(is_number).unwrap_or(after.len()));
-        let seconds = match unit {
-            "h" => 3600.0,
-            "m" => 60.0,
-            "s" => 1.0,
-            "ms" => 1e-3,
-            // Both characters that look like a mu are in use.
-            "us" | "\u{b5}s" | "\u{3bc}s" => 1e-6,
-            "ns" => 1e-9,
-            _ => return None,
-        };
-        let part = number.parse::<f64>().ok()? * seconds;
-        total = total.checked_add(Duration::try_from_secs_f64(part).ok()?)?;
-        if after.is_empty() {
-            return Some(total);
-        }
-        rest = after;
-    }
-}
-
-fn isolation(value: &str) -> Value<String> {
-    let known = ["READ-COMMITTED", "REPEATABLE-READ", "SERIALIZABLE"];
-    literal(value, |level| known.contains(&level))
-        .ok_or_else(|| "'READ-COMMITTED', 'REPEATABLE-READ' or 'SERIALIZABLE', quoted".to_owned())
-}
-
-fn modes(value: &str) -> Value<String> {
-    let good = |modes: &str| modes.is_empty() || modes.split(',').all(|mode| is_in(MODES, mode));
-    literal(value, good).ok_or_else(|| format!("quoted, and of these modes only: {MODES}"))
-}
-
-fn number(value: &str) -> Value<String> {
+fn is_number(value: &str) -> bool {
     let (whole, fraction) = value.split_once('.').unwrap_or((value, "0"));
-    let is_digits =
-        |text: &str| (1..=12).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
-    let good = is_digits(whole) && is_digits(fraction);
-    must(good, "a number without quotes").map(|()| value.to_owned())
+    [whole, fraction].iter().all(|digits| {
+        (1..=12).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit())
+    })
 }
 
-/// A quoted text in capitals, as an SQL literal.
-fn literal(value: &str, good: impl Fn(&str) -> bool) -> Option<String> {
-    let value = quoted(value)?.to_ascii_uppercase();
-    good(&value).then(|| format!("'{value}'"))
-}
-
-/// What stands between two quotes of one kind.
-fn quoted(value: &str) -> Option<&str> {
-    ['\'', '"']
-        .into_iter()
-        .find_map(|quote| value.strip_prefix(quote)?.strip_suffix(quote))
-}
-
-/// Decodes percent-encoding, and `+` as a blank where `plus` says so. `None`: a `%` without two
-/// hexadecimal digits, or what comes out is not UTF-8 or holds a control character.
-pub(super) fn unescape(text: &str, plus: bool) -> Option<String> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        out.push(match byte {
-            b'%' => {
-                let mut digit = || char::from(bytes.next()?).to_digit(16);
-                u8::try_from(digit()? * 16 + digit()?).ok()?
-            }
-            b'+' if plus => b' ',
-            byte => byte,
-        });
-    }
-    let text = String::from_utf8(out).ok()?;
-    (!text.chars().any(char::is_control)).then_some(text)
+/// Decodes percent-encoding. `None`: a `%` without two hexadecimal digits, which the decoder would
+/// leave as it is, or what comes out is not UTF-8 or holds a control character.
+pub(super) fn unescape(text: &str) -> Option<String> {
+    let is_whole = text.split('%').skip(1).all(|rest| {
+        let digits = rest.as_bytes().get(..2);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    });
+    let text = percent_decode_str(text).decode_utf8().ok()?.into_owned();
+    (is_whole && !text.chars().any(char::is_control)).then_some(text)
 }

@@ -7,7 +7,6 @@
 //!
 //! This module sends and reads; what an answer means for an attempt is `model::attempt`'s to say.
 
-mod address;
 mod replies;
 mod submission;
 mod units;
@@ -32,8 +31,6 @@ use crate::model::attempt::Status;
 use crate::model::request::DeployRequest;
 use crate::model::units::Unit;
 use crate::secret::Secret;
-
-pub use address::normalise_url;
 
 use super::{Info, Probe, Submission, Target};
 
