@@ -9,6 +9,7 @@ mod options;
 mod values;
 mod variables;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,7 +24,7 @@ pub use options::{
     ServerArgs,
 };
 pub use values::{ColorMode, ListingMode, OutputFormat, SettleAs, UnknownHold, duration, variable};
-pub use variables::{OfOneCall, Variables};
+pub use variables::{Variables, foreign_variable};
 
 /// The name of the program.
 pub const NAME: &str = "coreos-artifactory-monitor";
@@ -76,9 +77,9 @@ pub struct Cli {
     /// The options of the command line as variables, for a pass that `serve` starts.
     #[arg(skip)]
     pub variables: Variables,
-    /// The options that no variable sets.
+    /// The options that no variable sets, and whether each is one of this command.
     #[arg(skip)]
-    pub of_one_call: Vec<OfOneCall>,
+    pub of_one_call: BTreeMap<String, bool>,
 }
 
 /// The command where none is given.
@@ -300,7 +301,7 @@ impl Cli {
             merge(&mut rules.exclude_app, "exclude_app", &matches, sub);
         }
         cli.variables = Variables::of(&command, &matches, &cli.global.rules);
-        cli.of_one_call = OfOneCall::all(&command, matches.subcommand_name());
+        cli.of_one_call = variables::of_one_call(&command, matches.subcommand_name());
         Ok(cli)
     }
 }

@@ -12,10 +12,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::BoolishValueParser;
-use clap::{ArgAction, Args};
+use clap::builder::{BoolishValueParser, RangedU64ValueParser};
+use clap::{ArgAction, Args, value_parser};
 
-use super::values::{self, ColorMode, ListingMode, OutputFormat, UnknownHold};
+use super::values::{self, ColorMode, DAY, ListingMode, OutputFormat, SECOND, UnknownHold};
 use crate::model::version::Order;
 use crate::secret::Secret;
 
@@ -95,10 +95,10 @@ pub struct ArtifactoryArgs {
     #[arg(long, value_name = "MODE", value_enum, default_value_t)]
     pub listing: ListingMode,
     /// Parallel requests to Artifactory, 1 to 64
-    #[arg(long, value_name = "N", default_value_t = 8)]
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = RangedU64ValueParser::<usize>::new().range(1..=64))]
     pub jobs: usize,
     /// Longest wait for a connection, to Artifactory and to coreos-deploy
-    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = values::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = values::within(Duration::from_millis(1), DAY))]
     pub connect_timeout: Duration,
     /// More CA certificates to trust, in PEM, for both
     #[arg(long, value_name = "PATH")]
@@ -119,7 +119,7 @@ pub struct DeployArgs {
     #[arg(long, value_name = "PATH")]
     pub deploy_token_file: Option<PathBuf>,
     /// Longest wait for the outcome of one deploy
-    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = values::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = values::within(SECOND, 7 * DAY))]
     pub deploy_timeout: Duration,
     /// How long a deploy of unknown outcome blocks before the units that run decide, or never
     #[arg(long, value_name = "DURATION|never", default_value = "15m", value_parser = values::unknown_hold)]
@@ -143,10 +143,10 @@ pub struct LedgerArgs {
     #[arg(long, value_name = "PATH")]
     pub dsn_ca_file: Option<PathBuf>,
     /// How long the lease in MySQL or MariaDB outlives a pass that vanished; the same on all hosts
-    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = values::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = values::within(2 * SECOND, 60 * 60 * SECOND))]
     pub lease_ttl: Duration,
     /// Longest wait for another pass to end; 0 does not wait
-    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = values::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = values::within(Duration::ZERO, 7 * DAY))]
     pub lock_wait: Duration,
 }
 
@@ -167,16 +167,16 @@ pub struct RuleArgs {
     #[arg(long, value_name = "N", default_value_t = 25)]
     pub max_deploys: usize,
     /// Give a version up after this many failed attempts
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = value_parser!(u32).range(1..))]
     pub max_attempts: u32,
     /// Wait before the first retry; doubled for each one that follows
-    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = values::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = values::within(Duration::ZERO, 30 * DAY))]
     pub retry_after: Duration,
     /// How long a marker may wait for its payload before that is an error
-    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = values::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = values::within(Duration::ZERO, 365 * DAY))]
     pub payload_wait: Duration,
     /// Longest time for the whole pass
-    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = values::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = values::within(SECOND, 7 * DAY))]
     pub max_duration: Duration,
 }
 
@@ -212,7 +212,7 @@ pub struct ServerArgs {
     #[arg(short = 'H', long, default_value = "localhost")]
     pub hostname: String,
     /// Pause between passes, in seconds or as a duration; with 0 only /v1.0/force starts one
-    #[arg(short = 'g', long, value_name = "INTERVAL", default_value = "300", value_parser = values::seconds_or_duration)]
+    #[arg(short = 'g', long, value_name = "INTERVAL", default_value = "300", value_parser = values::polling)]
     pub art_polling: Duration,
     /// Port to listen on; 0 takes a free one
     #[arg(short = 'p', long, default_value_t = 8080)]

@@ -239,6 +239,18 @@ fn wrong_command_lines_are_exit_2() {
         &["--max-deploys", "x"],
         &["--retry-after", "5"],
         &["--retry-after", ""],
+        &["--retry-after", "31d"],
+        &["--max-duration", "0"],
+        &["--max-attempts", "0"],
+        &["--deploy-timeout", "10ms"],
+        &["--unknown-hold", "366d"],
+        &["--lease-ttl", "0s"],
+        &["--lease-ttl", "1999ms"],
+        &["--lease-ttl", "3601s"],
+        &["--jobs", "0"],
+        &["--jobs", "65"],
+        &["-g", "1ms"],
+        &["-g", "8d"],
         &["--unknown-hold", "soon"],
         &["baseline", "a="],
         &["-p", "70000"],
@@ -281,8 +293,14 @@ fn bytes_that_are_not_utf8_are_exit_2() {
 
 #[test]
 fn an_error_names_option_and_variable() {
-    for name in ["--max-deploys", "--retry-after", "--listing"] {
-        let text = parse(&["scan", name, "x"]).unwrap_err().to_string();
+    for (name, value) in [
+        ("--max-deploys", "x"),
+        ("--retry-after", "x"),
+        ("--retry-after", "31d"),
+        ("--jobs", "65"),
+        ("--listing", "x"),
+    ] {
+        let text = parse(&["scan", name, value]).unwrap_err().to_string();
         assert!(text.contains(name), "{text}");
         assert!(text.contains(&variable(&name[2..])), "{text}");
     }
@@ -320,9 +338,7 @@ fn durations() {
     assert_eq!(values::duration(" 1h30m"), Ok(Duration::from_secs(5400)));
     assert!(values::duration("-1s").is_err());
     assert!(values::duration("99999999999999999999y").is_err());
-    assert_eq!(
-        values::seconds_or_duration("300"),
-        values::seconds_or_duration("5m")
-    );
+    assert_eq!(values::polling("300"), values::polling("5m"));
+    assert_eq!(values::polling("0"), Ok(Duration::ZERO));
     assert_eq!(values::unknown_hold("never"), Ok(UnknownHold(None)));
 }

@@ -7,6 +7,9 @@ use clap::ValueEnum;
 use crate::model::name;
 use crate::secret::Secret;
 
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// `--output`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum OutputFormat {
@@ -70,11 +73,28 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         .map_err(|_| "not a duration; write it like 90s, 5m or 1h30m".to_string())
 }
 
-/// A duration where a bare number counts seconds.
-pub(super) fn seconds_or_duration(text: &str) -> Result<Duration, String> {
-    match text.trim().parse::<u32>() {
-        Ok(seconds) => Ok(Duration::from_secs(seconds.into())),
-        Err(_) => duration(text),
+/// A duration of this range.
+pub(super) fn within(
+    least: Duration,
+    most: Duration,
+) -> impl Fn(&str) -> Result<Duration, String> + Clone {
+    move |text| match duration(text)? {
+        value if (least..=most).contains(&value) => Ok(value),
+        _ => Err(format!(
+            "it must be from {} to {}",
+            humantime::format_duration(least),
+            humantime::format_duration(most)
+        )),
+    }
+}
+
+/// A pause between passes, where a bare number counts seconds; zero is no polling.
+pub(super) fn polling(text: &str) -> Result<Duration, String> {
+    let seconds = text.trim().parse::<u32>();
+    let text = seconds.map_or_else(|_| text.to_owned(), |seconds| format!("{seconds}s"));
+    match duration(&text)? {
+        Duration::ZERO => Ok(Duration::ZERO),
+        _ => within(SECOND, 7 * DAY)(&text),
     }
 }
 
@@ -83,7 +103,7 @@ pub(super) fn unknown_hold(text: &str) -> Result<UnknownHold, String> {
     if text.trim().eq_ignore_ascii_case("never") {
         return Ok(UnknownHold(None));
     }
-    duration(text).map(|d| UnknownHold(Some(d)))
+    within(Duration::ZERO, 365 * DAY)(text).map(|d| UnknownHold(Some(d)))
 }
 
 /// A secret: wrapped at once, so that no `Debug` of the command line shows it.

@@ -1,5 +1,6 @@
 //! The options of a command line as variables: how `serve` hands its own to the passes it starts.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 
@@ -19,11 +20,17 @@ const NOT_OF_A_PASS: [&str; 7] = [
     "output",
 ];
 
-/// The variables of other programs that are read beside our own, and our own.
+/// The options that another program's variable sets too, where ours does not.
 const FOREIGN: [(&str, &str); 2] = [
-    ("COREOS_DEPLOY_URL", "CAM_DEPLOY_URL"),
-    ("COREOS_DEPLOY_TOKEN", "CAM_DEPLOY_TOKEN"),
+    ("deploy-url", "COREOS_DEPLOY_URL"),
+    ("deploy-token", "COREOS_DEPLOY_TOKEN"),
 ];
+
+/// The variable of another program that sets this option too.
+pub fn foreign_variable(long: &str) -> Option<&'static str> {
+    let of_it = FOREIGN.iter().find(|(option, _)| *option == long);
+    of_it.map(|(_, foreign)| *foreign)
+}
 
 /// The variables that make a pass mean what a command line means. `Debug` shows no value: some are
 /// secrets.
@@ -80,12 +87,12 @@ impl Variables {
     }
 
     fn is_wanted(&self, name: &str) -> bool {
-        let foreign = FOREIGN.iter().find(|(foreign, _)| *foreign == name);
-        let ours = foreign.map_or(name, |(_, ours)| ours);
-        let secret = ours.strip_suffix("_FILE").unwrap_or(ours);
-        self.known.iter().any(|known| known == ours)
+        let foreign = FOREIGN.iter().find(|(_, foreign)| *foreign == name);
+        let ours = foreign.map_or_else(|| name.to_owned(), |(long, _)| variable(long));
+        let secret = ours.strip_suffix("_FILE").unwrap_or(&ours);
+        self.known.contains(&ours)
             && !self.given.iter().any(|(given, _)| {
-                given == ours || given == secret || given.strip_suffix("_FILE") == Some(secret)
+                *given == ours || given == secret || given.strip_suffix("_FILE") == Some(secret)
             })
     }
 }
@@ -97,44 +104,24 @@ impl fmt::Debug for Variables {
     }
 }
 
-/// An option of a command alone, such as `--force`. It belongs to one call, so no variable sets it:
-/// one that is left over would change calls that nobody thinks of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OfOneCall {
-    /// Its long name.
-    pub long: String,
-    /// Whether it is one of the command that was given.
-    pub is_of_this_command: bool,
-}
-
-impl OfOneCall {
-    /// All of them, each once.
-    pub(super) fn all(command: &clap::Command, given: Option<&str>) -> Vec<Self> {
-        let mut all: Vec<Self> = Vec::new();
-        for sub in command.get_subcommands() {
-            let is_given = Some(sub.get_name()) == given;
-            let own = sub
-                .get_arguments()
-                .filter(|arg| !arg.is_hide_set() && !LISTS.contains(&arg.get_id().as_str()));
-            for long in own.filter_map(clap::Arg::get_long) {
-                if let Some(known) = all.iter_mut().find(|known| known.long == long) {
-                    known.is_of_this_command |= is_given;
-                    continue;
-                }
-                all.push(Self {
-                    long: long.to_owned(),
-                    is_of_this_command: is_given,
-                });
-            }
+/// The options of a command alone, such as `--force`, and whether each is one of the command that
+/// was given. They belong to one call, so no variable sets them: one that is left over would change
+/// calls that nobody thinks of.
+pub(super) fn of_one_call(command: &clap::Command, given: Option<&str>) -> BTreeMap<String, bool> {
+    let mut all = BTreeMap::new();
+    for sub in command.get_subcommands() {
+        let own = sub
+            .get_arguments()
+            .filter(|arg| !arg.is_hide_set() && !LISTS.contains(&arg.get_id().as_str()));
+        for long in own.filter_map(clap::Arg::get_long) {
+            *all.entry(long.to_owned()).or_default() |= Some(sub.get_name()) == given;
         }
-        all
     }
+    all
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::cli::Cli;
 
@@ -237,8 +224,8 @@ mod tests {
         let of = |line: &[&str]| {
             let cli = Cli::parse_from_args(["cam"].iter().chain(line)).unwrap();
             let all = cli.of_one_call;
-            let of_this = all.iter().filter(|o| o.is_of_this_command);
-            let of_this: Vec<String> = of_this.map(|o| o.long.clone()).collect();
+            let of_this = all.iter().filter(|(_, is_of_this)| **is_of_this);
+            let of_this: Vec<String> = of_this.map(|(long, _)| long.clone()).collect();
             (all.len(), of_this)
         };
         let (count, of_deploy) = of(&["deploy", "a", "1"]);

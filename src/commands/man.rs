@@ -19,18 +19,16 @@ const SECTION: &str = "1";
 /// Prints the main page on stdout, or writes every page into a directory, made where it is missing,
 /// under the name that `man` looks for.
 pub fn run(output: &Output, directory: Option<&Path>) -> Result<Exit> {
-    let made = pages().map_err(|e| failed("the manual cannot be made", &e))?;
+    let pages = pages().map_err(|e| failed("the manual cannot be made", &e))?;
     let Some(directory) = directory else {
-        for page in made.iter().filter(|page| page.name == NAME) {
-            output.text(&page.text);
-        }
+        output.text(&pages[0].1);
         return Ok(Exit::Success);
     };
     let shown = directory.display();
     fs::create_dir_all(directory).map_err(|e| failed(&format!("{shown} cannot be made"), &e))?;
-    for page in made {
-        let path = directory.join(format!("{}.{SECTION}", page.name));
-        fs::write(&path, page.text)
+    for (name, text) in pages {
+        let path = directory.join(format!("{name}.{SECTION}"));
+        fs::write(&path, text)
             .map_err(|e| failed(&format!("{} cannot be written", path.display()), &e))?;
     }
     Ok(Exit::Success)
@@ -40,44 +38,28 @@ fn failed(what: &str, cause: &io::Error) -> Error {
     Error::usage(what).because_of(cause)
 }
 
-/// A page of the manual.
-struct Page {
-    /// Its name without the section, such as `coreos-artifactory-monitor-scan`.
-    name: String,
-    /// Its text in roff.
-    text: String,
-}
-
-/// Makes the page of the program and those of its commands.
-fn pages() -> io::Result<Vec<Page>> {
+/// Names (such as `coreos-artifactory-monitor-scan`) and texts in roff of the pages: that of the
+/// program, then those of its commands.
+fn pages() -> io::Result<Vec<(String, String)>> {
     let mut command = Cli::command_line()
         .disable_help_subcommand(true)
         // Those that the short help leaves out would stand here without a word.
         .mut_args(|arg| arg.hide_short_help(false));
     command.build();
-    let mut pages = Vec::new();
-    add_pages(&command, &mut pages)?;
-    Ok(pages)
-}
-
-fn add_pages(command: &Command, pages: &mut Vec<Page>) -> io::Result<()> {
-    pages.push(Page {
-        name: display_name(command).to_owned(),
-        text: page(command)?,
-    });
-    for sub in command.get_subcommands().filter(|sub| !sub.is_hide_set()) {
-        add_pages(sub, pages)?;
+    let mut commands = vec![&command];
+    let mut at = 0;
+    while let Some(parent) = commands.get(at) {
+        commands.extend(parent.get_subcommands().filter(|sub| !sub.is_hide_set()));
+        at += 1;
     }
-    Ok(())
+    let named = |command: &Command| {
+        let name = command.get_display_name().unwrap_or(NAME).to_owned();
+        page(command, &name).map(|text| (name, text))
+    };
+    commands.into_iter().map(named).collect()
 }
 
-fn display_name(command: &Command) -> &str {
-    command
-        .get_display_name()
-        .unwrap_or_else(|| command.get_name())
-}
-
-fn page(command: &Command) -> io::Result<String> {
+fn page(command: &Command, name: &str) -> io::Result<String> {
     let man = Man::new(with_short_usage(command))
         .section(SECTION)
         .source(format!("{NAME} {}", env!("CARGO_PKG_VERSION")))
@@ -94,8 +76,8 @@ fn page(command: &Command) -> io::Result<String> {
     if let Some(text) = command.get_after_help() {
         sections(&text.to_string()).to_writer(&mut roff)?;
     }
-    if display_name(command) != NAME {
-        see_also().to_writer(&mut roff)?;
+    if name != NAME {
+        sections(&format!("See also:\n{NAME}({SECTION})")).to_writer(&mut roff)?;
     }
     Ok(String::from_utf8_lossy(&roff).into_owned())
 }
@@ -127,21 +109,14 @@ fn sections(text: &str) -> Roff {
     roff
 }
 
-fn see_also() -> Roff {
-    let mut roff = Roff::new();
-    roff.control("SH", ["SEE ALSO"]);
-    roff.text([roman(format!("{NAME}({SECTION})"))]);
-    roff
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn named(name: &str) -> String {
         let pages = pages().unwrap();
-        let page = pages.into_iter().find(|page| page.name == name);
-        page.unwrap_or_else(|| panic!("no page {name}")).text
+        let page = pages.into_iter().find(|page| page.0 == name);
+        page.unwrap_or_else(|| panic!("no page {name}")).1
     }
 
     #[test]

@@ -79,14 +79,6 @@ pub(super) fn from_cli(
 ) -> Result<Option<ArtifactoryConfig>> {
     let args = &cli.global.artifactory;
     let credentials = credentials(cli, env, warnings)?;
-    if !(1..=64).contains(&args.jobs) {
-        let message = format!(
-            "{} is {}; it must be from 1 to 64",
-            named("jobs"),
-            args.jobs
-        );
-        return Err(Error::usage(message));
-    }
     let given = [
         ("art-endpoint", &args.art_endpoint),
         ("art-deploy-repo", &args.art_deploy_repo),

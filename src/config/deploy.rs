@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::address;
-use super::check::{DAY, SECOND, between, named};
+use super::check::named;
 use super::secrets::{Env, Source};
 use super::warnings::warn_of_plain_http;
-use crate::cli::Cli;
+use crate::cli::{Cli, foreign_variable};
 use crate::error::{Error, Result};
 use crate::secret::Secret;
 
@@ -35,20 +35,15 @@ pub(super) fn from_cli(
 ) -> Result<Option<DeployConfig>> {
     let args = &cli.global.deploy;
     let token = Source::new("deploy-token", &args.deploy_token, &args.deploy_token_file)
-        .or_variable("COREOS_DEPLOY_TOKEN")
         .find(env, warnings)?;
-    let timeout = between("deploy-timeout", args.deploy_timeout, SECOND, 7 * DAY)?;
-    if let Some(hold) = args.unknown_hold.0 {
-        between("unknown-hold", hold, Duration::ZERO, 365 * DAY)?;
-    }
-    let foreign = "COREOS_DEPLOY_URL";
-    let (url, place) = match (&args.deploy_url, env(foreign)) {
+    let foreign = foreign_variable("deploy-url").and_then(|name| Some((name, env(name)?)));
+    let (url, place) = match (&args.deploy_url, foreign) {
         (Some(url), _) => (url.clone(), named("deploy-url")),
-        (None, Some(url)) if !url.is_empty() => {
+        (None, Some((name, url))) if !url.is_empty() => {
             let url = url
                 .into_string()
-                .map_err(|_| Error::usage(format!("{foreign} is not UTF-8")))?;
-            (url, foreign.to_string())
+                .map_err(|_| Error::usage(format!("{name} is not UTF-8")))?;
+            (url, name.to_string())
         }
         _ => return Ok(None),
     };
@@ -57,7 +52,7 @@ pub(super) fn from_cli(
     Ok(Some(DeployConfig {
         url,
         token: token.map(|found| found.secret),
-        timeout,
+        timeout: args.deploy_timeout,
         unknown_hold: args.unknown_hold.0,
         skip_scope_check: args.skip_scope_check,
     }))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::check::{SECOND, between, named};
+use super::check::named;
 use super::dsn::{self, Dsn, MysqlAddress, MysqlConfig, MysqlTls};
 use super::secrets::{Env, Source};
 use super::warnings::is_loopback;
@@ -21,7 +21,7 @@ pub(super) fn from_cli(cli: &Cli, env: Env, warnings: &mut Vec<String>) -> Resul
     let options = dsn::Options {
         typed: args.dsn.is_some(),
         ca_file: args.dsn_ca_file.as_deref(),
-        lease_ttl: between("lease-ttl", args.lease_ttl, 2 * SECOND, 60 * 60 * SECOND)?,
+        lease_ttl: args.lease_ttl,
         lease_limit: (cli.global.rules.max_duration)
             .saturating_add(cli.global.deploy.deploy_timeout)
             .saturating_add(MARGIN),

@@ -14,7 +14,6 @@ mod warnings;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use self::check::{DAY, between};
 use self::secrets::Env;
 use crate::cli::{Cli, Command, DEFAULT, OutputFormat};
 use crate::error::{Error, Result};
@@ -120,17 +119,16 @@ impl Config {
             mysql.masker = masker.clone();
         }
         let of_http = &cli.global.artifactory;
-        let (wait, least) = (of_http.connect_timeout, Duration::from_millis(1));
         Ok(Config {
             scope,
             artifactory,
             deploy,
             http: HttpConfig {
-                connect_timeout: between("connect-timeout", wait, least, DAY)?,
+                connect_timeout: of_http.connect_timeout,
                 ca_file: of_http.ca_file.clone(),
                 masker,
             },
-            rules: rules::from_cli(cli)?,
+            rules: rules::from_cli(cli),
             serve: server::from_cli(cli)?,
             output: OutputConfig::from_cli(cli),
             alerts,

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::check::{DAY, SECOND, between, check_name, named};
+use super::check::check_name;
 use crate::cli::Cli;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::listing::AppFilter;
 use crate::model::name::Scope;
 use crate::model::version::Order;
@@ -45,14 +45,9 @@ pub(super) fn scope(cli: &Cli) -> Result<Option<Scope>> {
 }
 
 /// Reads the rules.
-pub(super) fn from_cli(cli: &Cli) -> Result<Rules> {
+pub(super) fn from_cli(cli: &Cli) -> Rules {
     let args = &cli.global.rules;
-    let zero = Duration::ZERO;
-    if args.max_attempts == 0 {
-        let message = format!("{} is 0; it must be 1 or more", named("max-attempts"));
-        return Err(Error::usage(message));
-    }
-    Ok(Rules {
+    Rules {
         order: args.order,
         filter: AppFilter {
             include: args.app.clone(),
@@ -60,9 +55,9 @@ pub(super) fn from_cli(cli: &Cli) -> Result<Rules> {
         },
         max_deploys: args.max_deploys,
         max_attempts: args.max_attempts,
-        retry_after: between("retry-after", args.retry_after, zero, 30 * DAY)?,
-        payload_wait: between("payload-wait", args.payload_wait, zero, 365 * DAY)?,
-        max_duration: between("max-duration", args.max_duration, SECOND, 7 * DAY)?,
-        lock_wait: between("lock-wait", cli.global.ledger.lock_wait, zero, 7 * DAY)?,
-    })
+        retry_after: args.retry_after,
+        payload_wait: args.payload_wait,
+        max_duration: args.max_duration,
+        lock_wait: cli.global.ledger.lock_wait,
+    }
 }

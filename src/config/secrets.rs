@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::cli::variable;
+use crate::cli::{foreign_variable, variable};
 use crate::error::{Error, Result};
 use crate::file::{self, Unread};
 use crate::secret::Secret;
@@ -23,8 +23,6 @@ pub(super) struct Source<'a> {
     option: Option<&'a Secret>,
     /// The option's `-file` form.
     file: Option<&'a PathBuf>,
-    /// Another program's variable, as good as our own.
-    foreign: Option<&'static str>,
 }
 
 /// A secret and where it was found.
@@ -46,14 +44,7 @@ impl<'a> Source<'a> {
             long,
             option: option.into(),
             file: file.into(),
-            foreign: None,
         }
-    }
-
-    /// The same, where another program's variable is as good as our own.
-    pub(super) fn or_variable(mut self, foreign: &'static str) -> Self {
-        self.foreign = Some(foreign);
-        self
     }
 
     /// Looks for the secret: option, its file, variable, the file it names, `$CREDENTIALS_DIRECTORY`.
@@ -105,7 +96,7 @@ impl<'a> Source<'a> {
             }))
         };
         let own = get(ours)?;
-        let foreign = self.foreign.map(get).transpose()?.flatten();
+        let foreign = foreign_variable(self.long).map(get).transpose()?.flatten();
         let foreign = foreign.filter(|found| !found.secret.expose().is_empty());
         match (own, foreign) {
             (Some(own), Some(foreign)) if own.secret.expose() != foreign.secret.expose() => {

@@ -3,7 +3,7 @@
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use super::check::{DAY, SECOND, between, named};
+use super::check::named;
 use crate::cli::{Cli, Command};
 use crate::error::{Error, Result};
 
@@ -38,16 +38,11 @@ pub(super) fn from_cli(cli: &Cli) -> Result<Option<ServeConfig>> {
         return Ok(None);
     }
     let args = &cli.global.server;
-    let polling = if args.art_polling.is_zero() {
-        None
-    } else {
-        Some(between("art-polling", args.art_polling, SECOND, 7 * DAY)?)
-    };
     Ok(Some(ServeConfig {
         name: name(args.name.as_deref())?,
         hostname: hostname(&args.hostname)?,
         port: args.port,
-        polling,
+        polling: Some(args.art_polling).filter(|pause| !pause.is_zero()),
         profiler_port: profiler_port(args.profiler_port.unwrap_or(0))?,
         procs: threads(args.procs.unwrap_or(0)),
     }))
@@ -162,8 +157,6 @@ mod tests {
             ["-H", "a b"],
             ["-H", "http://a"],
             ["-L", "65536"],
-            ["-g", "1ms"],
-            ["-g", "8d"],
         ] {
             let error = read(&[&["serve"], &line[..]].concat()).unwrap_err();
             assert_eq!(error.kind, crate::error::Kind::Usage, "{line:?}");

@@ -37,17 +37,16 @@ pub(super) fn variables_without_effect(
     alerts: &mut Vec<String>,
     warnings: &mut Vec<String>,
 ) {
-    for option in &cli.of_one_call {
-        let name = variable(&option.long);
+    for (long, is_of_this_command) in &cli.of_one_call {
+        let name = variable(long);
         if env(&name).is_none_or(|value| value.is_empty()) {
             continue;
         }
-        let to = if option.is_of_this_command {
+        let to = if *is_of_this_command {
             &mut *alerts
         } else {
             &mut *warnings
         };
-        let long = &option.long;
         to.push(format!("{name} is set and has no effect: give --{long}"));
     }
 }
