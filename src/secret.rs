@@ -6,6 +6,13 @@ use secrecy::{ExposeSecret, SecretString};
 #[derive(Clone)]
 pub struct Secret(SecretString);
 
+/// How clap takes one: wrapped at once, so that no `Debug` of the command line shows it.
+impl From<String> for Secret {
+    fn from(value: String) -> Self {
+        Self::new(value)
+    }
+}
+
 impl Secret {
     /// Wraps a value.
     pub fn new(value: String) -> Self {

@@ -68,19 +68,19 @@ pub struct ArtifactoryArgs {
     #[arg(short = 'u', long, value_name = "USERID")]
     pub art_userid: Option<String>,
     /// Password of --art-userid [env: CAM_ART_PASSWORD]
-    #[arg(short = 'w', long, value_name = "PASSWORD", value_parser = values::secret)]
+    #[arg(short = 'w', long, value_name = "PASSWORD")]
     pub art_password: Option<Secret>,
     /// File that holds what --art-password would [env: CAM_ART_PASSWORD_FILE]
     #[arg(long, value_name = "PATH")]
     pub art_password_file: Option<PathBuf>,
     /// Access token, sent as a bearer token [env: CAM_ART_TOKEN]
-    #[arg(long, value_name = "TOKEN", value_parser = values::secret)]
+    #[arg(long, value_name = "TOKEN")]
     pub art_token: Option<Secret>,
     /// File that holds what --art-token would [env: CAM_ART_TOKEN_FILE]
     #[arg(long, value_name = "PATH")]
     pub art_token_file: Option<PathBuf>,
     /// API key [env: CAM_ART_API_KEY]
-    #[arg(long, value_name = "KEY", value_parser = values::secret)]
+    #[arg(long, value_name = "KEY")]
     pub art_api_key: Option<Secret>,
     /// File that holds what --art-api-key would [env: CAM_ART_API_KEY_FILE]
     #[arg(long, value_name = "PATH")]
@@ -113,7 +113,7 @@ pub struct DeployArgs {
     #[arg(short = 's', long, value_name = "URL")]
     pub deploy_url: Option<String>,
     /// Bearer token of coreos-deploy [env: CAM_DEPLOY_TOKEN, COREOS_DEPLOY_TOKEN]
-    #[arg(short = 'k', long, value_name = "TOKEN", value_parser = values::secret)]
+    #[arg(short = 'k', long, value_name = "TOKEN")]
     pub deploy_token: Option<Secret>,
     /// File that holds what --deploy-token would [env: CAM_DEPLOY_TOKEN_FILE]
     #[arg(long, value_name = "PATH")]
@@ -134,7 +134,7 @@ pub struct DeployArgs {
 #[command(next_help_heading = "Ledger")]
 pub struct LedgerArgs {
     /// Ledger: sqlite:PATH, mysql://USER:PASSWORD@HOST/DB, or USER:PASSWORD@tcp(HOST:PORT)/DB; a file in the state directory otherwise [env: CAM_DSN]
-    #[arg(short = 'D', long, value_parser = values::secret)]
+    #[arg(short = 'D', long)]
     pub dsn: Option<Secret>,
     /// File that holds what --dsn would [env: CAM_DSN_FILE]
     #[arg(long, value_name = "PATH")]

@@ -5,7 +5,6 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use crate::model::name;
-use crate::secret::Secret;
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -104,12 +103,6 @@ pub(super) fn unknown_hold(text: &str) -> Result<UnknownHold, String> {
         return Ok(UnknownHold(None));
     }
     within(Duration::ZERO, 365 * DAY)(text).map(|d| UnknownHold(Some(d)))
-}
-
-/// A secret: wrapped at once, so that no `Debug` of the command line shows it.
-#[expect(clippy::unnecessary_wraps, reason = "the signature clap asks for")]
-pub(super) fn secret(text: &str) -> Result<Secret, String> {
-    Ok(Secret::new(text.to_string()))
 }
 
 /// The text, where it is good.

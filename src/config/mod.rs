@@ -87,7 +87,7 @@ pub struct Config {
     /// To be told whoever reads: secrets on the command line, which `ps` shows, and variables of
     /// this command's options that have no effect.
     pub alerts: Vec<String>,
-    /// Standing things to tell a person, such as a secret's file that others may read.
+    /// To be told to a person, such as a secret's file that others may read.
     pub warnings: Vec<String>,
 }
 
