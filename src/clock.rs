@@ -14,6 +14,9 @@ pub trait Clock: Debug + Send + Sync {
     /// By the boot clock: since the system was started, suspension counted. Nobody can set it.
     fn elapsed(&self) -> Duration;
 
+    /// The boot that [`Clock::elapsed`] counts from; empty where it isn't known.
+    fn boot_id(&self) -> String;
+
     /// Sleeps for `time`.
     fn sleep(&self, time: Duration);
 
@@ -72,6 +75,12 @@ impl Clock for System {
         )
     }
 
+    /// See `random(4)`; containers of one system have the same.
+    fn boot_id(&self) -> String {
+        let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
+        id.unwrap_or_default().trim().to_owned()
+    }
+
     fn sleep(&self, time: Duration) {
         std::thread::sleep(time);
     }
@@ -102,6 +111,10 @@ pub mod testing {
 
         fn elapsed(&self) -> Duration {
             *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+
+        fn boot_id(&self) -> String {
+            "this boot".to_owned()
         }
 
         fn sleep(&self, time: Duration) {

@@ -23,7 +23,7 @@ pub(super) fn run(context: &Context<'_>, named: &[String], new: bool) -> Result<
     refuse_twice(&wanted)?;
     let apps: Vec<&str> = wanted.iter().map(|(app, _)| app.as_str()).collect();
     let lease = pass::take_lease(ledger.as_mut(), scope, output, rules.lock_wait, &apps)?;
-    ledger.take_over(scope, lease.token())?;
+    ledger.take_over(scope, lease.fence())?;
     let snapshot = ledger.snapshot(scope)?;
     let newest = if wanted.is_empty() || wanted.iter().any(|(_, v)| v.is_none()) {
         let (clock, mut releases) = (ports.clock(), ports.releases()?);
@@ -68,17 +68,17 @@ pub(super) fn run(context: &Context<'_>, named: &[String], new: bool) -> Result<
             let of_it = |a: &Attempt| which(a) && a.version == *version;
             let other = |a: &Attempt| which(a) && a.version != *version;
             let why = format!("{version} was recorded as deployed by {}", operator());
-            let token = lease.token();
+            let fence = lease.fence();
             close(
                 ledger.as_mut(),
-                token,
+                fence,
                 &snapshot,
                 of_it,
                 (Word::Deployed, &why),
             )?;
             close(
                 ledger.as_mut(),
-                token,
+                fence,
                 &snapshot,
                 other,
                 (Word::NotDeployed, &why),
@@ -92,9 +92,9 @@ pub(super) fn run(context: &Context<'_>, named: &[String], new: bool) -> Result<
             version,
             State::Baseline,
             ("baseline", &message),
-            context.now_ms(),
+            context.ports.clock().as_ref(),
         );
-        let taken = ledger.record(scope, &attempt, None, lease.token())?;
+        let taken = ledger.record(scope, &attempt, None, lease.fence())?;
         if let Some(row) = taken {
             let message = format!("{app} {version} was not recorded");
             return Err(Error::new(Kind::Failed, message).because(plan::name_taken(&row)));

@@ -14,33 +14,33 @@ use crate::target::coreos_deploy::CoreosDeploy;
 
 /// What every command works with.
 #[derive(Clone, Copy)]
-pub(super) struct Context<'a> {
+pub(crate) struct Context<'a> {
     /// What was typed.
-    pub(super) cli: &'a Cli,
+    pub(crate) cli: &'a Cli,
     /// What was meant.
-    pub(super) config: &'a Config,
+    pub(crate) config: &'a Config,
     /// Where results go.
-    pub(super) output: &'a Output,
+    pub(crate) output: &'a Output,
     /// What the command reaches beyond its own process.
-    pub(super) ports: &'a dyn Ports,
+    pub(crate) ports: &'a dyn Ports,
 }
 
 impl<'a> Context<'a> {
     /// The scope.
-    pub(super) fn scope(&self) -> Result<&'a Scope> {
+    pub(crate) fn scope(&self) -> Result<&'a Scope> {
         self.config.scope()
     }
 
     /// The time, in milliseconds since 1970 UTC.
-    pub(super) fn now_ms(&self) -> i64 {
+    pub(crate) fn now_ms(&self) -> i64 {
         self.ports.clock().now_ms()
     }
 }
 
 /// What the options say.
-pub(super) struct Configured<'a> {
-    pub(super) cli: &'a Cli,
-    pub(super) config: &'a Config,
+pub(crate) struct Configured<'a> {
+    pub(crate) cli: &'a Cli,
+    pub(crate) config: &'a Config,
 }
 
 impl Ports for Configured<'_> {

@@ -67,9 +67,9 @@ fn give_up(session: &mut Session<'_>, snapshot: &Snapshot, asked: &Asked<'_>) ->
     pass::check_target(session)?;
     let (app, version) = (asked.app, asked.version);
     let why = format!("given up for a deploy of {version} by {}", operator());
-    let (token, word) = (session.token(), (Word::NotDeployed, why.as_str()));
+    let (fence, word) = (session.lease.fence(), (Word::NotDeployed, why.as_str()));
     let is_its = |a: &Attempt| a.app == app;
-    for attempt in close(session.ledger.as_mut(), token, snapshot, is_its, word)? {
+    for attempt in close(session.ledger.as_mut(), fence, snapshot, is_its, word)? {
         let (id, version) = (&attempt.id, &attempt.version);
         let what = format!("{app}: attempt {id} of {version} is given up");
         session.output.warning(&what);
@@ -117,7 +117,8 @@ pub(super) fn carry_out(
                 command: asked.command,
                 respect_holds: false,
                 place_hold,
-                observe: None,
+                snapshot,
+                observe: false,
             };
             give_up(session, snapshot, asked)?;
             let result = pass::deploy_one(session, &job);

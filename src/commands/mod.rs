@@ -19,7 +19,8 @@ mod settle;
 mod status;
 mod token;
 
-use self::context::{Configured, Context};
+use self::context::Configured;
+pub(crate) use self::context::Context;
 use crate::cli::{self, Cli, Command};
 use crate::clock::System;
 use crate::config::{Config, OutputConfig};
@@ -57,8 +58,8 @@ pub fn dispatch(cli: &Cli, config: &Config) -> Exit {
     exit
 }
 
-/// Runs one command.
-fn carry_out(context: &Context<'_>, command: &Command) -> Result<Exit> {
+/// Runs one command. An error is what stopped it.
+pub(crate) fn carry_out(context: &Context<'_>, command: &Command) -> Result<Exit> {
     match command {
         Command::Run {
             pass_id,
@@ -167,7 +168,7 @@ fn fail(output: &Output, command: &Command, scope: Option<&Scope>, error: &Error
 }
 
 /// The command as it is typed.
-const fn name(command: &Command) -> &'static str {
+pub(crate) const fn name(command: &Command) -> &'static str {
     match command {
         Command::Run { .. } => "run",
         Command::Serve => "serve",

@@ -101,11 +101,11 @@ fn keep(session: &mut Session<'_>, asked: &Asked<'_>, known: &Attempt) -> Result
             version,
             State::Observed,
             (COMMAND, &what),
-            session.clock.now_ms(),
+            session.clock.as_ref(),
         )
     };
-    let (hold, token) = (Some((&hold, session.rules.order)), session.token());
-    let other_name = session.ledger.record(session.scope, &seen, hold, token)?;
+    let (hold, fence) = (Some((&hold, session.rules.order)), session.lease.fence());
+    let other_name = session.ledger.record(session.scope, &seen, hold, fence)?;
     if let Some(row) = other_name {
         return Err(Error::new(Kind::Failed, plan::name_taken(&row)));
     }

@@ -8,9 +8,10 @@ use super::context::Context;
 use super::names::with_nearest;
 use super::operator::operator;
 use crate::cli::SettleAs;
+use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
-use crate::ledger::{Attempt, Ledger, Snapshot};
+use crate::ledger::{Attempt, Fence, Ledger, Snapshot};
 use crate::model::attempt::{Circumstances, Event, State, Word, advance};
 use crate::model::name::Scope;
 use crate::model::plan;
@@ -59,7 +60,7 @@ pub(super) fn run(context: &Context<'_>, wanted: &Wanted<'_>) -> Result<Exit> {
         context.config.rules.lock_wait,
         &[wanted.app],
     )?;
-    ledger.take_over(scope, lease.token())?;
+    ledger.take_over(scope, lease.fence())?;
     let snapshot = ledger.snapshot(scope)?;
     let is_open = snapshot.open.iter().any(|a| a.app == wanted.app);
     let settled = match word {
@@ -69,16 +70,17 @@ pub(super) fn run(context: &Context<'_>, wanted: &Wanted<'_>) -> Result<Exit> {
                 Word::NotDeployed => "settled as not deployed",
                 Word::TryAgain => "settled as not deployed, to be tried again,",
             });
-            let token = lease.token();
+            let fence = lease.fence();
             let is_its = |a: &Attempt| a.app == wanted.app;
-            close(ledger.as_mut(), token, &snapshot, is_its, (word, &why))?
+            close(ledger.as_mut(), fence, &snapshot, is_its, (word, &why))?
         }
         None if is_open => {
             return Err(Error::usage(format!("{} has an open attempt", wanted.app))
                 .hint("say what became of it: `--as deployed`, or `--as not-deployed --retry`"));
         }
         None => {
-            let made = (lease.token(), context.now_ms());
+            let clock = ports.clock();
+            let made = (lease.fence(), clock.as_ref());
             try_again(ledger.as_mut(), scope, made, &snapshot, wanted)?
         }
         Some(_) => return Err(nothing_open(&snapshot, wanted.app)),
@@ -91,7 +93,7 @@ pub(super) fn run(context: &Context<'_>, wanted: &Wanted<'_>) -> Result<Exit> {
 fn try_again(
     ledger: &mut dyn Ledger,
     scope: &Scope,
-    (token, now): (i64, i64),
+    (fence, clock): (&Fence, &dyn Clock),
     snapshot: &Snapshot,
     wanted: &Wanted<'_>,
 ) -> Result<Vec<Attempt>> {
@@ -103,8 +105,14 @@ fn try_again(
     let mut again = Vec::new();
     for (version, _) in dismissed {
         let why = wanted.why("allowed to be tried again");
-        let attempt = Attempt::new(wanted.app, version, State::Abandoned, ("settle", &why), now);
-        if let Some(row) = ledger.record(scope, &attempt, None, token)? {
+        let attempt = Attempt::new(
+            wanted.app,
+            version,
+            State::Abandoned,
+            ("settle", &why),
+            clock,
+        );
+        if let Some(row) = ledger.record(scope, &attempt, None, fence)? {
             return Err(Error::new(Kind::Failed, plan::name_taken(&row)));
         }
         again.push(attempt);
@@ -137,7 +145,7 @@ fn nothing_open(snapshot: &Snapshot, app: &str) -> Error {
 /// Ends the open attempts that `which` picks, on an operator's word, with who gave it and why.
 pub(super) fn close(
     ledger: &mut dyn Ledger,
-    token: i64,
+    fence: &Fence,
     snapshot: &Snapshot,
     which: impl Fn(&Attempt) -> bool,
     (word, why): (Word, &str),
@@ -159,7 +167,7 @@ pub(super) fn close(
         // What may be tried again at once uses up no attempt.
         let counts = attempt.counts && word != Word::TryAgain;
         while let Some(step) = advance(attempt.state, &event, &with) {
-            if !ledger.advance(&attempt.id, attempt.state, &step, counts, token)? {
+            if !ledger.advance(&attempt.id, attempt.state, &step, counts, fence)? {
                 return Err(pass::changed_by_another(&attempt));
             }
             attempt.state = step.to;

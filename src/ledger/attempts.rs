@@ -1,5 +1,8 @@
 //! Attempts, as the ledger keeps them, and what one begins with.
 
+use std::time::Duration;
+
+use crate::clock::Clock;
 use crate::error::{Error, Result};
 use crate::model::attempt::State;
 use crate::model::plan::Hold;
@@ -41,18 +44,31 @@ pub struct Attempt {
     pub updated_at: i64,
     /// Why it is in this state.
     pub message: String,
+    /// When it was made, by clocks that nobody sets.
+    pub made: Made,
+}
+
+/// When an attempt was made, by clocks that nobody sets. An attempt of an earlier release, or of the
+/// original's table, knows nothing of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Made {
+    /// The boot of the host that made it, and the milliseconds from that boot to its intent.
+    pub boot: Option<(String, i64)>,
+    /// How long ago it was when it was read, by the clock of the database's server, in milliseconds.
+    pub server_age: Option<i64>,
 }
 
 impl Attempt {
-    /// One that a command makes at a time (milliseconds since 1970 UTC) and says why; nothing else
-    /// is known of it and no failure counts.
+    /// One that a command makes now, and says why; nothing else is known of it and no failure
+    /// counts.
     pub fn new(
         app: &str,
         version: &str,
         state: State,
         (command, message): (&str, &str),
-        now: i64,
+        clock: &dyn Clock,
     ) -> Self {
+        let now = clock.now_ms();
         Self {
             id: uuid::Uuid::new_v4().to_string(),
             app: app.to_owned(),
@@ -70,7 +86,30 @@ impl Attempt {
             created_at: now,
             updated_at: now,
             message: message.to_owned(),
+            made: Made {
+                boot: Some((clock.boot_id(), milliseconds(clock.elapsed()))),
+                server_age: None,
+            },
         }
+    }
+
+    /// How long ago it was made, never more than that. Wall clocks count only where an earlier
+    /// release has left nothing better: one that was set since would end the wait for an outcome
+    /// too early, or never.
+    pub fn age(&self, clock: &dyn Clock) -> Duration {
+        let since_boot = milliseconds(clock.elapsed());
+        let Made { boot, server_age } = &self.made;
+        let age = match (boot, server_age) {
+            (Some((id, made)), _) if *id == clock.boot_id() => since_boot - made,
+            (_, Some(age)) => *age,
+            // A file, which is this host's: it was made before the host was started.
+            (Some(_), None) => since_boot,
+            (None, None) => match clock.now_ms() - self.created_at {
+                age @ 0.. => age,
+                _ => since_boot,
+            },
+        };
+        Duration::from_millis(u64::try_from(age).unwrap_or(0))
     }
 
     /// Only what has ended is recorded without an intent.
@@ -83,6 +122,10 @@ impl Attempt {
             "attempt {id} cannot be recorded without an intent: it is {state}"
         )))
     }
+}
+
+fn milliseconds(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Only legal moves are recorded.
@@ -120,6 +163,9 @@ pub struct Intent {
     pub order: Order,
     /// A hold to put in the same transaction, as [`super::Ledger::hold`] puts it.
     pub place_hold: Option<Hold>,
+    /// The latest attempt of the app that it was decided upon, if there was one: commit only if it
+    /// still is.
+    pub after: Option<String>,
 }
 
 /// Why an intent was not committed. Nothing was changed and nothing may be sent.
@@ -133,6 +179,71 @@ pub enum Intended {
     OpenAttempt(String),
     /// The lease was lost.
     LeaseLost,
+    /// The app has another latest attempt than the one that was decided upon.
+    Changed,
     /// The original's table has a row of this other name in the place of the app's.
     NameTaken(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::testing::Hand;
+
+    #[test]
+    fn an_age_rests_on_clocks_that_nobody_sets() {
+        let hand = Hand::shared();
+        hand.sleep(Duration::from_secs(1000));
+        let boot = |id: &str, ms: i64| Some((id.to_owned(), ms));
+        for (what, boot, server_age, created_at, age) in [
+            ("this boot", boot("this boot", 400_000), None, 0, 600),
+            (
+                "this boot, a clock a year ahead",
+                boot("this boot", 400_000),
+                Some(5000),
+                1 << 45,
+                600,
+            ),
+            (
+                "this boot, not begun",
+                boot("this boot", 2_000_000),
+                None,
+                0,
+                0,
+            ),
+            (
+                "another host of a server",
+                boot("other", 5),
+                Some(30_000),
+                0,
+                30,
+            ),
+            (
+                "a server whose clock was set",
+                boot("other", 5),
+                Some(-30_000),
+                0,
+                0,
+            ),
+            ("before this boot", boot("other", 5), None, 0, 1000),
+            ("an earlier release", None, None, 300_000, 700),
+            (
+                "an earlier release, a clock ahead",
+                None,
+                None,
+                1_300_000,
+                1000,
+            ),
+        ] {
+            let command = ("run", "");
+            let mut attempt = Attempt::new("a", "1", State::Submitting, command, hand.as_ref());
+            attempt.created_at = created_at;
+            attempt.made = Made { boot, server_age };
+            assert_eq!(
+                attempt.age(hand.as_ref()),
+                Duration::from_secs(age),
+                "{what}"
+            );
+        }
+    }
 }

@@ -5,7 +5,7 @@ mod trouble;
 
 use std::time::Duration;
 
-use super::{Attempt, Intended, Intent, Ledger, PassRecord};
+use super::{Attempt, Fence, Intended, Intent, Ledger, Made, PassRecord};
 use crate::model::attempt::{Move, State};
 use crate::model::name::Scope;
 use crate::model::report::{Action, Report, Summary};
@@ -44,6 +44,7 @@ pub fn attempt(id: &str, app: &str, version: &str, state: State) -> Attempt {
         created_at: 0,
         updated_at: 0,
         message: "why".to_owned(),
+        made: Made::default(),
     }
 }
 
@@ -53,6 +54,15 @@ pub fn intent(id: &str, app: &str, version: &str) -> Intent {
         respect_holds: true,
         order: Order::Natural,
         place_hold: None,
+        after: None,
+    }
+}
+
+/// What writes are let through by where the lease's row is as a test left it.
+pub fn fence(token: i64) -> Fence {
+    Fence {
+        token,
+        holder: String::new(),
     }
 }
 
@@ -102,7 +112,7 @@ fn intents(fixture: &dyn Fixture) {
     let seen = two.snapshot(&s).unwrap();
     assert_eq!(
         (seen.open.len(), seen.latest["x"].token),
-        (1, lease.token())
+        (1, lease.fence().token)
     );
     fixture
         .sql("UPDATE artifactory_lease SET token = token + 1")
@@ -121,11 +131,11 @@ fn lease(fixture: &dyn Fixture) {
     let first = one.acquire(&s, Duration::ZERO).unwrap().unwrap();
     assert!(first.is_held() && two.acquire(&s, Duration::ZERO).unwrap().is_none());
     assert!(two.lease_info(&s).unwrap().unwrap().held);
-    let token = first.token();
+    let token = first.fence().token;
     drop(first);
     assert!(!two.lease_info(&s).unwrap().unwrap().held);
     let second = two.acquire(&s, Duration::ZERO).unwrap().unwrap();
-    assert_eq!(second.token(), token + 1);
+    assert_eq!(second.fence().token, token + 1);
 }
 
 fn moves(fixture: &dyn Fixture) {
@@ -134,24 +144,24 @@ fn moves(fixture: &dyn Fixture) {
         for to in State::ALL {
             let id = format!("m{number}-{}", to.as_str());
             fixture.sql(&raw_attempt(&id, from)).unwrap();
-            let moved = ledger.advance(&id, from, &step(to), true, 1);
+            let moved = ledger.advance(&id, from, &step(to), true, &fence(1));
             assert_eq!(moved.is_ok(), from.may_become(to), "{from:?} {to:?}");
             assert!(moved.unwrap_or(true), "{from:?} {to:?}");
             let now = if from.may_become(to) { to } else { from };
             for other in State::ALL {
                 if other != now && other.may_become(State::Failed) {
-                    let moved = ledger.advance(&id, other, &step(State::Failed), true, 1);
+                    let moved = ledger.advance(&id, other, &step(State::Failed), true, &fence(1));
                     assert_eq!(moved, Ok(false), "{other:?}");
                 }
             }
         }
     }
     assert_eq!(
-        ledger.advance("no", State::Unknown, &step(State::Failed), true, 1),
+        ledger.advance("no", State::Unknown, &step(State::Failed), true, &fence(1)),
         Ok(false)
     );
     for open in State::ALL.into_iter().filter(|s| s.is_open()) {
-        let recorded = ledger.record(&s, &attempt("x", "x", "1", open), None, 1);
+        let recorded = ledger.record(&s, &attempt("x", "x", "1", open), None, &fence(1));
         assert!(recorded.is_err(), "{open:?}");
     }
 }
@@ -173,7 +183,7 @@ fn history_is_fixed(fixture: &dyn Fixture) {
     let (mut ledger, s) = (fixture.open(), scope());
     let lease = ledger.acquire(&s, Duration::ZERO).unwrap().unwrap();
     let baseline = attempt("a", "x", "1", State::Baseline);
-    ledger.record(&s, &baseline, None, lease.token()).unwrap();
+    ledger.record(&s, &baseline, None, lease.fence()).unwrap();
     for sql in [
         "DELETE FROM artifactory_attempts",
         "DELETE FROM artifactory_attempt_events",
@@ -228,12 +238,16 @@ fn takeover(fixture: &dyn Fixture) {
     assert_eq!(before.records["lost"].floor.as_deref(), Some("1"));
     assert_eq!(before.open.len(), 2);
     assert!(!before.records.contains_key("none"));
-    let _lease = ledger.acquire(&s, Duration::ZERO).unwrap().unwrap();
+    let lease = ledger.acquire(&s, Duration::ZERO).unwrap().unwrap();
     fixture
         .sql("UPDATE artifactory_lease SET token = 0")
         .unwrap();
-    ledger.take_over(&s, 0).unwrap();
-    ledger.take_over(&s, 0).unwrap();
+    let fence = Fence {
+        token: 0,
+        ..lease.fence().clone()
+    };
+    ledger.take_over(&s, &fence).unwrap();
+    ledger.take_over(&s, &fence).unwrap();
     assert_eq!(ledger.snapshot(&s).unwrap(), before);
     assert_eq!(ledger.history(&s, None, 99).unwrap().len(), 6);
 }
@@ -255,16 +269,22 @@ fn original_row(fixture: &dyn Fixture) {
         ..step(State::Submitted)
     };
     assert_eq!(
-        ledger.advance("a", State::Submitting, &accepted, true, 1),
+        ledger.advance("a", State::Submitting, &accepted, true, &fence(1)),
         Ok(true)
     );
     assert_eq!(row("i", 1), Ok(1));
     assert_eq!(
-        ledger.advance("a", State::Submitted, &step(State::Succeeded), true, 1),
+        ledger.advance(
+            "a",
+            State::Submitted,
+            &step(State::Succeeded),
+            true,
+            &fence(1)
+        ),
         Ok(true)
     );
     assert_eq!(row("i", 2), Ok(1));
-    ledger.take_over(&s, 9).unwrap();
+    ledger.take_over(&s, &fence(9)).unwrap();
     assert_eq!(ledger.history(&s, None, 9).unwrap().len(), 1);
     let states: Vec<State> = ledger
         .events("a")
@@ -347,7 +367,7 @@ fn recorded_once(fixture: &dyn Fixture) {
     let lease = ledger.acquire(&s, Duration::ZERO).unwrap().unwrap();
     let baseline = attempt("a", "x", "1", State::Baseline);
     for _ in 0..2 {
-        let recorded = ledger.record(&s, &baseline, None, lease.token());
+        let recorded = ledger.record(&s, &baseline, None, lease.fence());
         assert_eq!(recorded, Ok(None));
     }
     assert_eq!(ledger.history(&s, None, 9).unwrap().len(), 1);
@@ -357,11 +377,32 @@ fn recorded_once(fixture: &dyn Fixture) {
 fn trouble(fixture: &dyn Fixture) {
     let (mut ledger, s) = (fixture.open(), scope());
     let lease = ledger.acquire(&s, Duration::ZERO).unwrap().unwrap();
+    let mut after = None;
     for (id, counts) in [("a", true), ("b", false), ("c", true)] {
-        ledger.intend(&s, &intent(id, "x", "2"), &*lease).unwrap();
-        let moved = ledger.advance(id, State::Submitting, &step(State::Refused), counts, 1);
+        let intent = intent(id, "x", "2");
+        if after.is_some() {
+            let stale = ledger.intend(&s, &intent, &*lease);
+            assert_eq!(stale, Ok(Intended::Changed), "{id}");
+        }
+        let intent = Intent { after, ..intent };
+        let committed = ledger.intend(&s, &intent, &*lease);
+        assert_eq!(committed, Ok(Intended::Committed), "{id}");
+        after = Some(id.to_owned());
+        let moved = ledger.advance(
+            id,
+            State::Submitting,
+            &step(State::Refused),
+            counts,
+            &fence(1),
+        );
         assert_eq!(moved, Ok(true));
-        let again = ledger.advance(id, State::Submitting, &step(State::Refused), counts, 1);
+        let again = ledger.advance(
+            id,
+            State::Submitting,
+            &step(State::Refused),
+            counts,
+            &fence(1),
+        );
         assert_eq!(again, Ok(false));
     }
     let seen = ledger.snapshot(&s).unwrap();
@@ -372,7 +413,12 @@ fn trouble(fixture: &dyn Fixture) {
         (None, 0)
     );
     ledger
-        .record(&s, &attempt("d", "x", "2", State::Observed), None, 1)
+        .record(
+            &s,
+            &attempt("d", "x", "2", State::Observed),
+            None,
+            lease.fence(),
+        )
         .unwrap();
     let record = &ledger.snapshot(&s).unwrap().records["x"];
     assert_eq!(
@@ -391,12 +437,16 @@ fn trouble(fixture: &dyn Fixture) {
 fn baselines(fixture: &dyn Fixture) {
     let (mut ledger, s) = (fixture.open(), scope());
     let hold = holds::hold(Some(i64::MAX), Some("2"));
-    let _lease = ledger.acquire(&s, Duration::ZERO).unwrap().unwrap();
+    let lease = ledger.acquire(&s, Duration::ZERO).unwrap().unwrap();
     fixture
         .sql("UPDATE artifactory_lease SET token = 4")
         .unwrap();
+    let fence = Fence {
+        token: 4,
+        ..lease.fence().clone()
+    };
     let older = attempt("a", "x", "1", State::Observed);
-    let recorded = ledger.record(&s, &older, Some((&hold, Order::Natural)), 4);
+    let recorded = ledger.record(&s, &older, Some((&hold, Order::Natural)), &fence);
     assert_eq!(recorded, Ok(None));
     let seen = ledger.snapshot(&s).unwrap();
     assert_eq!(seen.holds["x"], hold);
@@ -419,7 +469,7 @@ fn verdicts(fixture: &dyn Fixture) {
         let made = ledger.intend(&s, &intent(app, app, "1"), &*lease);
         assert_eq!(made, Ok(Intended::Committed));
         for (from, to) in [(State::Submitting, State::Unknown), (State::Unknown, to)] {
-            let moved = ledger.advance(app, from, &step(to), true, lease.token());
+            let moved = ledger.advance(app, from, &step(to), true, lease.fence());
             assert_eq!(moved, Ok(true));
         }
         assert_eq!(ledger.history(&s, Some(app), 1).unwrap()[0].state, to);

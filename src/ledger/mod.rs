@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use attempts::check_move;
-pub use attempts::{Attempt, AttemptEvent, Intended, Intent};
+pub use attempts::{Attempt, AttemptEvent, Intended, Intent, Made};
 pub use holder::host;
 pub use original::COMMAND as TAKEOVER;
 use schema::Schema;
@@ -101,10 +101,19 @@ pub struct LeaseInfo {
     pub held: bool,
 }
 
+/// What a write under a lease is let through by.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fence {
+    /// The fencing token: +1 at every acquisition.
+    pub token: i64,
+    /// The acquisition. A database that has lost its last writes gives a token twice.
+    pub holder: String,
+}
+
 /// A lease that is held; dropping it releases it.
 pub trait Lease: Send {
-    /// The fencing token: +1 at every acquisition.
-    fn token(&self) -> i64;
+    /// What its holder's writes are let through by.
+    fn fence(&self) -> &Fence;
     /// Whether the lease is still ours; asked before every effect.
     fn is_held(&self) -> bool;
     /// How long from now nothing may be sent yet: after a takeover, a request of the former holder
@@ -162,7 +171,7 @@ pub trait Ledger: Send {
     /// Makes attempts of the rows of the original's table that no attempt accounts for: status 2
     /// is a baseline, 1 with an id is submitted, 1 without an id and 3 are one failed attempt;
     /// a row with version "" is nothing. May be called any number of times.
-    fn take_over(&mut self, scope: &Scope, token: i64) -> Result<()>;
+    fn take_over(&mut self, scope: &Scope, fence: &Fence) -> Result<()>;
 
     /// Commits an intent: the attempt, its first event, the original's row, the hold. Durable when
     /// it returns [`Intended::Committed`].
@@ -177,7 +186,7 @@ pub trait Ledger: Send {
         from: State,
         step: &Move,
         counts: bool,
-        token: i64,
+        fence: &Fence,
     ) -> Result<bool>;
 
     /// Records what became of a version without deploying it: that it runs ([`State::Baseline`],
@@ -189,7 +198,7 @@ pub trait Ledger: Send {
         scope: &Scope,
         attempt: &Attempt,
         hold: Option<(&Hold, Order)>,
-        token: i64,
+        fence: &Fence,
     ) -> Result<Option<String>>;
 
     /// The apps that the original's unique key can't hold beside a row that is there already

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest, Sha256};
 
-use super::{Attempt, Snapshot};
+use super::{Attempt, Made, Snapshot};
 use crate::model::attempt::State;
 use crate::model::name::Scope;
 use crate::model::plan::Trouble;
@@ -69,6 +69,7 @@ impl OriginalRow {
             created_at: milliseconds(&self.updated_at),
             updated_at: milliseconds(&self.updated_at),
             message,
+            made: Made::default(),
         })
     }
 

@@ -112,7 +112,7 @@ pub fn passes_without_work(make: &dyn Fn() -> Box<dyn Fixture>) {
             }
             start.elapsed() / u32::try_from(passes).unwrap()
         };
-        let taken = time(|| ledger.take_over(&s, 1).unwrap());
+        let taken = time(|| ledger.take_over(&s, &super::contract::fence(1)).unwrap());
         let read = time(|| assert_eq!(ledger.snapshot(&s).unwrap().records.len(), apps));
         let history = time(|| ledger.history(&s, None, 50).unwrap());
         let of_one = time(|| ledger.history(&s, Some("app7"), 50).unwrap());

@@ -10,7 +10,7 @@ macro_rules! migrations {
     ($folder:literal) => {
         migrations!(
             $folder: 1 "0001_original", 2 "0002_ledger", 3 "0003_pass_ids",
-            4 "0004_verdicts_and_indexes"
+            4 "0004_verdicts_and_indexes", 5 "0005_facts"
         )
     };
     ($folder:literal: $($number:literal $name:literal),*) => {

@@ -37,6 +37,9 @@ pub struct Output {
     terminal: Terminal,
     bars: MultiProgress,
     unwritten: AtomicBool,
+    /// Where a test reads what would be printed.
+    #[cfg(test)]
+    pub captured: Option<std::sync::Mutex<String>>,
 }
 
 impl Output {
@@ -52,6 +55,8 @@ impl Output {
             terminal,
             bars: MultiProgress::with_draw_target(target),
             unwritten: AtomicBool::new(false),
+            #[cfg(test)]
+            captured: None,
         }
     }
 
@@ -193,6 +198,10 @@ impl Output {
         if text.is_empty() {
             return;
         }
+        #[cfg(test)]
+        if self.is_captured(text) {
+            return;
+        }
         let written = self.bars.suspend(|| {
             let mut out = std::io::stdout().lock();
             out.write_all(text.as_bytes()).and_then(|()| out.flush())
@@ -206,7 +215,20 @@ impl Output {
         }
     }
 
+    #[cfg(test)]
+    fn is_captured(&self, text: &str) -> bool {
+        let captured = self.captured.as_ref().and_then(|c| c.lock().ok());
+        captured.is_some_and(|mut captured| {
+            captured.push_str(text);
+            true
+        })
+    }
+
     fn stderr(&self, text: &str) {
+        #[cfg(test)]
+        if self.is_captured(text) {
+            return;
+        }
         self.bars.suspend(|| {
             // Where stderr is gone there is nobody left to tell.
             let _ = std::io::stderr().lock().write_all(text.as_bytes());

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::follow::{apply, circumstances, poll};
 use super::{Ready, Session};
+use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{Attempt, Intended, Intent, Snapshot, TAKEOVER};
 use crate::model::attempt::{Event, State};
@@ -28,9 +29,10 @@ pub struct Job<'a> {
     pub respect_holds: bool,
     /// A hold to put with the intent.
     pub place_hold: Option<Hold>,
-    /// Where units that run already are taken for the deploy: what the ledger knows. An operator
-    /// who asks for a deploy gets one.
-    pub observe: Option<&'a Snapshot>,
+    /// What the ledger knew when it was decided upon.
+    pub snapshot: &'a Snapshot,
+    /// Units that run already are taken for the deploy. An operator who asks for one gets it.
+    pub observe: bool,
 }
 
 /// How a deploy, or the resuming of one, ended.
@@ -123,12 +125,12 @@ pub fn deploy(session: &mut Session<'_>, job: &Job<'_>) -> Result<Ended> {
     let delay = session.lease.send_delay();
     session.interrupt.sleep(session.clock.as_ref(), delay);
     check_target(session)?;
-    let mut attempt = new_attempt(job, session.clock.now_ms());
+    let mut attempt = new_attempt(job, session.clock.as_ref());
     match session.target.units(&ready.request.service_name) {
         Ok(units) => {
             attempt.suffixes_before = Some(suffixes(&of_version(&units, &ready.version)));
-            if let Some(snapshot) = job.observe
-                && runs_alone(&units, &attempt, snapshot)
+            if job.observe
+                && runs_alone(&units, &attempt, job.snapshot)
                 && !was_tried(session, ready)?
             {
                 return observed(session, job, attempt);
@@ -168,10 +170,10 @@ fn observed(session: &mut Session<'_>, job: &Job<'_>, mut attempt: Attempt) -> R
     );
     let order = session.rules.order;
     let hold = job.place_hold.as_ref().map(|hold| (hold, order));
-    let token = session.token();
+    let fence = session.lease.fence();
     let other_name = session
         .ledger
-        .record(session.scope, &attempt, hold, token)?;
+        .record(session.scope, &attempt, hold, fence)?;
     Ok(match other_name {
         Some(row) => Ended::unsent(Some(Outcome::Error), plan::name_taken(&row)),
         None => Ended::of(&attempt, None),
@@ -258,7 +260,7 @@ fn busy(reason: &str, time: i64) -> Error {
     }
 }
 
-fn new_attempt(job: &Job<'_>, now: i64) -> Attempt {
+fn new_attempt(job: &Job<'_>, clock: &dyn Clock) -> Attempt {
     let ready = job.ready;
     Attempt {
         service_name: ready.request.service_name.clone(),
@@ -271,7 +273,7 @@ fn new_attempt(job: &Job<'_>, now: i64) -> Attempt {
             &ready.version,
             State::Submitting,
             (job.command, "intent"),
-            now,
+            clock,
         )
     }
 }
@@ -343,6 +345,7 @@ fn intend(session: &mut Session<'_>, job: &Job<'_>, attempt: &Attempt) -> Result
         respect_holds: job.respect_holds,
         order: session.rules.order,
         place_hold: job.place_hold.clone(),
+        after: job.snapshot.latest.get(app).map(|a| a.id.clone()),
     };
     match session
         .ledger
@@ -358,6 +361,10 @@ fn intend(session: &mut Session<'_>, job: &Job<'_>, attempt: &Attempt) -> Result
             Ok(Some(Ended::unsent(Some(Outcome::Error), message)))
         }
         Intended::LeaseLost => Err(lost()),
+        Intended::Changed => Err(Error::new(
+            Kind::Guard,
+            format!("{app}: another command changed it meanwhile; nothing was sent"),
+        )),
         Intended::OpenAttempt(id) => Err(Error::new(
             Kind::Unknown,
             format!("{app}: attempt {id} of this scope is open; nothing was sent"),

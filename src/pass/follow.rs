@@ -17,10 +17,9 @@ pub fn circumstances(
     quiet: bool,
     abandoned_before: bool,
 ) -> Circumstances {
-    let age = u64::try_from(session.clock.now_ms() - attempt.created_at).unwrap_or(0);
     Circumstances {
         num_instances: attempt.num_instances as usize,
-        age: Duration::from_millis(age),
+        age: attempt.age(session.clock.as_ref()),
         unknown_hold: session.deploy.unknown_hold,
         quiet,
         abandoned_before,
@@ -38,10 +37,10 @@ pub fn apply(
     let Some(step) = advance(attempt.state, event, with) else {
         return Ok(false);
     };
-    let (id, from, token) = (&attempt.id, attempt.state, session.token());
+    let (id, from, fence) = (&attempt.id, attempt.state, session.lease.fence());
     let moved = session
         .ledger
-        .advance(id, from, &step, attempt.counts, token)
+        .advance(id, from, &step, attempt.counts, fence)
         .map_err(|e| {
             let id = step.deploy_id.as_ref().or(attempt.deploy_id.as_ref());
             let id = id.map_or_else(String::new, |id| format!(" (deploy id {id})"));

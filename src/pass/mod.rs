@@ -61,8 +61,8 @@ pub fn run(session: &mut Session<'_>) -> Result<()> {
 
 /// Takes over what the original's tables say, and reads the ledger.
 pub fn begin(session: &mut Session<'_>) -> Result<Snapshot> {
-    let token = session.token();
-    session.ledger.take_over(session.scope, token)?;
+    let fence = session.lease.fence();
+    session.ledger.take_over(session.scope, fence)?;
     let snapshot = session.ledger.snapshot(session.scope)?;
     session.report.begin(&snapshot);
     Ok(snapshot)
@@ -93,7 +93,8 @@ fn deploy_due(session: &mut Session<'_>, snapshot: &Snapshot, due: &[&Step]) -> 
             command: "run",
             respect_holds: true,
             place_hold: None,
-            observe: Some(snapshot),
+            snapshot,
+            observe: true,
         };
         let ended = deploy::deploy(session, &job);
         line.finish(ended.as_ref().map_or("not sent", Ended::outcome_word));

@@ -113,11 +113,6 @@ impl<'a> Session<'a> {
         stopped(&self.interrupt, &self.deadline)
     }
 
-    /// The fencing token of the lease.
-    pub fn token(&self) -> i64 {
-        self.lease.token()
-    }
-
     /// Keeps and prints the report of a pass that ended, well or not, and says how to exit.
     pub fn finish(mut self, result: Result<()>) -> Exit {
         let error = result.err();

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use coreos_artifactory_monitor::ledger::{Attempt, PassRecord};
+use coreos_artifactory_monitor::ledger::{Attempt, Fence, Made, PassRecord};
 use coreos_artifactory_monitor::model::attempt::State;
 use coreos_artifactory_monitor::model::report::{Report, Summary};
 use sha2::{Digest, Sha256};
@@ -28,6 +28,7 @@ fn attempt(app: &str) -> Attempt {
         created_at: 0,
         updated_at: 0,
         message: "seen\u{9b}".into(),
+        made: Made::default(),
     }
 }
 
@@ -56,7 +57,9 @@ fn deploys_are_those_of_the_ledger() {
         (&serde_json::json!([]), &().into())
     );
     let mut ledger = server.ledger();
-    ledger.record(&scope(), &attempt("web"), None, 1).unwrap();
+    ledger
+        .record(&scope(), &attempt("web"), None, &Fence::default())
+        .unwrap();
     let answer = server.get("/v1.0/deploys");
     assert!(!answer.text().contains('\u{9b}'), "{}", answer.text());
     let shown = answer.json();

@@ -49,7 +49,7 @@ pub(super) fn put_and_lifted(fixture: &dyn Fixture) {
 pub(super) fn put_with_an_attempt(fixture: &dyn Fixture) {
     let (mut ledger, s, order) = (fixture.open(), scope(), Order::Natural);
     let lease = ledger.acquire(&s, Duration::ZERO).unwrap().unwrap();
-    let token = lease.token();
+    let fence = lease.fence().clone();
     let (weak, strong) = (hold(None, Some("2")), hold(None, None));
     let mut place = intent("a", "x", "1");
     place.respect_holds = false;
@@ -58,22 +58,23 @@ pub(super) fn put_with_an_attempt(fixture: &dyn Fixture) {
     assert_eq!(ledger.snapshot(&s).unwrap().holds["x"], weak);
     let ended = step(State::Refused);
     ledger
-        .advance("a", State::Submitting, &ended, true, 1)
+        .advance("a", State::Submitting, &ended, true, &super::fence(1))
         .unwrap();
     // What an operator put meanwhile stands, whoever puts another one with his attempt.
     ledger.hold(&s, "x", &strong, order).unwrap();
     place.attempt.id = "b".to_owned();
+    place.after = Some("a".to_owned());
     let committed = ledger.intend(&s, &place, &*lease);
     assert_eq!(committed, Ok(Intended::Committed));
     assert_eq!(ledger.snapshot(&s).unwrap().holds["x"], strong);
     ledger
-        .advance("b", State::Submitting, &ended, true, 1)
+        .advance("b", State::Submitting, &ended, true, &super::fence(1))
         .unwrap();
     let seen = attempt("c", "x", "1", State::Observed);
-    let told = ledger.record(&s, &seen, Some((&weak, order)), token);
+    let told = ledger.record(&s, &seen, Some((&weak, order)), &fence);
     assert_eq!(told, Ok(None));
     let seen = attempt("d", "y", "1", State::Observed);
-    let told = ledger.record(&s, &seen, Some((&weak, order)), token);
+    let told = ledger.record(&s, &seen, Some((&weak, order)), &fence);
     assert_eq!(told, Ok(None));
     let holds = ledger.snapshot(&s).unwrap().holds;
     assert_eq!((&holds["x"], &holds["y"]), (&strong, &weak));

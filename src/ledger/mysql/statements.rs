@@ -6,15 +6,17 @@ use mysql::prelude::Queryable;
 
 use super::session::{Fault, broken, failure};
 use crate::config::MysqlConfig;
-use crate::ledger::Intended;
 use crate::ledger::sql::value::{Row, Unreadable, Value, values};
 use crate::ledger::sql::{Begin, Database, Dialect, Failure, Sql, first};
+use crate::ledger::{Fence, Intended};
 use crate::model::name::Scope;
 
 const DIALECT: Dialect = Dialect {
     integer: "SIGNED",
     keep: "ON DUPLICATE KEY UPDATE placed_at = placed_at",
     for_update: " FOR UPDATE",
+    server_age: "TIMESTAMPDIFF(MICROSECOND, a.stored_at, UTC_TIMESTAMP(6)) DIV 1000",
+    stored_at: Some((", stored_at", ", UTC_TIMESTAMP(6)")),
     latest: "SELECT MAX(seq) AS last FROM artifactory_attempts
         WHERE domain = ? AND environment = ? GROUP BY app",
 };
@@ -121,11 +123,16 @@ impl Database for Connection<'_> {
     /// The lease's row stays locked until the transaction ends, so that nobody takes the lease over
     /// meanwhile; written, not read, for Galera's sake. A process that stood still may get here
     /// long after it asked whether the lease is held.
-    fn fence(&mut self, scope: &Scope, token: i64) -> Sql<()> {
+    fn fence(&mut self, scope: &Scope, fence: &Fence) -> Sql<()> {
         let fenced = self.execute(
             "UPDATE artifactory_lease SET beat = beat + 1
-             WHERE domain = ? AND environment = ? AND token = ? AND holder_id IS NOT NULL",
-            &values![&scope.domain, &scope.environment, token],
+             WHERE domain = ? AND environment = ? AND token = ? AND holder_id = ?",
+            &values![
+                &scope.domain,
+                &scope.environment,
+                fence.token,
+                &fence.holder
+            ],
         )?;
         if fenced == 1 {
             Ok(())
@@ -137,15 +144,21 @@ impl Database for Connection<'_> {
     /// The slot of the lease's row is taken in one conditional write: on Galera only rows that are
     /// written exclude another node. A slot whose attempt is not open, as one leaves it who ends an
     /// attempt by hand, is taken for an empty one.
-    fn claim(&mut self, scope: &Scope, attempt: &str, token: i64) -> Sql<Option<Intended>> {
+    fn claim(&mut self, scope: &Scope, attempt: &str, fence: &Fence) -> Sql<Option<Intended>> {
         let claimed = self.execute(
             "UPDATE artifactory_lease SET open_attempt = ?, beat = beat + 1,
                  expires_at = UTC_TIMESTAMP(6) + INTERVAL ttl_ms * 1000 MICROSECOND
-             WHERE domain = ? AND environment = ? AND token = ? AND holder_id IS NOT NULL
+             WHERE domain = ? AND environment = ? AND token = ? AND holder_id = ?
                AND (open_attempt IS NULL OR NOT EXISTS
                    (SELECT 1 FROM artifactory_attempts a WHERE a.id = artifactory_lease.open_attempt
                     AND a.state IN ('submitting', 'submitted', 'unknown')))",
-            &values![attempt, &scope.domain, &scope.environment, token],
+            &values![
+                attempt,
+                &scope.domain,
+                &scope.environment,
+                fence.token,
+                &fence.holder
+            ],
         )?;
         if claimed == 1 {
             return Ok(None);
@@ -153,8 +166,13 @@ impl Database for Connection<'_> {
         let slot: Option<Option<String>> = first(
             self,
             "SELECT open_attempt FROM artifactory_lease
-             WHERE domain = ? AND environment = ? AND token = ? AND holder_id IS NOT NULL",
-            &values![&scope.domain, &scope.environment, token],
+             WHERE domain = ? AND environment = ? AND token = ? AND holder_id = ?",
+            &values![
+                &scope.domain,
+                &scope.environment,
+                fence.token,
+                &fence.holder
+            ],
             Row::get,
         )?;
         let open = slot.flatten().map(Intended::OpenAttempt);

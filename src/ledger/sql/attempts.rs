@@ -1,8 +1,8 @@
 //! The tables of attempts and of their history.
 
-use super::database::{Database, Sql, all, first, json};
+use super::database::{Database, Dialect, Sql, all, first, json};
 use super::value::{Row, Unreadable, Value, values};
-use crate::ledger::{Attempt, AttemptEvent};
+use crate::ledger::{Attempt, AttemptEvent, Made};
 use crate::model::attempt::State;
 use crate::model::name::Scope;
 
@@ -16,11 +16,16 @@ pub const NOT_DEPLOYED: &str =
     "('submitting', 'submitted', 'unknown', 'failed', 'refused', 'abandoned')";
 
 /// The columns that [`attempt`] reads, of `artifactory_attempts a`.
-pub const ATTEMPT: &str = "a.id, a.app, a.version, a.service_name, a.num_instances, \
-    COALESCE(a.verdict, a.state), a.deploy_id, a.payload_sha256, a.template_sha256, \
-    a.suffixes_before, a.counts, a.command, a.token, a.created_at, a.updated_at, a.message";
+pub fn columns(dialect: &Dialect) -> String {
+    format!(
+        "a.id, a.app, a.version, a.service_name, a.num_instances, COALESCE(a.verdict, a.state),
+         a.deploy_id, a.payload_sha256, a.template_sha256, a.suffixes_before, a.counts, a.command,
+         a.token, a.created_at, a.updated_at, a.message, a.boot_id, a.boot_ms, {}",
+        dialect.server_age
+    )
+}
 
-/// Reads [`ATTEMPT`].
+/// Reads [`columns`].
 pub fn attempt(row: &mut Row) -> Result<Attempt, Unreadable> {
     Ok(Attempt {
         id: row.get()?,
@@ -43,6 +48,10 @@ pub fn attempt(row: &mut Row) -> Result<Attempt, Unreadable> {
         created_at: row.get()?,
         updated_at: row.get()?,
         message: row.get()?,
+        made: Made {
+            boot: row.get::<Option<String>>()?.zip(row.get()?),
+            server_age: row.get()?,
+        },
     })
 }
 
@@ -65,8 +74,23 @@ pub fn scopes_of(db: &mut dyn Database, app: &str) -> Sql<Vec<Scope>> {
 
 /// The attempt of an id.
 pub fn find(db: &mut dyn Database, id: &str) -> Sql<Option<Attempt>> {
-    let sql = format!("SELECT {ATTEMPT} FROM artifactory_attempts a WHERE a.id = ?");
+    let sql = format!(
+        "SELECT {} FROM artifactory_attempts a WHERE a.id = ?",
+        columns(db.dialect())
+    );
     first(db, &sql, &values![id], attempt)
+}
+
+/// The id of the latest attempt of an app.
+pub fn latest(db: &mut dyn Database, scope: &Scope, app: &str) -> Sql<Option<String>> {
+    let sql = "SELECT id FROM artifactory_attempts
+        WHERE domain = ? AND environment = ? AND app = ? ORDER BY seq DESC LIMIT 1";
+    first(
+        db,
+        sql,
+        &values![&scope.domain, &scope.environment, app],
+        Row::get,
+    )
 }
 
 /// The scope of an attempt, and whether it is the latest of its app.
@@ -91,8 +115,9 @@ pub fn whereabouts(db: &mut dyn Database, id: &str) -> Sql<Option<(Scope, bool)>
 /// through all in their order.
 pub fn open(db: &mut dyn Database, scope: &Scope) -> Sql<Vec<Attempt>> {
     let sql = format!(
-        "SELECT {ATTEMPT} FROM artifactory_attempts a
-         WHERE a.domain = ? AND a.environment = ? AND a.state IN {OPEN} ORDER BY +a.seq"
+        "SELECT {} FROM artifactory_attempts a
+         WHERE a.domain = ? AND a.environment = ? AND a.state IN {OPEN} ORDER BY +a.seq",
+        columns(db.dialect())
     );
     all(
         db,
@@ -111,8 +136,9 @@ pub fn history(
 ) -> Sql<Vec<Attempt>> {
     let of_app = app.map_or("", |_| "AND a.app = ?");
     let sql = format!(
-        "SELECT {ATTEMPT} FROM artifactory_attempts a
-         WHERE a.domain = ? AND a.environment = ? {of_app} ORDER BY a.seq DESC LIMIT ?"
+        "SELECT {} FROM artifactory_attempts a
+         WHERE a.domain = ? AND a.environment = ? {of_app} ORDER BY a.seq DESC LIMIT ?",
+        columns(db.dialect())
     );
     let mut values = values![&scope.domain, &scope.environment].to_vec();
     values.extend(app.map(Value::from));
@@ -142,11 +168,22 @@ pub fn events(db: &mut dyn Database, id: &str) -> Sql<Vec<AttemptEvent>> {
 pub fn insert(db: &mut dyn Database, scope: &Scope, attempt: &Attempt, at: i64) -> Sql<()> {
     let suffixes = attempt.suffixes_before.as_ref();
     let suffixes = suffixes.map(|list| json(db, list)).transpose()?;
-    db.execute(
+    let has_time = attempt.made.boot.is_some();
+    let (column, value) = db
+        .dialect()
+        .stored_at
+        .filter(|_| has_time)
+        .unwrap_or_default();
+    let sql = format!(
         "INSERT INTO artifactory_attempts (id, domain, environment, app, version, service_name,
              num_instances, state, verdict, deploy_id, payload_sha256, template_sha256,
-             suffixes_before, counts, command, token, created_at, updated_at, message)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             suffixes_before, counts, command, token, created_at, updated_at, message, boot_id,
+             boot_ms{column})
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?{value})"
+    );
+    let (boot_id, boot_ms) = attempt.made.boot.clone().unzip();
+    db.execute(
+        &sql,
         &values![
             &attempt.id,
             &scope.domain,
@@ -167,6 +204,8 @@ pub fn insert(db: &mut dyn Database, scope: &Scope, attempt: &Attempt, at: i64) 
             attempt.created_at,
             attempt.updated_at,
             &attempt.message,
+            boot_id,
+            boot_ms,
         ],
     )?;
     let event = AttemptEvent {

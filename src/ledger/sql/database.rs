@@ -4,7 +4,7 @@ use std::ops::{Deref, DerefMut};
 
 use super::value::{Row, Unreadable, Value};
 use crate::error::{Error, Kind};
-use crate::ledger::Intended;
+use crate::ledger::{Fence, Intended};
 use crate::model::name::Scope;
 
 /// How a statement failed.
@@ -58,6 +58,11 @@ pub struct Dialect {
     /// At the end of a `SELECT`: as the row is now, and nobody changes it before the transaction
     /// ends.
     pub for_update: &'static str,
+    /// How long ago the attempt `a` was stored, by the server's clock, in milliseconds; NULL where
+    /// it isn't known.
+    pub server_age: &'static str,
+    /// What notes the server's time with a new attempt, to follow its columns and its values.
+    pub stored_at: Option<(&'static str, &'static str)>,
     /// A table expression: the greatest `seq`, as `last`, of each app of a scope (two values), found
     /// without reading the other attempts.
     pub latest: &'static str,
@@ -92,12 +97,12 @@ pub trait Database {
     /// The database holds what the program never writes.
     fn broken(&self, what: &str) -> Failure;
 
-    /// Goes on, in a transaction, only under the lease of this token.
-    fn fence(&mut self, scope: &Scope, token: i64) -> Sql<()>;
+    /// Goes on, in a transaction, only under the lease of this fence.
+    fn fence(&mut self, scope: &Scope, fence: &Fence) -> Sql<()>;
 
-    /// Makes room for the one open attempt of the scope under the lease of this token, in the
+    /// Makes room for the one open attempt of the scope under the lease of this fence, in the
     /// transaction of its intent; or says why there is none.
-    fn claim(&mut self, scope: &Scope, attempt: &str, token: i64) -> Sql<Option<Intended>>;
+    fn claim(&mut self, scope: &Scope, attempt: &str, fence: &Fence) -> Sql<Option<Intended>>;
 
     /// Gives the room of an attempt back, in the transaction of its end.
     fn vacate(&mut self, scope: &Scope, attempt: &str) -> Sql<()>;

@@ -4,21 +4,21 @@
 use super::database::{Begin, Database, Failure, Sql, Transaction, first};
 use super::value::{Row, values};
 use super::{attempts, deploys, holds, snapshot};
-use crate::ledger::{Attempt, AttemptEvent, Intended, Intent};
+use crate::ledger::{Attempt, AttemptEvent, Fence, Intended, Intent};
 use crate::model::attempt::{Move, State};
 use crate::model::name::Scope;
 use crate::model::plan::Hold;
 use crate::model::version::Order;
 
 /// Makes attempts of the original's rows that no attempt accounts for.
-pub fn take_over(db: &mut dyn Database, scope: &Scope, (token, at): (i64, i64)) -> Sql<()> {
+pub fn take_over(db: &mut dyn Database, scope: &Scope, (fence, at): (&Fence, i64)) -> Sql<()> {
     if snapshot::unaccounted(db, scope)?.is_empty() {
         return Ok(());
     }
     let mut tx = Transaction::begin(db, Begin::Write)?;
-    tx.fence(scope, token)?;
+    tx.fence(scope, fence)?;
     for mut attempt in snapshot::unaccounted(&mut *tx, scope)? {
-        attempt.token = token;
+        attempt.token = fence.token;
         attempts::insert(&mut *tx, scope, &attempt, at)?;
         deploys::set_status(&mut *tx, scope, &attempt)?;
     }
@@ -30,11 +30,11 @@ pub fn intend(
     db: &mut dyn Database,
     scope: &Scope,
     intent: &Intent,
-    (token, at): (i64, i64),
+    (fence, at): (&Fence, i64),
 ) -> Sql<Intended> {
     let mut tx = Transaction::begin(db, Begin::Write)?;
     let mut attempt = intent.attempt.clone();
-    if let Some(refused) = tx.claim(scope, &attempt.id, token)? {
+    if let Some(refused) = tx.claim(scope, &attempt.id, fence)? {
         return Ok(refused);
     }
     let open = format!(
@@ -46,6 +46,9 @@ pub fn intend(
     if let Some(id) = first(&mut *tx, &open, &values, Row::get)? {
         return Ok(Intended::OpenAttempt(id));
     }
+    if attempts::latest(&mut *tx, scope, &attempt.app)? != intent.after {
+        return Ok(Intended::Changed);
+    }
     if intent.respect_holds
         && let Some(hold) = holds::find(&mut *tx, scope, &attempt.app)?
         && hold.stops(intent.order, &attempt.version, at)
@@ -54,7 +57,7 @@ pub fn intend(
     }
     attempt.state = State::Submitting;
     let hold = intent.place_hold.as_ref().map(|hold| (hold, intent.order));
-    if let Some(name) = add(&mut *tx, scope, attempt, hold, (token, at))? {
+    if let Some(name) = add(&mut *tx, scope, attempt, hold, (fence, at))? {
         return Ok(Intended::NameTaken(name));
     }
     tx.commit()?;
@@ -67,14 +70,14 @@ pub fn record(
     scope: &Scope,
     attempt: &Attempt,
     hold: Option<(&Hold, Order)>,
-    (token, at): (i64, i64),
+    (fence, at): (&Fence, i64),
 ) -> Sql<Option<String>> {
     let mut tx = Transaction::begin(db, Begin::Write)?;
     if attempts::find(&mut *tx, &attempt.id)?.is_some() {
         return Ok(None);
     }
-    tx.fence(scope, token)?;
-    if let Some(name) = add(&mut *tx, scope, attempt.clone(), hold, (token, at))? {
+    tx.fence(scope, fence)?;
+    if let Some(name) = add(&mut *tx, scope, attempt.clone(), hold, (fence, at))? {
         return Ok(Some(name));
     }
     tx.commit()?;
@@ -88,9 +91,9 @@ fn add(
     scope: &Scope,
     mut attempt: Attempt,
     hold: Option<(&Hold, Order)>,
-    (token, at): (i64, i64),
+    (fence, at): (&Fence, i64),
 ) -> Sql<Option<String>> {
-    attempt.token = token;
+    attempt.token = fence.token;
     attempt.created_at = at;
     attempt.updated_at = at;
     if let Some(name) = deploys::write(tx, scope, &attempt)? {
@@ -112,7 +115,7 @@ pub fn advance(
     from: State,
     step: &Move,
     (counts, again): (bool, bool),
-    (token, at): (i64, i64),
+    (fence, at): (&Fence, i64),
 ) -> Sql<bool> {
     let mut tx = Transaction::begin(db, Begin::Write)?;
     // Only who settles needs the right to write the verdict. No open state has one.
@@ -143,12 +146,12 @@ pub fn advance(
         state: step.to,
         at,
         message: step.message.clone(),
-        token,
+        token: fence.token,
     };
     attempts::add_event(&mut *tx, id, &event)?;
     let (attempt, scope, is_latest) = moved_attempt(&mut *tx, id)?;
-    if attempt.token != token {
-        tx.fence(&scope, token)?;
+    if attempt.token != fence.token {
+        tx.fence(&scope, fence)?;
     }
     // The original's row tells of the app's latest attempt only.
     if is_latest

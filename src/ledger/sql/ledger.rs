@@ -8,7 +8,7 @@ use super::{attempts, deploys, holds, intents, passes, snapshot, tokens};
 use crate::clock::{Clock, SharedClock, System};
 use crate::error::{Error, Result};
 use crate::ledger::{
-    Access, Attempt, AttemptEvent, Intended, Intent, Lease, LeaseInfo, Ledger, Migrated,
+    Access, Attempt, AttemptEvent, Fence, Intended, Intent, Lease, LeaseInfo, Ledger, Migrated,
     PassRecord, PassRow, Snapshot, TokenRow, check_move,
 };
 use crate::model::attempt::{Move, State};
@@ -132,8 +132,8 @@ impl<E: Engine> Ledger for SqlLedger<E> {
         self.run(|db| snapshot::snapshot(db, scope))
     }
 
-    fn take_over(&mut self, scope: &Scope, token: i64) -> Result<()> {
-        let made = (token, self.clock.now_ms());
+    fn take_over(&mut self, scope: &Scope, fence: &Fence) -> Result<()> {
+        let made = (fence, self.clock.now_ms());
         self.run(|db| intents::take_over(db, scope, made))
     }
 
@@ -143,7 +143,7 @@ impl<E: Engine> Ledger for SqlLedger<E> {
             if !lease.is_held() {
                 return Ok(Intended::LeaseLost);
             }
-            let made = (lease.token(), self.clock.now_ms());
+            let made = (lease.fence(), self.clock.now_ms());
             let work = |db: &mut dyn Database| intents::intend(db, scope, intent, made);
             match self.engine.with(work) {
                 Ok(intended) => return Ok(intended),
@@ -170,10 +170,10 @@ impl<E: Engine> Ledger for SqlLedger<E> {
         from: State,
         step: &Move,
         counts: bool,
-        token: i64,
+        fence: &Fence,
     ) -> Result<bool> {
         check_move(attempt, from, step.to)?;
-        let made = (token, self.clock.now_ms());
+        let made = (fence, self.clock.now_ms());
         persist(PATIENCE_AFTER_SENDING, |again| {
             let how = (counts, again);
             self.engine
@@ -186,10 +186,10 @@ impl<E: Engine> Ledger for SqlLedger<E> {
         scope: &Scope,
         attempt: &Attempt,
         hold: Option<(&Hold, Order)>,
-        token: i64,
+        fence: &Fence,
     ) -> Result<Option<String>> {
         attempt.check_closed()?;
-        let made = (token, self.clock.now_ms());
+        let made = (fence, self.clock.now_ms());
         self.run(|db| intents::record(db, scope, attempt, hold, made))
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::attempts::{self, ATTEMPT, DEPLOYED, NOT_DEPLOYED, attempt};
+use super::attempts::{self, DEPLOYED, NOT_DEPLOYED, attempt};
 use super::database::{Begin, Database, Sql, Transaction, all};
 use super::value::values;
 use super::{deploys, holds, passes};
@@ -70,7 +70,7 @@ fn apps(db: &mut dyn Database, scope: &Scope) -> Sql<Vec<App>> {
         )
     };
     let sql = format!(
-        "SELECT {ATTEMPT},
+        "SELECT {columns},
              CASE WHEN a.state IN {DEPLOYED} THEN a.version ELSE (
                  SELECT d.version FROM artifactory_attempts d
                  WHERE {of_deployed} AND d.state IN {DEPLOYED} ORDER BY d.seq DESC LIMIT 1) END,
@@ -83,6 +83,7 @@ fn apps(db: &mut dyn Database, scope: &Scope) -> Sql<Vec<App>> {
          FROM ({latest}) latest JOIN artifactory_attempts a ON a.seq = latest.last",
         of_deployed = earlier("d"),
         of_floor = earlier("f"),
+        columns = attempts::columns(db.dialect()),
         takeover = original::COMMAND,
         latest = db.dialect().latest,
     );

@@ -11,7 +11,7 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use super::failure;
 use crate::clock::{Clock, System};
 use crate::error::{Error, Result};
-use crate::ledger::{Lease, LeaseInfo, holder};
+use crate::ledger::{Fence, Lease, LeaseInfo, holder};
 use crate::model::name::Scope;
 
 /// How long to wait between two tries.
@@ -28,12 +28,12 @@ pub struct SqliteLease {
     lock: File,
     path: PathBuf,
     scope: Scope,
-    token: i64,
+    fence: Fence,
 }
 
 impl Lease for SqliteLease {
-    fn token(&self) -> i64 {
-        self.token
+    fn fence(&self) -> &Fence {
+        &self.fence
     }
 
     /// False as soon as somebody put another file in place of the lock file.
@@ -54,7 +54,7 @@ impl Drop for SqliteLease {
         let _ = self.conn.execute(
             "UPDATE artifactory_lease SET held = 0
              WHERE domain = ?1 AND environment = ?2 AND token = ?3",
-            params![self.scope.domain, self.scope.environment, self.token],
+            params![self.scope.domain, self.scope.environment, self.fence.token],
         );
     }
 }
@@ -87,7 +87,11 @@ pub fn acquire(
         lock,
         path,
         scope: scope.clone(),
-        token,
+        // The kernel lets nobody else in: the token is enough.
+        fence: Fence {
+            token,
+            holder: String::new(),
+        },
     })))
 }
 

@@ -6,7 +6,7 @@ use crate::clock::{Clock, System};
 use crate::ledger::schema::{Migration, Schema, migrations};
 
 /// The migrations.
-const MIGRATIONS: [Migration; 4] = migrations!("sqlite");
+const MIGRATIONS: [Migration; 5] = migrations!("sqlite");
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS artifactory_migrations (
     number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at INTEGER NOT NULL) STRICT";

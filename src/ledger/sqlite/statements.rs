@@ -4,9 +4,9 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{ToSql, params_from_iter};
 
 use super::{SqliteFile, failure};
-use crate::ledger::Intended;
 use crate::ledger::sql::value::{Row, Unreadable, Value, values};
 use crate::ledger::sql::{Begin, Database, Dialect, Failure, Sql, first};
+use crate::ledger::{Fence, Intended};
 use crate::model::name::Scope;
 
 const DIALECT: Dialect = Dialect {
@@ -14,6 +14,9 @@ const DIALECT: Dialect = Dialect {
     keep: "ON CONFLICT DO NOTHING",
     // Who writes is alone.
     for_update: "",
+    // The file is this host's, and so is its clock.
+    server_age: "NULL",
+    stored_at: None,
     // `SELECT DISTINCT` would read every row: this goes from app to app in the index.
     latest: "WITH RECURSIVE apps (app) AS (
             SELECT MIN(app) FROM artifactory_attempts WHERE domain = ?1 AND environment = ?2
@@ -127,20 +130,20 @@ impl Database for SqliteFile {
     }
 
     /// The kernel keeps the lock for as long as the holder lives: nobody can be overtaken.
-    fn fence(&mut self, _: &Scope, _: i64) -> Sql<()> {
+    fn fence(&mut self, _: &Scope, _: &Fence) -> Sql<()> {
         Ok(())
     }
 
     /// Only the token is looked at: who writes is alone, so that the open attempt can be looked
     /// for like any other row.
-    fn claim(&mut self, scope: &Scope, _: &str, token: i64) -> Sql<Option<Intended>> {
+    fn claim(&mut self, scope: &Scope, _: &str, fence: &Fence) -> Sql<Option<Intended>> {
         let current: Option<i64> = first(
             self,
             "SELECT token FROM artifactory_lease WHERE domain = ? AND environment = ?",
             &values![&scope.domain, &scope.environment],
             Row::get,
         )?;
-        Ok((current != Some(token)).then_some(Intended::LeaseLost))
+        Ok((current != Some(fence.token)).then_some(Intended::LeaseLost))
     }
 
     fn vacate(&mut self, _: &Scope, _: &str) -> Sql<()> {

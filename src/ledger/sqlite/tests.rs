@@ -125,16 +125,16 @@ fn many_may_start_at_once_and_one_intends() {
         .acquire(&scope, Duration::ZERO)
         .unwrap()
         .unwrap();
-    let token = lease.token();
+    let fence = lease.fence().clone();
     let committed: usize = std::thread::scope(|threads| {
         let racing = ["a", "b", "c", "d"].map(|id| {
-            let (directory, scope) = (&directory, &scope);
+            let (directory, scope, fence) = (&directory, &scope, &fence);
             threads.spawn(move || {
                 let path = directory.file();
                 let conn = connect(&path, Access::Write).unwrap();
                 let mut file = SqliteFile { conn, path };
                 let intent = contract::intent(id, "x", "1");
-                let intended = intents::intend(&mut file, scope, &intent, (token, 1));
+                let intended = intents::intend(&mut file, scope, &intent, (fence, 1));
                 intended.unwrap() == Intended::Committed
             })
         });
@@ -156,7 +156,9 @@ fn statements(apps: usize, work: fn(&mut SqliteLedger)) -> (Directory, Vec<Strin
         );
         directory.sql(&row).unwrap();
     }
-    ledger.take_over(&contract::scope(), 1).unwrap();
+    ledger
+        .take_over(&contract::scope(), &contract::fence(1))
+        .unwrap();
     let mut ledger = open(&directory.file(), Access::Write).unwrap();
     let statements = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&statements);
@@ -190,7 +192,9 @@ fn read(ledger: &mut SqliteLedger) {
 fn taking_over_nothing_takes_two_statements_and_writes_nothing() {
     for apps in [1, 60] {
         let (_, statements) = statements(apps, |ledger| {
-            ledger.take_over(&contract::scope(), 1).unwrap();
+            ledger
+                .take_over(&contract::scope(), &contract::fence(1))
+                .unwrap();
         });
         assert_eq!(statements.len(), 2, "{statements:#?}");
         assert!(statements.iter().all(|sql| sql.starts_with("SELECT")));
@@ -246,7 +250,7 @@ fn the_database_holds_history_and_moves() {
     }
     let baseline = contract::attempt("a", "x", "1", State::Baseline);
     ledger
-        .record(&contract::scope(), &baseline, None, 1)
+        .record(&contract::scope(), &baseline, None, &contract::fence(1))
         .unwrap();
     for table in ["artifactory_attempts", "artifactory_attempt_events"] {
         let replace = format!("INSERT OR REPLACE INTO {table} SELECT * FROM {table}");

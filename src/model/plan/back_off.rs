@@ -39,7 +39,9 @@ impl Trouble {
         let elapsed = i128::from(now) - i128::from(self.ended_at);
         match u128::try_from(elapsed) {
             Ok(elapsed) => delay.saturating_sub(elapsed),
-            // The clock was set back since: what is left is the whole delay and the difference.
+            // The clock was set back since, or is another host's. Where it was further ahead than
+            // the delay is long, the time says nothing, and there is no harm in a try.
+            Err(_) if elapsed.unsigned_abs() > delay => 0,
             Err(_) => delay.saturating_add(elapsed.unsigned_abs()),
         }
     }

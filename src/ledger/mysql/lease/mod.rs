@@ -20,7 +20,7 @@ use crate::clock::{Clock, System};
 use crate::config::MysqlConfig;
 use crate::error::{Error, Result};
 use crate::ledger::sql::Failure;
-use crate::ledger::{Lease, LeaseInfo};
+use crate::ledger::{Fence, Lease, LeaseInfo};
 use crate::model::name::Scope;
 use decide::{Circumstances, Step, Watch, decide};
 use process::Process;
@@ -40,15 +40,15 @@ const LOSSES: u32 = 3;
 
 /// A held lease.
 struct MysqlLease {
-    token: i64,
+    fence: Fence,
     renewal: Renewal,
     /// When something may be sent, by the boot clock.
     send_at: Duration,
 }
 
 impl Lease for MysqlLease {
-    fn token(&self) -> i64 {
-        self.token
+    fn fence(&self) -> &Fence {
+        &self.fence
     }
 
     fn is_held(&self) -> bool {
@@ -256,11 +256,15 @@ impl<'a> Acquisition<'a> {
             token: taken.token,
             ttl: self.timing.ttl,
         };
+        let fence = Fence {
+            token: tenure.token,
+            holder: tenure.holder_id.clone(),
+        };
         let renewal = Renewal::start(self.session, tenure, taken.sent, limit).map_err(|e| {
             Error::unavailable(format!("cannot renew the lease of {}", self.scope)).because_of(&e)
         })?;
         Ok(MysqlLease {
-            token: taken.token,
+            fence,
             renewal,
             send_at,
         })

@@ -37,8 +37,15 @@ impl Cuttable {
     }
 
     fn intend(&mut self, id: &str) -> Result<Intended> {
+        let latest = "SELECT id FROM artifactory_attempts ORDER BY seq DESC LIMIT 1";
+        let latest = self.database.sql(latest).pop();
+        let after = latest.and_then(|mut row| row.remove(0));
+        let intent = Intent {
+            after,
+            ..intent(id)
+        };
         self.ledger
-            .intend(&contract::scope(), &intent(id), &*self.lease)
+            .intend(&contract::scope(), &intent, &*self.lease)
     }
 
     fn ids(&self) -> Vec<String> {
@@ -124,9 +131,13 @@ fn what_was_written_once_is_there_once() {
             let mut it = Cuttable::new();
             it.intend("a").unwrap();
             it.cut.lose(lost, statement);
-            let moved = it
-                .ledger
-                .advance("a", State::Submitting, &step(State::Submitted), true, 1);
+            let moved = it.ledger.advance(
+                "a",
+                State::Submitting,
+                &step(State::Submitted),
+                true,
+                &contract::fence(1),
+            );
             assert_eq!(moved, Ok(true), "{statement} {lost:?}");
             assert_eq!(
                 it.ledger.events("a").unwrap().len(),
@@ -135,9 +146,13 @@ fn what_was_written_once_is_there_once() {
             );
             // A statement that is sent again is sent by its number.
             it.cut.lose(lost, "COMMIT");
-            let moved = it
-                .ledger
-                .advance("a", State::Submitted, &step(State::Succeeded), true, 1);
+            let moved = it.ledger.advance(
+                "a",
+                State::Submitted,
+                &step(State::Succeeded),
+                true,
+                &contract::fence(1),
+            );
             assert_eq!(
                 (moved, it.cut.sprung()),
                 (Ok(true), 2),
@@ -150,7 +165,10 @@ fn what_was_written_once_is_there_once() {
         let mut it = Cuttable::new();
         it.cut.lose(lost, "COMMIT");
         let baseline = contract::attempt("a", "x", "1", State::Baseline);
-        assert_eq!(it.ledger.record(&s, &baseline, None, 1), Ok(None));
+        assert_eq!(
+            it.ledger.record(&s, &baseline, None, it.lease.fence()),
+            Ok(None)
+        );
         assert_eq!((it.ids(), it.cut.sprung()), (vec!["a".to_owned()], 1));
         it.cut.lose(lost, "COMMIT");
         it.ledger.finish_pass(&s, &pass()).unwrap();
@@ -251,13 +269,25 @@ fn a_server_that_is_started_again_is_waited_for_and_a_replica_is_not() {
     server.kill();
     std::thread::scope(|threads| {
         threads.spawn(|| server.restart());
-        let moved = ledger.advance("a", State::Submitting, &step(State::Submitted), true, 1);
+        let moved = ledger.advance(
+            "a",
+            State::Submitting,
+            &step(State::Submitted),
+            true,
+            &contract::fence(1),
+        );
         assert_eq!(moved, Ok(true));
     });
     assert_eq!(ledger.events("a").unwrap().len(), 2);
     server.sql("", "SET GLOBAL read_only = 1").unwrap();
     let error = ledger
-        .advance("a", State::Submitted, &step(State::Failed), true, 1)
+        .advance(
+            "a",
+            State::Submitted,
+            &step(State::Failed),
+            true,
+            &contract::fence(1),
+        )
         .unwrap_err();
     assert!(
         error.kind == Kind::Unavailable && error.hint.is_some(),

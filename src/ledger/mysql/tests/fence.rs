@@ -2,14 +2,16 @@
 
 use super::*;
 use crate::error::Kind;
+use crate::ledger::Fence;
 
-/// The ledger of a former holder, its lease, and the token of the present one. Attempt `own` was
-/// made under the former token, `theirs` under an earlier one.
-fn overtaken(database: &Database) -> (Box<dyn Ledger>, Box<dyn Lease>, i64) {
+/// The ledger of a former holder, its lease, and what the present one's writes are let through by.
+/// Attempt `own` was made under the former token, `theirs` under an earlier one.
+fn overtaken(database: &Database) -> (Box<dyn Ledger>, Box<dyn Lease>, Fence) {
     let s = contract::scope();
     let mut ledger = Fixture::open(database);
     let lease = ledger.acquire(&s, Duration::ZERO).unwrap().unwrap();
-    for (id, token) in [("theirs", lease.token() - 1), ("own", lease.token())] {
+    let token = lease.fence().token;
+    for (id, token) in [("theirs", token - 1), ("own", token)] {
         database.sql(&format!(
             "INSERT INTO artifactory_attempts (id, domain, environment, app, version, service_name,
                  num_instances, state, counts, command, token, created_at, updated_at, message)
@@ -18,7 +20,10 @@ fn overtaken(database: &Database) -> (Box<dyn Ledger>, Box<dyn Lease>, i64) {
         ));
     }
     database.sql("UPDATE artifactory_lease SET token = token + 1, holder_id = 'their-id'");
-    let theirs = lease.token() + 1;
+    let theirs = Fence {
+        token: token + 1,
+        holder: "their-id".to_owned(),
+    };
     (ledger, lease, theirs)
 }
 
@@ -34,13 +39,23 @@ fn to(state: State) -> Move {
 fn it_judges_no_attempt_but_its_own() {
     let database = Database::new().ready();
     let (mut ledger, lease, theirs) = overtaken(&database);
-    let mut judge =
-        |id: &str, token| ledger.advance(id, State::Unknown, &to(State::Abandoned), true, token);
-    let error = judge("theirs", lease.token()).unwrap_err();
+    let mut judge = |id: &str, fence: &Fence| {
+        ledger.advance(id, State::Unknown, &to(State::Abandoned), true, fence)
+    };
+    let error = judge("theirs", lease.fence()).unwrap_err();
     assert!(error.kind == Kind::Busy, "{error:?}");
     assert!(error.message.contains("lease was lost"), "{error:?}");
-    assert_eq!(judge("theirs", theirs), Ok(true));
-    assert_eq!(judge("own", lease.token()), Ok(true));
+    assert_eq!(judge("theirs", &theirs), Ok(true));
+    assert_eq!(judge("own", lease.fence()), Ok(true));
+}
+
+/// As of a server that failed over to a copy which had not seen the last acquisition: the token is
+/// given a second time.
+fn given_twice(theirs: &Fence) -> Fence {
+    Fence {
+        holder: "another-id".to_owned(),
+        ..theirs.clone()
+    }
 }
 
 #[test]
@@ -50,15 +65,31 @@ fn it_records_nothing_as_deployed_and_takes_nothing_over() {
     let (mut ledger, lease, theirs) = overtaken(&database);
     database.row("before", "1.0", 2);
     let observed = contract::attempt("a", "video", "1", State::Observed);
-    for token in [lease.token(), theirs + 1] {
-        let error = ledger.record(&s, &observed, None, token);
+    let ahead = Fence {
+        token: theirs.token + 1,
+        ..theirs.clone()
+    };
+    for fence in [lease.fence(), &ahead, &given_twice(&theirs)] {
+        let error = ledger.record(&s, &observed, None, fence);
         assert_eq!(error.unwrap_err().kind, Kind::Busy);
-        let error = ledger.take_over(&s, token).unwrap_err();
+        let error = ledger.take_over(&s, fence).unwrap_err();
         assert_eq!(error.kind, Kind::Busy);
     }
     assert_eq!(ledger.history(&s, None, 9).unwrap().len(), 2);
-    ledger.take_over(&s, theirs).unwrap();
-    assert_eq!(ledger.record(&s, &observed, None, theirs), Ok(None));
+    ledger.take_over(&s, &theirs).unwrap();
+    assert_eq!(ledger.record(&s, &observed, None, &theirs), Ok(None));
     assert_eq!(ledger.history(&s, None, 9).unwrap().len(), 4);
-    ledger.take_over(&s, lease.token()).unwrap();
+    ledger.take_over(&s, lease.fence()).unwrap();
+}
+
+#[test]
+fn a_token_that_was_given_twice_lets_one_holder_send() {
+    let s = contract::scope();
+    let database = Database::new().ready();
+    let mut ledger = Fixture::open(&database);
+    let lease = ledger.acquire(&s, Duration::ZERO).unwrap().unwrap();
+    database.sql("UPDATE artifactory_lease SET holder_id = 'another-id'");
+    let intended = ledger.intend(&s, &contract::intent("a", "x", "1"), lease.as_ref());
+    assert_eq!(intended, Ok(Intended::LeaseLost));
+    assert!(ledger.history(&s, None, 9).unwrap().is_empty());
 }

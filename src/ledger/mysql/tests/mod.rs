@@ -176,7 +176,8 @@ fn many_may_migrate_at_once() {
             "0001_original",
             "0002_ledger",
             "0003_pass_ids",
-            "0004_verdicts_and_indexes"
+            "0004_verdicts_and_indexes",
+            "0005_facts"
         ]
     );
 }
@@ -255,14 +256,17 @@ fn of_two_names_that_the_collation_takes_for_one_the_one_with_the_row_goes_on() 
         let taken = Intended::NameTaken("APP3".to_owned());
         assert_eq!(ledger.intend(&s, &intent("a", "app3"), &*lease), Ok(taken));
         let baseline = contract::attempt("b", "app3", "1.1", State::Baseline);
-        let recorded = ledger.record(&s, &baseline, None, 1);
+        let recorded = ledger.record(&s, &baseline, None, lease.fence());
         assert_eq!(recorded, Ok(Some("APP3".to_owned())));
         assert!(ledger.history(&s, None, 9).unwrap().is_empty());
-        ledger.take_over(&s, lease.token()).unwrap();
-        assert_eq!(
-            ledger.intend(&s, &intent("c", "APP3"), &*lease),
-            Ok(Intended::Committed)
-        );
+        ledger.take_over(&s, lease.fence()).unwrap();
+        let latest = &ledger.snapshot(&s).unwrap().latest["APP3"];
+        let intent = Intent {
+            after: Some(latest.id.clone()),
+            ..intent("c", "APP3")
+        };
+        let committed = ledger.intend(&s, &intent, &*lease);
+        assert_eq!(committed, Ok(Intended::Committed));
         let rows = database.sql("SELECT service_name, version, status FROM artifactory_deploys");
         assert_eq!(
             rows,
@@ -303,7 +307,7 @@ fn any_sql_mode_will_do() {
         let mut ledger = open(&config, Access::Write).unwrap();
         let s = contract::scope();
         let lease = ledger.acquire(&s, Duration::ZERO).unwrap().unwrap();
-        ledger.take_over(&s, lease.token()).unwrap();
+        ledger.take_over(&s, lease.fence()).unwrap();
         assert_eq!(
             ledger.snapshot(&s).unwrap().records["zero"]
                 .floor
@@ -313,7 +317,7 @@ fn any_sql_mode_will_do() {
         let long = contract::attempt("a", &"x".repeat(256), "1", State::Baseline);
         assert!(
             ledger
-                .record(&s, &long, None, lease.token())
+                .record(&s, &long, None, lease.fence())
                 .is_err_and(|e| e.kind == Kind::Unavailable),
             "a name is never cut"
         );

@@ -25,7 +25,7 @@ fn the_modes_of_the_server_do_not_count() {
     let s = contract::scope();
     let lease = ledger.acquire(&s, Duration::ZERO).unwrap().unwrap();
     let video = contract::attempt("a", "video", "1", State::Baseline);
-    let recorded = ledger.record(&s, &video, None, lease.token());
+    let recorded = ledger.record(&s, &video, None, lease.fence());
     assert_eq!(recorded, Ok(None));
     assert_eq!(ledger.history(&s, None, 9).unwrap().len(), 1);
 }

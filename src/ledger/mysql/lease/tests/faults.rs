@@ -20,7 +20,7 @@ fn a_claim_whose_answer_is_lost_is_found_again() {
         assert!(lease.is_held());
         assert_eq!(lease.send_delay(), NO_WAIT, "{lost:?}");
         let token = fixture.get("token");
-        assert_eq!(token, Some(lease.token().to_string()));
+        assert_eq!(token, Some(lease.fence().token.to_string()));
     }
 }
 
@@ -68,7 +68,7 @@ fn a_row_that_is_locked_is_not_acquired() {
         let waiting = threads.spawn(|| acquire(&config, &fixture.scope, HOUR).unwrap());
         sleep(Duration::from_secs(2));
         other.call(|conn| Ok(conn.query_drop("COMMIT")?)).unwrap();
-        assert_eq!(waiting.join().unwrap().unwrap().token(), 2);
+        assert_eq!(waiting.join().unwrap().unwrap().fence().token, 2);
     });
 }
 

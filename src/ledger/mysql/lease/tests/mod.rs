@@ -136,7 +136,7 @@ fn of_many_that_come_at_once_exactly_one_takes_it() {
                 start.wait();
                 let lease = fixture.acquire(TTL, NO_WAIT);
                 end.wait();
-                lease.map(|lease| lease.token())
+                lease.map(|lease| lease.fence().token)
             };
             let all: Vec<_> = (0..5).map(|_| threads.spawn(contender)).collect();
             all.into_iter().filter_map(|t| t.join().unwrap()).collect()
@@ -158,7 +158,7 @@ fn those_that_wait_hold_it_one_after_the_other() {
             assert!(lease.is_held());
             sleep(Duration::from_millis(20));
             assert_eq!(inside.fetch_sub(1, Ordering::SeqCst), 1);
-            lease.token()
+            lease.fence().token
         };
         let all: Vec<_> = (0..6).map(|_| threads.spawn(worker)).collect();
         all.into_iter().map(|t| t.join().unwrap()).collect()
@@ -184,7 +184,7 @@ fn a_released_lease_is_free_at_once_and_its_holder_stays_readable() {
     assert_eq!(fixture.info(), None);
     let lease = fixture.acquire(TTL, NO_WAIT).unwrap();
     fixture.sql("UPDATE artifactory_lease SET open_attempt = 'an-attempt'");
-    assert_eq!((lease.token(), lease.send_delay()), (1, NO_WAIT));
+    assert_eq!((lease.fence().token, lease.send_delay()), (1, NO_WAIT));
     let held = fixture.info().unwrap();
     assert!(held.held && held.since > 1_700_000_000_000);
     assert_eq!(
@@ -201,7 +201,7 @@ fn a_released_lease_is_free_at_once_and_its_holder_stays_readable() {
         }
     );
     let next = fixture.acquire(TTL, NO_WAIT).unwrap();
-    assert_eq!((next.token(), next.send_delay()), (2, NO_WAIT));
+    assert_eq!((next.fence().token, next.send_delay()), (2, NO_WAIT));
     assert_eq!(fixture.get("open_attempt").as_deref(), Some("an-attempt"));
 }
 
@@ -230,7 +230,7 @@ fn scopes_and_their_leases_are_apart_and_names_are_compared_by_byte() {
     };
     let held = [of("example.com"), of("EXAMPLE.com"), of("example.com ")];
     for lease in &held {
-        assert_eq!(lease.as_ref().unwrap().as_ref().unwrap().token(), 1);
+        assert_eq!(lease.as_ref().unwrap().as_ref().unwrap().fence().token, 1);
     }
     // Cut to the length of the column, it would be another scope.
     assert_eq!(of(&"x".repeat(200)).err().unwrap().kind, Kind::Unavailable);

@@ -36,7 +36,7 @@ fn an_expired_lease_is_taken_over_after_it_stood_still_for_a_whole_ttl() {
     let delay = lease.send_delay();
     assert!(start.elapsed() >= TTL);
     assert!(delay > NO_WAIT && delay <= TTL / 4, "{delay:?}");
-    assert_eq!(lease.token(), 42);
+    assert_eq!(lease.fence().token, 42);
     assert_eq!(fixture.get("open_attempt").as_deref(), Some("an-attempt"));
     assert_eq!(
         fixture.get("process"),
@@ -104,6 +104,6 @@ fn the_lease_of_a_dead_process_is_taken_over_at_once() {
     child.kill().unwrap();
     child.wait().unwrap();
     let lease = fixture.acquire(minute, NO_WAIT).unwrap();
-    assert_eq!(lease.token(), 42);
+    assert_eq!(lease.fence().token, 42);
     assert!(lease.send_delay() > Duration::from_secs(5));
 }

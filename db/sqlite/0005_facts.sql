@@ -1,0 +1,14 @@
+-- When an attempt was made, by a clock that nobody sets: the boot of the host that made it, and the
+-- milliseconds from that boot to its intent.
+
+ALTER TABLE artifactory_attempts ADD COLUMN boot_id TEXT;
+
+ALTER TABLE artifactory_attempts ADD COLUMN boot_ms INTEGER;
+
+-- Who asked for an attempt; nothing, where a timer did.
+
+ALTER TABLE artifactory_attempts ADD COLUMN asked_by TEXT;
+
+-- Since when every pass until this one has found coreos-deploy busy.
+
+ALTER TABLE artifactory_passes ADD COLUMN busy_since INTEGER;
