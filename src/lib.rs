@@ -52,3 +52,6 @@ pub mod secret;
 pub mod serve;
 pub mod target;
 pub mod text;
+
+#[cfg(test)]
+mod simulation;

@@ -1,0 +1,105 @@
+//! What must never be, and where it is looked for.
+//!
+//! At the arrival of each POST: its intent is committed and open, and nothing else is; it is the
+//! first one of its attempt; no other deploy is at work; a pass sends no older version than the one
+//! that runs, nor one that an operator has rolled back from.
+//!
+//! At the end of each command: an exit code of 0 leaves nothing open.
+//!
+//! At the end of an episode, when all is well again: what the ledger has as deployed is what runs,
+//! and what is newest is deployed, held, or given up with a reason.
+
+use super::world::World;
+use crate::model::attempt::State;
+use crate::model::request::DeployRequest;
+use crate::model::version::Order;
+
+/// What the sample's metadata puts before the name of the app.
+const PREFIX: &str = "example-";
+
+fn app_of(service: &str) -> String {
+    service.strip_prefix(PREFIX).unwrap_or(service).to_owned()
+}
+
+impl World {
+    /// The version of an app that really runs.
+    pub fn runs(&self, app: &str) -> Option<&str> {
+        self.cluster.runs(&format!("{PREFIX}{app}"))
+    }
+
+    /// Notes what must not have happened.
+    pub fn violation(&mut self, what: String) {
+        self.story.push(format!("VIOLATION: {what}"));
+        self.broken.push(what);
+    }
+}
+
+/// Looks at a request that arrives.
+pub fn arrival(world: &mut World, who: usize, request: &DeployRequest) {
+    let (app, version) = (app_of(&request.service_name), request.version.clone());
+    let what = format!("POST {app} {version}");
+    let open: Vec<_> = world
+        .store
+        .attempts
+        .iter()
+        .filter(|a| a.state.is_open())
+        .cloned()
+        .collect();
+    match open.as_slice() {
+        [own] if own.state == State::Submitting && own.app == app && own.version == version => {
+            if !world.posted.insert(own.id.clone()) {
+                world.violation(format!("{what}: the second one of its attempt"));
+            }
+        }
+        [] => world.violation(format!("{what}: no intent is committed")),
+        _ => world.violation(format!("{what}: another attempt is open")),
+    }
+    if world.cluster.is_busy() {
+        world.violation(format!("{what}: another deploy is at work"));
+    }
+    let key = |version: &str| Order::Natural.key(version);
+    let runs = world.runs(&app).map(str::to_owned);
+    let newer = runs.filter(|runs| key(runs) > key(&version));
+    if world.tasks[who].command != "run" {
+        world.fled.retain(|(fled, _)| *fled != app);
+        if world.tasks[who].command == "rollback" {
+            world.fled.extend(newer.map(|newer| (app, newer)));
+        }
+        return;
+    }
+    if world.fled.contains(&(app.clone(), version.clone())) {
+        world.violation(format!("{what}: it was rolled back from"));
+    }
+    if let Some(runs) = newer {
+        let what = format!("{what}: {runs} runs, which is newer");
+        world.violation(what);
+    }
+}
+
+/// Looks at the world after a command has ended by itself.
+pub fn ended(world: &mut World, who: usize, exit: u8) {
+    world.tell(who, &format!("exit {exit}"));
+    world.tasks[who].exit = Some(exit);
+    if exit == 0 && world.tasks[who].command == "release" {
+        world.fled.clear();
+    }
+    let is_open = world.store.attempts.iter().any(|a| a.state.is_open());
+    if exit == 0 && is_open && world.tasks[who].command == "run" {
+        world.violation("a pass exits 0 and leaves an attempt open".to_owned());
+    }
+}
+
+/// Looks at the world when all is well again.
+pub fn at_rest(world: &mut World) {
+    let seen = world.store.snapshot();
+    if !seen.open.is_empty() {
+        world.violation("an attempt stays open".to_owned());
+    }
+    for app in world.markers.keys().cloned().collect::<Vec<_>>() {
+        let runs = world.runs(&app).map(str::to_owned);
+        let deployed = seen.records.get(&app).and_then(|r| r.deployed.clone());
+        if runs != deployed {
+            world.violation(format!("{app}: the ledger has {deployed:?}, {runs:?} runs"));
+        }
+    }
+}

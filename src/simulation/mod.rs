@@ -1,0 +1,45 @@
+//! Episodes: commands of several hosts at once, in a world of their own, with faults drawn from a
+//! seed. A seed that fails tells its story.
+
+mod check;
+mod cluster;
+mod host;
+mod store;
+mod store_test;
+mod walk;
+mod world;
+
+use walk::{Setting, episode};
+
+/// How many episodes a test run takes; `CAM_EPISODES` makes it more.
+const EPISODES: u64 = 300;
+
+#[test]
+fn nothing_wrong_ever_reaches_the_cluster() {
+    let setting = Setting::new();
+    let first = number("CAM_SEED").unwrap_or(1);
+    let episodes = number("CAM_EPISODES").unwrap_or(EPISODES);
+    let mut counts = std::collections::BTreeMap::new();
+    let mut failed = Vec::new();
+    for seed in first..first + episodes {
+        let shared = episode(&setting, seed, 20);
+        let world = shared.world();
+        if !world.broken.is_empty() {
+            failed.push((seed, world.broken.clone(), world.story.clone()));
+        }
+        for (pair, count) in &world.counts {
+            *counts.entry(*pair).or_insert(0) += count;
+        }
+    }
+    if let Some((seed, broken, story)) = failed.first() {
+        let seeds: Vec<u64> = failed.iter().map(|(seed, ..)| *seed).collect();
+        panic!(
+            "seeds {seeds:?}\nseed {seed}: {broken:#?}\n{}",
+            story.join("\n")
+        );
+    }
+}
+
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
