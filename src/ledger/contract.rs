@@ -87,6 +87,7 @@ pub fn suite(make: &dyn Fn() -> Box<dyn Fixture>) {
         holds::put_with_an_attempt,
         holds::put_at_once,
         passes,
+        busy,
         trouble,
         trouble::is_counted_since_a_version_last_ended_well,
         trouble::is_below_what_was_taken_over,
@@ -298,49 +299,75 @@ fn original_row(fixture: &dyn Fixture) {
     );
 }
 
+/// A pass of that number that began so many seconds into a year.
+fn pass(number: usize, busy: Option<bool>) -> PassRecord {
+    let (hours, minutes, seconds) = (number / 3600, number / 60 % 60, number % 60);
+    let report = Report {
+        pass: number.to_string(),
+        command: "run".to_owned(),
+        domain: scope().domain,
+        environment: scope().environment,
+        started_at: format!("2026-01-01T{hours:02}:{minutes:02}:{seconds:02}Z"),
+        finished_at: "2026-01-01T01:00:00Z".to_owned(),
+        complete: true,
+        apps: Vec::new(),
+        summary: Summary::default(),
+        exit_code: 0,
+        error: None,
+    };
+    PassRecord {
+        report,
+        bad_payloads: std::collections::BTreeMap::new(),
+        busy,
+    }
+}
+
 fn passes(fixture: &dyn Fixture) {
     let (mut ledger, s) = (fixture.open(), scope());
-    let busy = [Some(true), Some(false), Some(true), None, Some(true), None];
     for number in 0..205 {
-        let report = Report {
-            pass: number.to_string(),
-            command: "run".to_owned(),
-            domain: s.domain.clone(),
-            environment: s.environment.clone(),
-            started_at: format!("2026-01-01T00:{:02}:{:02}Z", number / 60, number % 60),
-            finished_at: "2026-01-01T01:00:00Z".to_owned(),
-            complete: true,
-            apps: Vec::new(),
-            summary: Summary::default(),
-            exit_code: 0,
-            error: None,
-        };
-        let pass = PassRecord {
-            report,
-            bad_payloads: std::collections::BTreeMap::new(),
-            busy: if number < 199 {
-                None
-            } else {
-                busy[number - 199]
-            },
-        };
-        ledger.finish_pass(&s, &pass).unwrap();
+        ledger.finish_pass(&s, &pass(number, None)).unwrap();
     }
     let seen = ledger.snapshot(&s).unwrap();
     assert_eq!(seen.last_run.unwrap().pass, "204");
+    assert_eq!(seen.busy_since, None);
+    let rows = ledger.passes(&s, 1000).unwrap();
+    assert_eq!((rows.len(), rows[0].pass.as_str()), (200, "204"));
     assert_eq!(
-        seen.busy_since,
-        Some(super::original::milliseconds("2026-01-01T00:03:21Z"))
-    );
-    let kept = ledger.passes(&s, 1000).unwrap();
-    assert_eq!((kept.len(), kept[0].pass.as_str()), (200, "204"));
-    assert_eq!(
-        (kept[0].command.as_str(), kept[199].pass.as_str()),
+        (rows[0].command.as_str(), rows[199].pass.as_str()),
         ("run", "5")
     );
     let report = ledger.pass_report(&s, "204").unwrap().unwrap();
     assert!(report.contains("\"pass\":\"204\""), "{report}");
     assert_eq!(ledger.pass_report(&s, "4"), Ok(None));
+}
+
+/// Since when coreos-deploy is busy is known when the first pass that found it so is kept no more.
+fn busy(fixture: &dyn Fixture) {
+    let (mut ledger, s) = (fixture.open(), scope());
+    let mut since = |number: usize, busy: Option<bool>| {
+        ledger.finish_pass(&s, &pass(number, busy)).unwrap();
+        ledger.snapshot(&s).unwrap().busy_since
+    };
+    let at = |number: usize| {
+        Some(super::original::milliseconds(
+            &pass(number, None).report.started_at,
+        ))
+    };
+    assert_eq!(since(1, Some(true)), at(1));
+    assert_eq!(since(2, Some(false)), None);
+    assert_eq!(since(3, None), None);
+    assert_eq!(since(4, Some(true)), at(4));
+    for number in 5..250 {
+        assert_eq!(since(number, (number % 3 > 0).then_some(true)), at(4));
+    }
+    assert_eq!(since(250, Some(false)), None);
+    // An earlier release hands nothing on.
+    let row = "INSERT INTO artifactory_passes (domain, environment, command, started_at, \
+        finished_at, exit_code, busy, report, bad_payloads, pass) \
+        VALUES ('example.com', 'qa', 'run', 999, 999, 75, 1, '{}', '{}', 'before')";
+    fixture.sql(row).unwrap();
+    assert_eq!(since(251, None), Some(999));
+    assert_eq!(since(252, Some(true)), Some(999));
 }
 
 /// The last report and any other one are whole, whatever the column `report` leaves out.

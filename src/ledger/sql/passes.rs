@@ -27,16 +27,7 @@ const MAX_REPORT: u64 = 64 << 20;
 /// What a snapshot has of the passes.
 pub fn read(db: &mut dyn Database, scope: &Scope, to: &mut Snapshot) -> Sql<()> {
     let (domain, environment) = (&scope.domain, &scope.environment);
-    to.busy_since = first(
-        db,
-        "SELECT started_at FROM artifactory_passes
-         WHERE domain = ? AND environment = ? AND busy = 1 AND seq > COALESCE((
-             SELECT MAX(seq) FROM artifactory_passes
-             WHERE domain = ? AND environment = ? AND busy = 0), 0)
-         ORDER BY seq LIMIT 1",
-        &values![domain, environment, domain, environment],
-        Row::get,
-    )?;
+    to.busy_since = busy_since(db, scope)?;
     to.last_run = last_run(db, scope)?;
     let bad: Option<Vec<u8>> = first(
         db,
@@ -49,6 +40,32 @@ pub fn read(db: &mut dyn Database, scope: &Scope, to: &mut Snapshot) -> Sql<()> 
         .and_then(|text| serde_json::from_slice(&text).ok())
         .unwrap_or_default();
     Ok(())
+}
+
+/// Since when every pass has found coreos-deploy busy: every pass hands that on, since the first one
+/// of them may be kept no longer. An earlier release did not: there the passes that are kept tell.
+fn busy_since(db: &mut dyn Database, scope: &Scope) -> Sql<Option<i64>> {
+    let (domain, environment) = (&scope.domain, &scope.environment);
+    let handed_on: Option<Option<i64>> = first(
+        db,
+        "SELECT busy_since FROM artifactory_passes WHERE domain = ? AND environment = ?
+         ORDER BY seq DESC LIMIT 1",
+        &values![domain, environment],
+        Row::get,
+    )?;
+    if let Some(since) = handed_on.flatten() {
+        return Ok(Some(since));
+    }
+    first(
+        db,
+        "SELECT started_at FROM artifactory_passes
+         WHERE domain = ? AND environment = ? AND busy = 1 AND seq > COALESCE((
+             SELECT MAX(seq) FROM artifactory_passes
+             WHERE domain = ? AND environment = ? AND busy = 0), 0)
+         ORDER BY seq LIMIT 1",
+        &values![domain, environment, domain, environment],
+        Row::get,
+    )
 }
 
 /// The report of the last `run` that got to its plan: another one has nothing that the next pass
@@ -100,18 +117,25 @@ pub fn finish(db: &mut dyn Database, scope: &Scope, pass: &PassRecord) -> Sql<()
     if kept.is_some() {
         return Ok(());
     }
+    let started_at = milliseconds(&report.started_at);
+    let busy_since = match pass.busy {
+        Some(false) => None,
+        Some(true) => busy_since(&mut *tx, scope)?.or(Some(started_at)),
+        None => busy_since(&mut *tx, scope)?,
+    };
     tx.execute(
         "INSERT INTO artifactory_passes (domain, environment, command, started_at, finished_at,
-             exit_code, busy, report, report_zlib, bad_payloads, pass)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             exit_code, busy, busy_since, report, report_zlib, bad_payloads, pass)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         &values![
             domain,
             environment,
             &report.command,
-            milliseconds(&report.started_at),
+            started_at,
             milliseconds(&report.finished_at),
             report.exit_code,
             pass.busy,
+            busy_since,
             text,
             whole,
             bad_payloads,
