@@ -6,16 +6,12 @@
 mod access;
 mod auth;
 mod child;
-mod exposition;
 mod gate;
-mod lines;
 mod listener;
 mod metrics;
 mod notify;
-mod options;
 pub mod passes;
 mod places;
-mod ports;
 mod process;
 mod profile;
 mod queue;
@@ -23,13 +19,13 @@ mod replies;
 mod route;
 mod routes;
 mod stalls;
-mod stats;
 mod store;
 
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -41,7 +37,6 @@ use tracing::{error, info};
 pub use child::Launch;
 pub use listener::listen;
 pub use metrics::Metrics;
-pub use options::{OptionsView, ServerConfig};
 pub use places::Places;
 pub use profile::profiler;
 pub use routes::router;
@@ -49,15 +44,70 @@ pub use store::Store;
 
 use self::notify::Notify;
 use self::passes::{Passes, Runner};
-use crate::config::ServeConfig;
+use crate::config::{Dsn, ServeConfig};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::hangup;
+use crate::mask::Masker;
+use crate::model::name::Scope;
+use crate::model::version::Order;
 
 /// The most connections that are served at a time.
 const CONNECTIONS: usize = 512;
 /// How long after SIGTERM all must be over: requests take at most 10 s, a pass at most 18 s.
 const END: Duration = Duration::from_millis(19_500);
+
+/// What the HTTP API needs to know.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// The header `Server`.
+    pub name: String,
+    /// What `/v1.0/info` shows.
+    pub options: OptionsView,
+    /// The ledger.
+    pub dsn: Dsn,
+    /// The scope whose deploys and passes are shown.
+    pub scope: Scope,
+    /// The order of versions, which tells whether a hold still holds.
+    pub order: Order,
+    /// What takes the secrets of the program out of what clients send.
+    pub masker: Masker,
+}
+
+/// The options as `/v1.0/info` and `/v1.0/metrics` show them: the keys of the Go program, in its
+/// order. The secrets have no key there and none here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OptionsView {
+    /// `--name`.
+    pub name: String,
+    /// `--hostname`.
+    pub host_name: String,
+    /// `--domain`.
+    pub domain: String,
+    /// `--environment`.
+    pub environment: String,
+    /// `--deploy-url`.
+    #[serde(rename = "deployURL")]
+    pub deploy_url: String,
+    /// `--art-endpoint`.
+    #[serde(rename = "artAPIEndpoint")]
+    pub art_api_endpoint: String,
+    /// `--art-polling`, in seconds.
+    pub art_polling_interval: u64,
+    /// `--art-deploy-repo`.
+    pub art_deploy_repo: String,
+    /// `--art-payload-repo`.
+    pub art_payload_repo: String,
+    /// `--port`.
+    pub port: u16,
+    /// `--profiler-port`; 0 is none.
+    pub prof_port: u16,
+    /// `--procs`; 0 is as many as there are processors.
+    pub max_procs: u32,
+    /// `--debug`.
+    pub debug_enabled: bool,
+}
 
 /// A server that has its ports, and serves nobody yet.
 pub struct Server {
@@ -79,8 +129,11 @@ impl Server {
             .build()
             .map_err(|e| Error::unavailable("the threads cannot be started").because_of(&e))?;
         let guard = runtime.enter();
-        let api = ports::of_host(&config.hostname, config.port)?;
-        let profiler = config.profiler_port.map(ports::of_loopback).transpose()?;
+        let api = listener::of_host(&config.hostname, config.port)?;
+        let profiler = config
+            .profiler_port
+            .map(listener::of_loopback)
+            .transpose()?;
         drop(guard);
         Ok(Self {
             runtime,

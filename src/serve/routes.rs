@@ -12,16 +12,14 @@ use axum::routing::{MethodRouter, any};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::exposition;
 use super::gate::{Gate, admit};
-use super::metrics::{Metrics, Scrape};
-use super::options::{OptionsView, ServerConfig};
+use super::metrics::{self, Metrics, Scrape, Stats};
 use super::passes::{ForcedState, PassFigures, Passes};
 use super::process::ProcessFigures;
 use super::replies::{self, Refusal, Reply};
 use super::route::Route;
-use super::stats::Stats;
 use super::store::Store;
+use super::{OptionsView, ServerConfig};
 use crate::clock::{Clock, System};
 use crate::ledger::documents;
 use crate::mask::Masker;
@@ -244,8 +242,8 @@ async fn prometheus(State(api): Shared, headers: HeaderMap) -> Reply {
     };
     let accept = headers.get(ACCEPT).and_then(|value| value.to_str().ok());
     if accept.is_some_and(|accept| accept.contains("application/openmetrics-text")) {
-        replies::text(exposition::OPEN_METRICS, text)
+        replies::text(metrics::OPEN_METRICS, text)
     } else {
-        replies::text(exposition::TEXT, exposition::to_text(&text))
+        replies::text(metrics::TEXT, metrics::to_text(&text))
     }
 }
