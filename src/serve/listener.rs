@@ -23,8 +23,8 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::places::{Place, Places};
-use super::stalls::Stalls;
+use super::limits::WriteTimeout;
+use super::limits::{ConnectionLimit, Permit};
 use crate::error::{Error, Result};
 
 /// The most of those that are too many whose end is waited for, so that the 503 arrives.
@@ -57,16 +57,16 @@ pub(super) struct Peer(pub(super) SocketAddr);
 /// more, requests that are being answered get 10 s, and the rest is cut.
 ///
 /// Limits: a header of 32 KiB and 64 fields in 10 s, 10 s between two requests, 15 s for the client
-/// to take a byte, and as many connections as there are places. For one more, the one is cut that
+/// to take a byte, and as many connections as their limit says. For one more, the one is cut that
 /// has waited longest for its client; while all are being answered, it gets 503 at once. Bodies are
 /// bounded by the routes.
 pub async fn listen(
     listener: TcpListener,
     app: Router,
-    places: Arc<Places>,
+    limit: Arc<ConnectionLimit>,
     shutdown: watch::Receiver<bool>,
 ) {
-    serve(listener, app, places, shutdown, true).await;
+    serve(listener, app, limit, shutdown, true).await;
 }
 
 /// [`listen`]; `half_closed`: whether a client that has closed its side still gets an answer.
@@ -74,7 +74,7 @@ pub async fn listen(
 pub(super) async fn serve(
     listener: TcpListener,
     app: Router,
-    places: Arc<Places>,
+    limit: Arc<ConnectionLimit>,
     shutdown: watch::Receiver<bool>,
     half_closed: bool,
 ) {
@@ -98,25 +98,25 @@ pub(super) async fn serve(
                 continue;
             }
         };
-        if let Some(place) = places.take() {
+        if let Some(permit) = limit.take() {
             full = false;
-            let (app, stop, place) = (app.clone(), shutdown.clone(), Arc::new(place));
+            let (app, stop, permit) = (app.clone(), shutdown.clone(), Arc::new(permit));
             connections.spawn(async move {
                 tokio::select! {
-                    () = place.lost() => {}
-                    () = connection(stream, peer, app, &place, stop, half_closed) => {}
+                    () = permit.lost() => {}
+                    () = connection(stream, peer, app, &permit, stop, half_closed) => {}
                 }
             });
             continue;
         }
         if !full {
             full = true;
-            let most = places.most();
+            let most = limit.most();
             tracing::warn!(target: "serve", "{most} connections are being answered: more get 503");
         }
-        if let Ok(place) = turned_away.clone().try_acquire_owned() {
+        if let Ok(permit) = turned_away.clone().try_acquire_owned() {
             connections.spawn(async move {
-                let _place = place;
+                let _permit = permit;
                 turn_away(stream).await;
             });
         }
@@ -133,7 +133,7 @@ async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     app: Router,
-    place: &Arc<Place>,
+    permit: &Arc<Permit>,
     mut stop: watch::Receiver<bool>,
     half_closed: bool,
 ) {
@@ -143,7 +143,7 @@ async fn connection(
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
         // One with a body may still wait for its client.
-        let answering = request.body().is_end_stream().then(|| place.answering());
+        let answering = request.body().is_end_stream().then(|| permit.answering());
         let answer = app.call(request);
         Box::pin(async move {
             let answer = answer.await;
@@ -151,7 +151,7 @@ async fn connection(
             answer
         })
     });
-    let io = TokioIo::new(Stalls::new(stream, WRITE_WAIT));
+    let io = TokioIo::new(WriteTimeout::new(stream, WRITE_WAIT));
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_WAIT)
@@ -305,7 +305,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (_keep, stop) = watch::channel(false);
-        tokio::spawn(listen(listener, app, Places::new(2), stop));
+        tokio::spawn(listen(listener, app, ConnectionLimit::new(2), stop));
         let first = tokio::spawn(ask(address));
         begun.notified().await;
         let second = tokio::spawn(ask(address));

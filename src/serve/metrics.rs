@@ -15,9 +15,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use serde_json::{Map, Value, json};
 
+use super::api::{Route, method_name};
 use super::passes::PassFigures;
 use super::process::ProcessFigures;
-use super::route::{Route, method_name};
 use super::store::LedgerState;
 use crate::model::report::{Action, Outcome, Report};
 

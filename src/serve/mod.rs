@@ -3,23 +3,19 @@
 //! It knows a pass only as a subprocess ([`passes`]), so that whatever befalls a pass leaves the
 //! server alone, and the other way round.
 
-mod access;
-mod auth;
+mod api;
 mod child;
-mod gate;
+mod limits;
 mod listener;
 mod metrics;
-mod notify;
 pub mod passes;
-mod places;
 mod process;
 mod profile;
-mod queue;
 mod replies;
-mod route;
-mod routes;
-mod stalls;
+mod requests;
 mod store;
+mod systemd;
+mod tokens;
 
 use std::future::pending;
 use std::sync::Arc;
@@ -34,16 +30,16 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 use tracing::{error, info};
 
+pub use api::router;
 pub use child::Launch;
+pub use limits::ConnectionLimit;
 pub use listener::listen;
 pub use metrics::Metrics;
-pub use places::Places;
 pub use profile::profiler;
-pub use routes::router;
 pub use store::Store;
 
-use self::notify::Notify;
 use self::passes::{Passes, Runner};
+use self::systemd::Systemd;
 use crate::config::{Dsn, ServeConfig};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
@@ -157,11 +153,11 @@ impl Server {
         let (stop, _) = watch::channel(false);
         let result = runtime.block_on(async {
             let signals = Signals::listen()?;
-            let notify = Arc::new(Notify::from_env(&|name| std::env::var_os(name)));
+            let systemd = Arc::new(Systemd::from_env(&|name| std::env::var_os(name)));
             let status = announce(&api, profiler.as_ref());
             let parts = Parts::start(config, launch, polling, api, profiler, &stop).await;
-            notify.ready(&status);
-            parts.attend(signals, &notify, &stop).await
+            systemd.ready(&status);
+            parts.attend(signals, &systemd, &stop).await
         });
         // What is blocked in the database is not waited for.
         runtime.shutdown_timeout(Duration::from_millis(100));
@@ -212,10 +208,10 @@ impl Parts {
             store,
         );
         let mut listeners = JoinSet::new();
-        let places = Places::new(CONNECTIONS);
+        let limit = ConnectionLimit::new(CONNECTIONS);
         for listener in api {
-            let (app, places) = (app.clone(), Arc::clone(&places));
-            listeners.spawn(listen(listener, app, places, stop.subscribe()));
+            let (app, limit) = (app.clone(), Arc::clone(&limit));
+            listeners.spawn(listen(listener, app, limit, stop.subscribe()));
         }
         if let Some(listener) = profiler {
             listeners.spawn(self::profiler(listener, stop.subscribe()));
@@ -239,10 +235,10 @@ impl Parts {
     async fn attend(
         mut self,
         mut signals: Signals,
-        notify: &Arc<Notify>,
+        systemd: &Arc<Systemd>,
         stop: &watch::Sender<bool>,
     ) -> Result<Exit> {
-        let mut watchdog = notify.watchdog().map(every);
+        let mut watchdog = systemd.watchdog().map(every);
         let lost = loop {
             tokio::select! {
                 name = signals.first() => {
@@ -251,10 +247,10 @@ impl Parts {
                 }
                 _ = &mut self.runner => break Some("what starts passes"),
                 _ = self.listeners.join_next() => break Some("a listener"),
-                () = tick(&mut watchdog) => beat(&self.passes, notify),
+                () = tick(&mut watchdog) => beat(&self.passes, systemd),
             }
         };
-        notify.stopping();
+        systemd.stopping();
         stop.send_replace(true);
         tokio::spawn(async move {
             let (name, exit) = signals.second().await;
@@ -280,11 +276,11 @@ impl Parts {
 
 /// Tells the watchdog that the server is alive, from a thread that serves requests: where all of
 /// them are stuck, it is not told.
-fn beat(passes: &Passes, notify: &Arc<Notify>) {
-    let (passes, notify) = (passes.clone(), Arc::clone(notify));
+fn beat(passes: &Passes, systemd: &Arc<Systemd>) {
+    let (passes, systemd) = (passes.clone(), Arc::clone(systemd));
     tokio::spawn(async move {
         let _ = passes.figures();
-        notify.alive();
+        systemd.alive();
     });
 }
 

@@ -7,7 +7,7 @@ use tokio::sync::{Mutex, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
 use super::ServerConfig;
-use super::auth::{TokenDigest, Tokens};
+use super::tokens::{TokenDigest, Tokens};
 use crate::config::Dsn;
 use crate::error::{Error, Result};
 use crate::ledger::{self, Access, Ledger};
