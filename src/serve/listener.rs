@@ -3,8 +3,10 @@
 //! `axum::serve` gives hyper no timer, so that a header that never ends is waited for without an
 //! end; hence a loop of our own.
 
+use std::collections::BTreeSet;
 use std::future::poll_fn;
-use std::net::SocketAddr;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,13 +18,14 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::places::{Place, Places};
-use super::stalls::Stalls;
+use super::limits::WriteTimeout;
+use super::limits::{ConnectionLimit, Permit};
+use crate::error::{Error, Result};
 
 /// The most of those that are too many whose end is waited for, so that the 503 arrives.
 const TURNED_AWAY: usize = 64;
@@ -54,16 +57,16 @@ pub(super) struct Peer(pub(super) SocketAddr);
 /// more, requests that are being answered get 10 s, and the rest is cut.
 ///
 /// Limits: a header of 32 KiB and 64 fields in 10 s, 10 s between two requests, 15 s for the client
-/// to take a byte, and as many connections as there are places. For one more, the one is cut that
+/// to take a byte, and as many connections as their limit says. For one more, the one is cut that
 /// has waited longest for its client; while all are being answered, it gets 503 at once. Bodies are
 /// bounded by the routes.
 pub async fn listen(
     listener: TcpListener,
     app: Router,
-    places: Arc<Places>,
+    limit: Arc<ConnectionLimit>,
     shutdown: watch::Receiver<bool>,
 ) {
-    serve(listener, app, places, shutdown, true).await;
+    serve(listener, app, limit, shutdown, true).await;
 }
 
 /// [`listen`]; `half_closed`: whether a client that has closed its side still gets an answer.
@@ -71,7 +74,7 @@ pub async fn listen(
 pub(super) async fn serve(
     listener: TcpListener,
     app: Router,
-    places: Arc<Places>,
+    limit: Arc<ConnectionLimit>,
     shutdown: watch::Receiver<bool>,
     half_closed: bool,
 ) {
@@ -95,25 +98,25 @@ pub(super) async fn serve(
                 continue;
             }
         };
-        if let Some(place) = places.take() {
+        if let Some(permit) = limit.take() {
             full = false;
-            let (app, stop, place) = (app.clone(), shutdown.clone(), Arc::new(place));
+            let (app, stop, permit) = (app.clone(), shutdown.clone(), Arc::new(permit));
             connections.spawn(async move {
                 tokio::select! {
-                    () = place.lost() => {}
-                    () = connection(stream, peer, app, &place, stop, half_closed) => {}
+                    () = permit.lost() => {}
+                    () = connection(stream, peer, app, &permit, stop, half_closed) => {}
                 }
             });
             continue;
         }
         if !full {
             full = true;
-            let most = places.most();
+            let most = limit.most();
             tracing::warn!(target: "serve", "{most} connections are being answered: more get 503");
         }
-        if let Ok(place) = turned_away.clone().try_acquire_owned() {
+        if let Ok(permit) = turned_away.clone().try_acquire_owned() {
             connections.spawn(async move {
-                let _place = place;
+                let _permit = permit;
                 turn_away(stream).await;
             });
         }
@@ -130,7 +133,7 @@ async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     app: Router,
-    place: &Arc<Place>,
+    permit: &Arc<Permit>,
     mut stop: watch::Receiver<bool>,
     half_closed: bool,
 ) {
@@ -140,7 +143,7 @@ async fn connection(
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(Peer(peer));
         // One with a body may still wait for its client.
-        let answering = request.body().is_end_stream().then(|| place.answering());
+        let answering = request.body().is_end_stream().then(|| permit.answering());
         let answer = app.call(request);
         Box::pin(async move {
             let answer = answer.await;
@@ -148,7 +151,7 @@ async fn connection(
             answer
         })
     });
-    let io = TokioIo::new(Stalls::new(stream, WRITE_WAIT));
+    let io = TokioIo::new(WriteTimeout::new(stream, WRITE_WAIT));
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_WAIT)
@@ -203,8 +206,76 @@ async fn linger(mut stream: TcpStream) {
     let _ = timeout(LINGER, thrown_away).await;
 }
 
+/// Connections that wait to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// Listens on every address that a host's name stands for, on the same port. An address that this
+/// host does not have (`::1` where there is no IPv6) is left out, as long as another is there. A
+/// free port (0) is taken on the first address only, IPv4 first. Call it inside a runtime.
+pub(super) fn of_host(host: &str, port: u16) -> Result<Vec<TcpListener>> {
+    let failed = |e: &io::Error| {
+        Error::unavailable(format!("cannot listen on {host} port {port}")).because_of(e)
+    };
+    let found = (host, port).to_socket_addrs().map_err(|e| failed(&e))?;
+    // Sorted, IPv4 comes first.
+    let mut addresses: Vec<SocketAddr> = found.collect::<BTreeSet<_>>().into_iter().collect();
+    if port == 0 {
+        addresses.truncate(1);
+    }
+    let mut listeners = Vec::new();
+    let mut missing = None;
+    for address in addresses {
+        match bind(address) {
+            Ok(listener) => listeners.push(listener),
+            Err(e) if is_no_address_of_ours(&e) => missing = Some(e),
+            Err(e) => return Err(taken(address, &e)),
+        }
+    }
+    if listeners.is_empty() {
+        let none = || io::Error::other("the host name does not resolve");
+        return Err(failed(&missing.unwrap_or_else(none)));
+    }
+    Ok(listeners)
+}
+
+/// Listens on IPv4's loopback address.
+pub(super) fn of_loopback(port: u16) -> Result<TcpListener> {
+    let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+    bind(address).map_err(|e| taken(address, &e))
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // A port whose connections are still being wound up can be taken again.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+fn is_no_address_of_ours(e: &io::Error) -> bool {
+    matches!(
+        e.kind(),
+        io::ErrorKind::AddrNotAvailable | io::ErrorKind::Unsupported
+    )
+}
+
+fn taken(address: SocketAddr, e: &io::Error) -> Error {
+    let error = Error::unavailable(format!("cannot listen on {address}")).because_of(e);
+    match e.kind() {
+        io::ErrorKind::AddrInUse => {
+            error.hint("another program has that port: choose one with --port")
+        }
+        io::ErrorKind::PermissionDenied => error.hint("ports below 1024 are for privileged users"),
+        _ => error,
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use crate::exit::Exit;
     use axum::routing::get;
     use tokio::sync::Notify;
 
@@ -234,7 +305,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (_keep, stop) = watch::channel(false);
-        tokio::spawn(listen(listener, app, Places::new(2), stop));
+        tokio::spawn(listen(listener, app, ConnectionLimit::new(2), stop));
         let first = tokio::spawn(ask(address));
         begun.notified().await;
         let second = tokio::spawn(ask(address));
@@ -254,5 +325,34 @@ mod tests {
         let text = std::str::from_utf8(FULL).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())));
+    }
+
+    #[tokio::test]
+    async fn every_address_of_a_name_is_listened_on() {
+        let first = of_host("127.0.0.1", 0).unwrap();
+        assert_eq!(first.len(), 1);
+        let port = first[0].local_addr().unwrap().port();
+        assert_ne!(port, 0);
+        let error = of_host("127.0.0.1", port).unwrap_err();
+        assert_eq!(Exit::of(error.kind), Exit::Unavailable);
+        assert!(error.message.contains(&port.to_string()), "{error:?}");
+        assert!(of_loopback(port).is_err());
+        drop(first);
+        let all = of_host("localhost", port).unwrap();
+        assert!(all.iter().all(|l| l.local_addr().unwrap().port() == port));
+        assert!(
+            all.iter()
+                .all(|l| l.local_addr().unwrap().ip().is_loopback())
+        );
+    }
+
+    #[tokio::test]
+    async fn what_is_no_address_of_this_host_is_an_error() {
+        // 203.0.113.0/24 is for documentation (RFC 5737).
+        for host in ["203.0.113.7", "no-such-host.invalid"] {
+            let error = of_host(host, 0).unwrap_err();
+            assert_eq!(Exit::of(error.kind), Exit::Unavailable);
+            assert!(error.message.contains(host) && !error.causes.is_empty());
+        }
     }
 }

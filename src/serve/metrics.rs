@@ -1,8 +1,8 @@
 //! Metrics for Prometheus.
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::sync::atomic::AtomicU64;
+use std::fmt::{self, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,10 +13,11 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
+use serde_json::{Map, Value, json};
 
+use super::api::{Route, method_name};
 use super::passes::PassFigures;
 use super::process::ProcessFigures;
-use super::route::{Route, method_name};
 use super::store::LedgerState;
 use crate::model::report::{Action, Outcome, Report};
 
@@ -256,10 +257,90 @@ const fn outcome_word(outcome: Outcome) -> &'static str {
     }
 }
 
+/// `OpenMetrics` 1.0, for who asks for it.
+pub(super) const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// The text format of Prometheus, for everybody else.
+pub(super) const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Rewrites `OpenMetrics` as the older text format: there a counter is described under the name of
+/// its samples, which ends in `_total`, and there is neither a unit nor an end.
+pub(super) fn to_text(open_metrics: &str) -> String {
+    let mut out = String::with_capacity(open_metrics.len());
+    let mut help = None;
+    for line in open_metrics.lines() {
+        if let Some(rest) = line.strip_prefix("# HELP ") {
+            help = rest.split_once(' ');
+        } else if let Some((name, kind)) =
+            line.strip_prefix("# TYPE ").and_then(|t| t.split_once(' '))
+        {
+            let suffix = if kind == "counter" { "_total" } else { "" };
+            // Writing to a string can't fail.
+            if let Some((_, help)) = help.take() {
+                let _ = writeln!(out, "# HELP {name}{suffix} {help}");
+            }
+            let _ = writeln!(out, "# TYPE {name}{suffix} {kind}");
+        } else if !line.starts_with("# ") {
+            let _ = writeln!(out, "{line}");
+        }
+    }
+    out
+}
+
+/// The counts; a route is counted when its request begins, so that the answer counts itself.
+pub(super) struct Stats {
+    started: SystemTime,
+    bytes: AtomicU64,
+    routes: [AtomicU64; Route::ALL.len()],
+}
+
+impl Stats {
+    /// Nothing counted yet.
+    pub(super) fn new() -> Self {
+        Self {
+            started: SystemTime::now(),
+            bytes: AtomicU64::new(0),
+            routes: Default::default(),
+        }
+    }
+
+    /// Counts a request.
+    pub(super) fn request(&self, route: Route) {
+        if let Some(count) = self.routes.get(route as usize) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts the bytes of a request's body.
+    pub(super) fn body(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// The counts under the keys of the Go program; routes without a request are left out, and
+    /// all unknown paths are the route `other`.
+    pub(super) fn document(&self) -> Value {
+        let mut routes = Map::new();
+        let mut total = 0;
+        for (route, count) in Route::ALL.into_iter().zip(&self.routes) {
+            let count = count.load(Ordering::Relaxed);
+            total += count;
+            if count > 0 {
+                routes.insert(route.template().into(), json!({ "requestCount": count }));
+            }
+        }
+        json!({
+            "startTime": humantime::format_rfc3339_nanos(self.started).to_string(),
+            "requestCount": total,
+            "requestBytes": self.bytes.load(Ordering::Relaxed),
+            "routeStats": routes,
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::model::report::{AppReport, Summary};
+
+    use super::*;
 
     fn report(apps: &[(&str, Action, Option<Outcome>)]) -> Report {
         let app = |(app, action, outcome): &(&str, Action, Option<Outcome>)| AppReport {
@@ -358,5 +439,32 @@ mod tests {
         }
         assert_eq!(metrics.app_label("app0"), "app0");
         assert_eq!(metrics.app_label("another"), OTHER_APPS);
+    }
+
+    #[test]
+    fn counters_are_described_under_the_name_of_their_samples() {
+        let open = "# HELP a_seconds Time.\n# TYPE a_seconds counter\n# UNIT a_seconds seconds\n\
+            a_seconds_total{x=\"# \"} 1.5\n# HELP b Now.\n# TYPE b gauge\nb 2\n# EOF\n";
+        assert_eq!(
+            to_text(open),
+            "# HELP a_seconds_total Time.\n# TYPE a_seconds_total counter\n\
+            a_seconds_total{x=\"# \"} 1.5\n# HELP b Now.\n# TYPE b gauge\nb 2\n"
+        );
+    }
+
+    #[test]
+    fn routes_without_requests_are_left_out() {
+        let stats = Stats::new();
+        stats.request(Route::Info);
+        stats.request(Route::Info);
+        stats.request(Route::Other);
+        stats.body(7);
+        let shown = stats.document();
+        assert_eq!(shown["requestCount"], 3);
+        assert_eq!(shown["requestBytes"], 7);
+        assert_eq!(
+            shown["routeStats"],
+            json!({"/v1.0/info": {"requestCount": 2}, "other": {"requestCount": 1}})
+        );
     }
 }

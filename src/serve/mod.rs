@@ -3,33 +3,25 @@
 //! It knows a pass only as a subprocess ([`passes`]), so that whatever befalls a pass leaves the
 //! server alone, and the other way round.
 
-mod access;
-mod auth;
+mod api;
 mod child;
-mod exposition;
-mod gate;
-mod lines;
+mod limits;
 mod listener;
 mod metrics;
-mod notify;
-mod options;
 pub mod passes;
-mod places;
-mod ports;
 mod process;
 mod profile;
-mod queue;
 mod replies;
-mod route;
-mod routes;
-mod stalls;
-mod stats;
+mod requests;
 mod store;
+mod systemd;
+mod tokens;
 
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -38,26 +30,80 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 use tracing::{error, info};
 
+pub use api::router;
 pub use child::Launch;
+pub use limits::ConnectionLimit;
 pub use listener::listen;
 pub use metrics::Metrics;
-pub use options::{OptionsView, ServerConfig};
-pub use places::Places;
 pub use profile::profiler;
-pub use routes::router;
 pub use store::Store;
 
-use self::notify::Notify;
 use self::passes::{Passes, Runner};
-use crate::config::ServeConfig;
+use self::systemd::Systemd;
+use crate::config::{Dsn, ServeConfig};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::hangup;
+use crate::mask::Masker;
+use crate::model::name::Scope;
+use crate::model::version::Order;
 
 /// The most connections that are served at a time.
 const CONNECTIONS: usize = 512;
 /// How long after SIGTERM all must be over: requests take at most 10 s, a pass at most 18 s.
 const END: Duration = Duration::from_millis(19_500);
+
+/// What the HTTP API needs to know.
+#[derive(Clone, Debug)]
+pub struct ServerConfig {
+    /// The header `Server`.
+    pub name: String,
+    /// What `/v1.0/info` shows.
+    pub options: OptionsView,
+    /// The ledger.
+    pub dsn: Dsn,
+    /// The scope whose deploys and passes are shown.
+    pub scope: Scope,
+    /// The order of versions, which tells whether a hold still holds.
+    pub order: Order,
+    /// What takes the secrets of the program out of what clients send.
+    pub masker: Masker,
+}
+
+/// The options as `/v1.0/info` and `/v1.0/metrics` show them: the keys of the Go program, in its
+/// order. The secrets have no key there and none here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OptionsView {
+    /// `--name`.
+    pub name: String,
+    /// `--hostname`.
+    pub host_name: String,
+    /// `--domain`.
+    pub domain: String,
+    /// `--environment`.
+    pub environment: String,
+    /// `--deploy-url`.
+    #[serde(rename = "deployURL")]
+    pub deploy_url: String,
+    /// `--art-endpoint`.
+    #[serde(rename = "artAPIEndpoint")]
+    pub art_api_endpoint: String,
+    /// `--art-polling`, in seconds.
+    pub art_polling_interval: u64,
+    /// `--art-deploy-repo`.
+    pub art_deploy_repo: String,
+    /// `--art-payload-repo`.
+    pub art_payload_repo: String,
+    /// `--port`.
+    pub port: u16,
+    /// `--profiler-port`; 0 is none.
+    pub prof_port: u16,
+    /// `--procs`; 0 is as many as there are processors.
+    pub max_procs: u32,
+    /// `--debug`.
+    pub debug_enabled: bool,
+}
 
 /// A server that has its ports, and serves nobody yet.
 pub struct Server {
@@ -79,8 +125,11 @@ impl Server {
             .build()
             .map_err(|e| Error::unavailable("the threads cannot be started").because_of(&e))?;
         let guard = runtime.enter();
-        let api = ports::of_host(&config.hostname, config.port)?;
-        let profiler = config.profiler_port.map(ports::of_loopback).transpose()?;
+        let api = listener::of_host(&config.hostname, config.port)?;
+        let profiler = config
+            .profiler_port
+            .map(listener::of_loopback)
+            .transpose()?;
         drop(guard);
         Ok(Self {
             runtime,
@@ -104,11 +153,11 @@ impl Server {
         let (stop, _) = watch::channel(false);
         let result = runtime.block_on(async {
             let signals = Signals::listen()?;
-            let notify = Arc::new(Notify::from_env(&|name| std::env::var_os(name)));
+            let systemd = Arc::new(Systemd::from_env(&|name| std::env::var_os(name)));
             let status = announce(&api, profiler.as_ref());
             let parts = Parts::start(config, launch, polling, api, profiler, &stop).await;
-            notify.ready(&status);
-            parts.attend(signals, &notify, &stop).await
+            systemd.ready(&status);
+            parts.attend(signals, &systemd, &stop).await
         });
         // What is blocked in the database is not waited for.
         runtime.shutdown_timeout(Duration::from_millis(100));
@@ -159,10 +208,10 @@ impl Parts {
             store,
         );
         let mut listeners = JoinSet::new();
-        let places = Places::new(CONNECTIONS);
+        let limit = ConnectionLimit::new(CONNECTIONS);
         for listener in api {
-            let (app, places) = (app.clone(), Arc::clone(&places));
-            listeners.spawn(listen(listener, app, places, stop.subscribe()));
+            let (app, limit) = (app.clone(), Arc::clone(&limit));
+            listeners.spawn(listen(listener, app, limit, stop.subscribe()));
         }
         if let Some(listener) = profiler {
             listeners.spawn(self::profiler(listener, stop.subscribe()));
@@ -186,10 +235,10 @@ impl Parts {
     async fn attend(
         mut self,
         mut signals: Signals,
-        notify: &Arc<Notify>,
+        systemd: &Arc<Systemd>,
         stop: &watch::Sender<bool>,
     ) -> Result<Exit> {
-        let mut watchdog = notify.watchdog().map(every);
+        let mut watchdog = systemd.watchdog().map(every);
         let lost = loop {
             tokio::select! {
                 name = signals.first() => {
@@ -198,10 +247,10 @@ impl Parts {
                 }
                 _ = &mut self.runner => break Some("what starts passes"),
                 _ = self.listeners.join_next() => break Some("a listener"),
-                () = tick(&mut watchdog) => beat(&self.passes, notify),
+                () = tick(&mut watchdog) => beat(&self.passes, systemd),
             }
         };
-        notify.stopping();
+        systemd.stopping();
         stop.send_replace(true);
         tokio::spawn(async move {
             let (name, exit) = signals.second().await;
@@ -227,11 +276,11 @@ impl Parts {
 
 /// Tells the watchdog that the server is alive, from a thread that serves requests: where all of
 /// them are stuck, it is not told.
-fn beat(passes: &Passes, notify: &Arc<Notify>) {
-    let (passes, notify) = (passes.clone(), Arc::clone(notify));
+fn beat(passes: &Passes, systemd: &Arc<Systemd>) {
+    let (passes, systemd) = (passes.clone(), Arc::clone(systemd));
     tokio::spawn(async move {
         let _ = passes.figures();
-        notify.alive();
+        systemd.alive();
     });
 }
 

@@ -17,8 +17,8 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::sleep;
 
+use super::limits::ConnectionLimit;
 use super::listener::serve;
-use super::places::Places;
 use super::replies::{Reply, error, text};
 
 /// Samples a second; no divisor of what else happens at round intervals.
@@ -33,14 +33,14 @@ const INDEX: &str = "profile?seconds=N: CPU profile of this process, N from 1 to
     Passes are processes of their own and are not in it.\n";
 
 #[derive(Clone)]
-struct Desk {
+struct Profiler {
     /// The kernel has one profiling timer a process.
     timer: Arc<Semaphore>,
     shutdown: watch::Receiver<bool>,
 }
 
 #[derive(serde::Deserialize)]
-struct Wish {
+struct Parameters {
     seconds: Option<u32>,
 }
 
@@ -51,30 +51,40 @@ pub async fn profiler(listener: TcpListener, shutdown: watch::Receiver<bool>) {
         tracing::warn!(target: "serve", "profiles are served on loopback addresses only");
         return;
     }
-    let desk = Desk {
+    let profiler = Profiler {
         timer: Arc::new(Semaphore::new(1)),
         shutdown: shutdown.clone(),
     };
     let app = Router::new()
         .route("/debug/pprof/", get(index))
         .route("/debug/pprof/profile", get(profile))
-        .with_state(desk);
-    serve(listener, app, Places::new(CONNECTIONS), shutdown, false).await;
+        .with_state(profiler);
+    serve(
+        listener,
+        app,
+        ConnectionLimit::new(CONNECTIONS),
+        shutdown,
+        false,
+    )
+    .await;
 }
 
 async fn index() -> Reply {
     text("text/plain; charset=utf-8", INDEX)
 }
 
-async fn profile(State(mut desk): State<Desk>, wish: Result<Query<Wish>, QueryRejection>) -> Reply {
-    let seconds = match wish {
-        Ok(Query(wish)) => wish.seconds.unwrap_or(DEFAULT_SECONDS),
+async fn profile(
+    State(mut profiler): State<Profiler>,
+    parameters: Result<Query<Parameters>, QueryRejection>,
+) -> Reply {
+    let seconds = match parameters {
+        Ok(Query(parameters)) => parameters.seconds.unwrap_or(DEFAULT_SECONDS),
         Err(_) => 0,
     };
     if !(1..=MOST_SECONDS).contains(&seconds) {
         return error(StatusCode::BAD_REQUEST, "seconds is a number from 1 to 300");
     }
-    let Ok(_turn) = desk.timer.clone().try_acquire_owned() else {
+    let Ok(_turn) = profiler.timer.clone().try_acquire_owned() else {
         return error(StatusCode::CONFLICT, "a profile is being taken");
     };
     let guard = match ProfilerGuard::new(FREQUENCY) {
@@ -83,7 +93,7 @@ async fn profile(State(mut desk): State<Desk>, wish: Result<Query<Wish>, QueryRe
     };
     tokio::select! {
         () = sleep(Duration::from_secs(u64::from(seconds))) => {}
-        _ = desk.shutdown.wait_for(|stop| *stop) => {
+        _ = profiler.shutdown.wait_for(|stop| *stop) => {
             return error(StatusCode::SERVICE_UNAVAILABLE, "the server is shutting down");
         }
     }

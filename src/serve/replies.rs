@@ -172,20 +172,10 @@ pub(super) fn sign(reply: &mut Reply, server: &HeaderValue, request_id: &str, no
 
 /// A time as the Go program writes it: RFC 1123 with a numeric zone, which is always UTC.
 fn date(now: SystemTime) -> String {
-    const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
-    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let since = since.min(Duration::from_secs(253_402_300_799));
-    let text = humantime::format_rfc3339_seconds(UNIX_EPOCH + since).to_string();
-    let part = |range| text.get(range).unwrap_or_default();
-    let (year, day, clock) = (part(0..4), part(8..10), part(11..19));
-    let month = part(5..7).parse::<usize>().unwrap_or(1);
-    let month = MONTHS.get(month.saturating_sub(1)).unwrap_or(&"Jan");
-    let weekday = usize::try_from(since.as_secs() / 86_400 % 7).unwrap_or(0);
-    let weekday = DAYS.get(weekday).unwrap_or(&"Thu");
-    format!("{weekday}, {day} {month} {year} {clock} +0000")
+    // The last second of the year 9999; beyond it there is no such form.
+    const LAST: Duration = Duration::from_secs(253_402_300_799);
+    let since = now.duration_since(UNIX_EPOCH).unwrap_or_default().min(LAST);
+    httpdate::fmt_http_date(UNIX_EPOCH + since).replace("GMT", "+0000")
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
-use super::auth::{TokenDigest, Tokens};
-use super::options::ServerConfig;
+use super::ServerConfig;
+use super::tokens::{TokenDigest, Tokens};
 use crate::config::Dsn;
 use crate::error::{Error, Result};
 use crate::ledger::{self, Access, Ledger};
@@ -204,7 +204,7 @@ fn look(dsn: &Dsn, scope: &Scope) -> Result<(Tokens, bool)> {
 mod tests {
     use std::sync::mpsc::channel;
 
-    use super::super::options::OptionsView;
+    use super::super::OptionsView;
     use super::*;
     use crate::model::version::Order;
 

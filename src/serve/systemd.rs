@@ -8,12 +8,12 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
 /// Where the service manager listens, if there is one.
-pub(super) struct Notify {
+pub(super) struct Systemd {
     to: Option<(UnixDatagram, SocketAddr)>,
     watchdog: Option<Duration>,
 }
 
-impl Notify {
+impl Systemd {
     /// Reads `$NOTIFY_SOCKET`, `$WATCHDOG_USEC` and `$WATCHDOG_PID` (`sd_watchdog_enabled(3)`).
     pub(super) fn from_env(env: &dyn Fn(&str) -> Option<OsString>) -> Self {
         let number = |name: &str| -> Option<u64> { env(name)?.to_str()?.parse().ok() };
@@ -76,12 +76,12 @@ fn connect(name: &OsString) -> Option<(UnixDatagram, SocketAddr)> {
 mod tests {
     use super::*;
 
-    fn notify(variables: &[(&str, &str)]) -> Notify {
+    fn systemd(variables: &[(&str, &str)]) -> Systemd {
         let get = |name: &str| {
             let found = variables.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| OsString::from(value))
         };
-        Notify::from_env(&get)
+        Systemd::from_env(&get)
     }
 
     fn received(socket: &UnixDatagram) -> String {
@@ -109,16 +109,16 @@ mod tests {
                 format!("@{name}"),
             ),
         ] {
-            let notify = notify(&[("NOTIFY_SOCKET", &named)]);
-            assert_eq!(notify.watchdog(), None);
-            notify.ready("listening\non a\u{1b}");
+            let systemd = systemd(&[("NOTIFY_SOCKET", &named)]);
+            assert_eq!(systemd.watchdog(), None);
+            systemd.ready("listening\non a\u{1b}");
             assert_eq!(
                 received(&socket),
                 "READY=1\nSTATUS=listening\\u{a}on a\\u{1b}"
             );
-            notify.alive();
+            systemd.alive();
             assert_eq!(received(&socket), "WATCHDOG=1");
-            notify.stopping();
+            systemd.stopping();
             assert!(received(&socket).starts_with("STOPPING=1\n"));
         }
     }
@@ -129,21 +129,21 @@ mod tests {
         let period = ("WATCHDOG_USEC", "30000000");
         let pid = std::process::id().to_string();
         let half = Some(Duration::from_secs(15));
-        assert_eq!(notify(&[socket, period]).watchdog(), half);
+        assert_eq!(systemd(&[socket, period]).watchdog(), half);
         assert_eq!(
-            notify(&[socket, period, ("WATCHDOG_PID", &pid)]).watchdog(),
+            systemd(&[socket, period, ("WATCHDOG_PID", &pid)]).watchdog(),
             half
         );
         assert_eq!(
-            notify(&[socket, period, ("WATCHDOG_PID", "1")]).watchdog(),
+            systemd(&[socket, period, ("WATCHDOG_PID", "1")]).watchdog(),
             None
         );
-        assert_eq!(notify(&[period]).watchdog(), None);
+        assert_eq!(systemd(&[period]).watchdog(), None);
         for odd in ["", "0", "-1", "x"] {
-            assert_eq!(notify(&[socket, ("WATCHDOG_USEC", odd)]).watchdog(), None);
+            assert_eq!(systemd(&[socket, ("WATCHDOG_USEC", odd)]).watchdog(), None);
         }
         // Nobody listens there: nothing happens.
-        notify(&[socket]).alive();
-        notify(&[("NOTIFY_SOCKET", "relative")]).alive();
+        systemd(&[socket]).alive();
+        systemd(&[("NOTIFY_SOCKET", "relative")]).alive();
     }
 }
