@@ -14,3 +14,7 @@ ALTER TABLE artifactory_attempts ADD COLUMN asked_by VARBINARY(1020);
 -- Since when every pass until this one has found coreos-deploy busy.
 
 ALTER TABLE artifactory_passes ADD COLUMN busy_since BIGINT;
+
+-- The apps of which other versions run than the ledger has (JSON), as of the end of the pass.
+
+ALTER TABLE artifactory_passes ADD COLUMN unaccounted MEDIUMBLOB;

@@ -12,3 +12,7 @@ ALTER TABLE artifactory_attempts ADD COLUMN asked_by TEXT;
 -- Since when every pass until this one has found coreos-deploy busy.
 
 ALTER TABLE artifactory_passes ADD COLUMN busy_since INTEGER;
+
+-- The apps of which other versions run than the ledger has (JSON), as of the end of the pass.
+
+ALTER TABLE artifactory_passes ADD COLUMN unaccounted TEXT;

@@ -1,5 +1,7 @@
 //! `baseline [APP[=VERSION]…]`: records as deployed without deploying.
 
+use std::collections::BTreeMap;
+
 use super::context::Context;
 use super::names::Names;
 use super::operator::operator;
@@ -7,11 +9,12 @@ use super::settle::close;
 use crate::deadline::Deadline;
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
-use crate::ledger::{Attempt, Snapshot};
+use crate::ledger::{Attempt, Ledger, Snapshot};
 use crate::model::attempt::{State, Word};
+use crate::model::listing::AppListing;
 use crate::model::plan;
 use crate::output::Output;
-use crate::pass::{self, Scanner};
+use crate::pass::{self, Made, Scanner};
 
 /// Records versions as deployed: the newest markers of apps that the ledger doesn't know, or the
 /// ones that are named. Sends nothing to coreos-deploy.
@@ -26,20 +29,9 @@ pub(super) fn run(context: &Context<'_>, named: &[String], new: bool) -> Result<
     ledger.take_over(scope, lease.fence())?;
     let snapshot = ledger.snapshot(scope)?;
     let newest = if wanted.is_empty() || wanted.iter().any(|(_, v)| v.is_none()) {
-        let (clock, mut releases) = (ports.clock(), ports.releases()?);
-        releases.until(Deadline::new(clock.clone(), rules.max_duration));
-        Scanner {
-            rules,
-            scope,
-            output,
-            releases: releases.as_ref(),
-            clock: clock.as_ref(),
-        }
-        .scan(ledger.as_mut(), &snapshot, false)?
-        .listing
-        .apps
+        markers(context, ledger.as_mut(), &snapshot)?
     } else {
-        std::collections::BTreeMap::new()
+        BTreeMap::new()
     };
     let known = Names::new(context, &snapshot).or("--new records an app that nobody knows.");
     if !new {
@@ -85,14 +77,29 @@ pub(super) fn run(context: &Context<'_>, named: &[String], new: bool) -> Result<
             )?;
         }
     }
+    let clock = ports.clock();
     for (app, version) in &records {
         let message = format!("recorded as deployed by {}", operator());
+        if let Some(noted) = snapshot.unaccounted.get(app) {
+            let made = Made {
+                scope,
+                fence: lease.fence(),
+                clock: clock.as_ref(),
+                by: (
+                    "baseline",
+                    &format!("seen running when {version} was recorded"),
+                ),
+            };
+            let mut others = noted.versions.clone();
+            others.remove(version);
+            pass::account_for(ledger.as_mut(), &made, (app, &noted.service_name), &others)?;
+        }
         let attempt = Attempt::new(
             app,
             version,
             State::Baseline,
             ("baseline", &message),
-            context.ports.clock().as_ref(),
+            clock.as_ref(),
         );
         let taken = ledger.record(scope, &attempt, None, lease.fence())?;
         if let Some(row) = taken {
@@ -102,6 +109,25 @@ pub(super) fn run(context: &Context<'_>, named: &[String], new: bool) -> Result<
     }
     show(output, &records);
     Ok(Exit::Success)
+}
+
+/// What Artifactory offers, by app.
+fn markers(
+    context: &Context<'_>,
+    ledger: &mut dyn Ledger,
+    snapshot: &Snapshot,
+) -> Result<BTreeMap<String, AppListing>> {
+    let (rules, clock) = (&context.config.rules, context.ports.clock());
+    let mut releases = context.ports.releases()?;
+    releases.until(Deadline::new(clock.clone(), rules.max_duration));
+    let scanner = Scanner {
+        rules,
+        scope: context.scope()?,
+        output: context.output,
+        releases: releases.as_ref(),
+        clock: clock.as_ref(),
+    };
+    Ok(scanner.scan(ledger, snapshot, false)?.listing.apps)
 }
 
 /// Errors (exit 2): an app that is named twice.

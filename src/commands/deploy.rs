@@ -115,10 +115,9 @@ pub(super) fn carry_out(
             let job = Job {
                 ready: &ready,
                 command: asked.command,
-                respect_holds: false,
+                unattended: false,
                 place_hold,
                 snapshot,
-                observe: false,
             };
             give_up(session, snapshot, asked)?;
             let result = pass::deploy_one(session, &job);

@@ -44,7 +44,7 @@ pub fn run(context: &Context<'_>, app: &str) -> Result<Exit> {
         };
         if let Some(known) = standing(&history, &snapshot, app, to) {
             let just_ended_well = known.command == COMMAND && were_open.contains(&known.id);
-            if just_ended_well || pass::still_runs_alone(session, known, &snapshot)? {
+            if just_ended_well || pass::still_runs_alone(session, known)? {
                 return keep(session, &asked, known);
             }
         }

@@ -114,6 +114,7 @@ pub(super) const fn word(action: Action) -> &'static str {
         Action::UpToDate => "up-to-date",
         Action::Ahead => "ahead",
         Action::Held => "held",
+        Action::Unaccounted => "unaccounted",
         Action::Unreadable => "unreadable",
         Action::Requested => "requested",
     }

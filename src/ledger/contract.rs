@@ -318,6 +318,7 @@ fn pass(number: usize, busy: Option<bool>) -> PassRecord {
     PassRecord {
         report,
         bad_payloads: std::collections::BTreeMap::new(),
+        unaccounted: std::collections::BTreeMap::new(),
         busy,
     }
 }

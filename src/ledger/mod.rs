@@ -25,7 +25,7 @@ pub use attempts::{Attempt, AttemptEvent, Intended, Intent, Made};
 pub use holder::host;
 pub use original::COMMAND as TAKEOVER;
 use schema::Schema;
-pub use snapshot::{BadPayload, Snapshot};
+pub use snapshot::{BadPayload, Snapshot, Unaccounted};
 
 use crate::config::Dsn;
 use crate::error::Result;
@@ -83,6 +83,8 @@ pub struct PassRecord {
     pub report: Report,
     /// Bad payloads known at its end.
     pub bad_payloads: BTreeMap<String, BadPayload>,
+    /// The apps of which other versions run than the ledger has.
+    pub unaccounted: BTreeMap<String, Unaccounted>,
     /// Whether coreos-deploy was busy: `Some(true)` connected but silent, `Some(false)` it
     /// answered, `None` it was not asked.
     pub busy: Option<bool>,

@@ -82,6 +82,7 @@ pub fn pass(number: usize, apps: usize) -> PassRecord {
             error: None,
         },
         bad_payloads: BTreeMap::new(),
+        unaccounted: BTreeMap::new(),
         busy: Some(false),
     }
 }

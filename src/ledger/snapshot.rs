@@ -1,6 +1,6 @@
 //! All that a pass or a read-only command needs to know.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Attempt, original};
 use crate::model::plan::{AppRecord, Hold};
@@ -23,6 +23,8 @@ pub struct Snapshot {
     pub last_run: Option<Report>,
     /// Bad payloads as of the last pass: app -> (version, checksum, error).
     pub bad_payloads: BTreeMap<String, BadPayload>,
+    /// The apps of which other versions run than the ledger has, as of the last pass.
+    pub unaccounted: BTreeMap<String, Unaccounted>,
     /// Since when every pass has found coreos-deploy busy, milliseconds since 1970 UTC.
     pub busy_since: Option<i64>,
 }
@@ -38,7 +40,32 @@ pub struct BadPayload {
     pub error: String,
 }
 
+/// Versions of a service that run, and that the ledger has no attempt of: it is a new one, or one of
+/// before.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Unaccounted {
+    /// The service.
+    pub service_name: String,
+    /// The versions.
+    pub versions: BTreeSet<String>,
+    /// The latest attempt of the app then; a later one makes up for it.
+    pub after: Option<String>,
+}
+
 impl Snapshot {
+    /// Leaves out the apps that a later attempt has accounted for.
+    pub fn drop_accounted(&mut self) {
+        let latest = &self.latest;
+        let id = |app: &String| latest.get(app).map(|attempt| &attempt.id);
+        self.unaccounted
+            .retain(|app, noted| id(app) == noted.after.as_ref());
+    }
+
+    /// The id of the latest attempt of an app.
+    pub fn latest_id(&self, app: &str) -> Option<String> {
+        self.latest.get(app).map(|attempt| attempt.id.clone())
+    }
+
     /// Whether the ledger has anything of an app: an attempt, a row of the original's, a hold.
     pub fn knows(&self, app: &str) -> bool {
         self.latest.contains_key(app) || self.holds.contains_key(app)

@@ -78,6 +78,8 @@ pub struct Inputs<'a> {
     pub records: &'a BTreeMap<String, AppRecord>,
     /// Open attempts of the scope.
     pub open: &'a [OpenAttempt],
+    /// Of apps of which other versions run than the ledger has, why nothing is sent.
+    pub unaccounted: &'a BTreeMap<String, String>,
     /// Holds, by app.
     pub holds: &'a BTreeMap<String, Hold>,
     /// The order of versions.
@@ -112,11 +114,24 @@ pub struct Step {
 impl Step {
     /// Whether the step deploys something.
     pub const fn is_deploy(&self) -> bool {
-        matches!(self.action, Action::New | Action::Upgrade | Action::Retry)
+        self.action.is_deploy()
     }
 }
 
-/// The plan of a pass, by app; the same whatever order the inputs came in.
+/// The plan of a pass, by app; the same whatever order the inputs came in. Of these rows the first
+/// that applies to an app decides:
+///
+/// | row | action | before the next, because |
+/// |---|---|---|
+/// | an open attempt | `resume` | what was sent is found out, whatever is held |
+/// | its folder or versions cannot be read | `unreadable` | nothing is known that could be compared |
+/// | held | `held` | an operator's word |
+/// | the newest marker is older than what is deployed, or was tried before | `ahead` | no downgrade, however it ended |
+/// | it is deployed, and a later attempt of it ended badly | `given-up` | only an operator can have asked for that |
+/// | its latest attempt ended badly | `retry`, `waiting`, `given-up` | it must not look like an upgrade |
+/// | it is deployed | `up-to-date` | |
+/// | other versions run than the ledger has | `unaccounted` | for what is due alone |
+/// | else | `new`, `upgrade` | |
 ///
 /// An app with an open attempt gets one `resume` step per open attempt and nothing else, whatever
 /// the listing and the holds say. An app that has no marker gets no step; see [`missing`].
@@ -229,7 +244,15 @@ fn step(inputs: &Inputs<'_>, app: &str, offered: &AppListing) -> Option<Step> {
             let row = &inputs.conflicts[app];
             Decision::new(Action::Unreadable, name_taken(row))
         }
-        (None, Some(newest)) => decide(inputs, record, inputs.holds.get(app), newest),
+        (None, Some(newest)) => {
+            let decision = decide(inputs, record, inputs.holds.get(app), newest);
+            match inputs.unaccounted.get(app) {
+                Some(reason) if decision.action.is_deploy() => {
+                    Decision::failing(Action::Unaccounted, reason)
+                }
+                _ => decision,
+            }
+        }
         (None, None) => return None,
     };
     Some(Step {
@@ -276,7 +299,12 @@ fn decide(inputs: &Inputs<'_>, record: &AppRecord, hold: Option<&Hold>, newest: 
     }
     let trouble = record.troubled.get(newest);
     if let Some(trouble) = trouble.filter(|t| t.holds_back()) {
-        return back_off::decide(inputs, trouble);
+        let is_deployed = deployed.as_ref().is_some_and(|(_, than)| *than == key);
+        return if is_deployed {
+            back_off::not_repeated(trouble)
+        } else {
+            back_off::decide(inputs, trouble)
+        };
     }
     let once_more = match trouble {
         Some(t) if t.state == State::Abandoned => "; an earlier attempt did not happen",

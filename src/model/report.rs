@@ -28,8 +28,17 @@ pub enum Action {
     Held,
     /// Its folder or its versions cannot be read.
     Unreadable,
+    /// Other versions of it run than the ledger has: an operator decides.
+    Unaccounted,
     /// An operator asked for it (`deploy`, `rollback`).
     Requested,
+}
+
+impl Action {
+    /// Whether a pass sends something for it.
+    pub const fn is_deploy(self) -> bool {
+        matches!(self, Action::New | Action::Upgrade | Action::Retry)
+    }
 }
 
 /// What came of an app that something was tried for.
@@ -95,7 +104,8 @@ pub struct Summary {
     pub due: u64,
     /// Outcome succeeded or observed.
     pub deployed: u64,
-    /// Outcome failed, refused or error; given up; waiting after a failed attempt; unreadable.
+    /// Outcome failed, refused or error; given up; waiting after a failed attempt; unaccounted;
+    /// unreadable.
     pub failed: u64,
     /// Held, ahead, or waiting for a payload.
     pub skipped: u64,

@@ -42,17 +42,17 @@ pub fn of_version(units: &[Unit], version: &str) -> Vec<Unit> {
     own.cloned().collect()
 }
 
-/// Another version of the service of which a unit runs. A unit that may be of another service is
-/// none: one that the name of a longer service of `services` begins, and one of which the rest
-/// does not read as a version, which begins with a digit, or with `v` and a digit, or is one of
-/// `versions`.
-pub fn other_running<'a>(
+/// The other versions of the service of which a unit runs, each once. A unit that may be of another
+/// service is none: one that the name of a longer service of `services` begins, and one of which
+/// the rest does not read as a version, which begins with a digit, or with `v` and a digit, or is
+/// one of `versions`.
+pub fn others_running<'a>(
     units: &'a [Unit],
     service_name: &str,
     version: &str,
-    services: &[String],
-    versions: &[&str],
-) -> Option<&'a str> {
+    services: &BTreeSet<&str>,
+    versions: &BTreeSet<&str>,
+) -> BTreeSet<&'a str> {
     let is_of_longer = |rest: &str| {
         let name = format!("{service_name}-{rest}-");
         services
@@ -61,12 +61,24 @@ pub fn other_running<'a>(
     };
     let reads_as_version = |rest: &str| {
         let digits = rest.strip_prefix(['v', 'V']).unwrap_or(rest);
-        digits.starts_with(|c: char| c.is_ascii_digit()) || versions.contains(&rest)
+        digits.starts_with(|c: char| c.is_ascii_digit()) || versions.contains(rest)
     };
-    let mut others = units.iter().filter(|u| u.running && u.version != version);
+    let others = units.iter().filter(|u| u.running && u.version != version);
     others
-        .find(|u| reads_as_version(&u.version) && !is_of_longer(&u.version))
         .map(|u| u.version.as_str())
+        .filter(|rest| reads_as_version(rest) && !is_of_longer(rest))
+        .collect()
+}
+
+/// Whether what stands between a service's name and a suffix may hold the end of a longer name:
+/// `web` at `2-1.0` may be `web-2` at `1.0`.
+pub fn may_be_of_longer_name(rest: &str) -> bool {
+    let reads_as_dotted = |version: &str| {
+        let digits = version.strip_prefix(['v', 'V']).unwrap_or(version);
+        digits.starts_with(|c: char| c.is_ascii_digit()) && digits.contains('.')
+    };
+    let mut ends = rest.match_indices('-');
+    ends.any(|(at, _)| !rest[..at].contains('.') && reads_as_dotted(&rest[at + 1..]))
 }
 
 /// The most units of one deploy (one suffix, one cycle) that run.
@@ -120,12 +132,30 @@ mod tests {
     }
 
     #[test]
+    fn a_longer_name_may_end_before_a_version() {
+        for (rest, may) in [
+            ("2-1.0", true),
+            ("v2-1.0", true),
+            ("2-v1.0.3", true),
+            ("2-3-1.0", true),
+            ("1.0-2.0", false),
+            ("1.0-1", false),
+            ("1-2", false),
+            ("1-rc.1", false),
+            ("1.0", false),
+        ] {
+            assert_eq!(may_be_of_longer_name(rest), may, "{rest}");
+        }
+    }
+
+    #[test]
     fn another_version_is_one_that_reads_so_and_is_of_no_longer_service() {
         let running = |version: &str| Unit {
             version: version.into(),
             ..unit("aaaaaaaa", 'A', 1, true)
         };
-        let services = ["web".to_owned(), "web-2-api".to_owned()];
+        let services = BTreeSet::from(["web", "web-2-api"]);
+        let versions = BTreeSet::from(["release-1"]);
         for (rest, is_other) in [
             ("1.0", false),
             ("1.1", true),
@@ -140,14 +170,15 @@ mod tests {
             ("2-apis-1.0", true),
         ] {
             let units = [running(rest)];
-            let other = other_running(&units, "web", "1.0", &services, &["release-1"]);
-            assert_eq!(other, is_other.then_some(rest));
+            let others = others_running(&units, "web", "1.0", &services, &versions);
+            assert_eq!(others.contains(rest), is_other, "{rest}");
         }
         let stopped = [Unit {
             running: false,
             ..running("1.1")
         }];
-        assert_eq!(other_running(&stopped, "web", "1.0", &services, &[]), None);
+        let others = others_running(&stopped, "web", "1.0", &services, &versions);
+        assert!(others.is_empty());
     }
 
     proptest! {

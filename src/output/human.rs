@@ -174,6 +174,7 @@ fn word(app: &AppReport) -> (String, Style) {
         (Some(Outcome::Unknown), _) => ("outcome unknown", plain.red()),
         (Some(Outcome::Submitted), _) => ("still running", plain.yellow()),
         (None, Action::GivenUp) => ("given up", plain.red()),
+        (None, Action::Unaccounted) => ("unaccounted", plain.red()),
         (None, Action::Unreadable) => ("unreadable", plain.red()),
         (None, Action::UpToDate) => ("up to date", plain.dim()),
         (None, Action::Ahead) => ("ahead", plain.dim()),

@@ -1,17 +1,18 @@
 //! One deploy: look, commit the intent, POST once, poll, record.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::follow::{apply, circumstances, poll};
-use super::{Ready, Session};
+use super::{Ready, Session, look};
 use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
-use crate::ledger::{Attempt, Intended, Intent, Snapshot, TAKEOVER};
+use crate::ledger::{Attempt, Intended, Intent, Snapshot, Unaccounted};
 use crate::model::attempt::{Event, State};
 use crate::model::name::Scope;
-use crate::model::plan::{self, AppRecord, Hold};
-use crate::model::report::Outcome;
-use crate::model::units::{Unit, of_version, other_running, running_now, suffixes};
+use crate::model::plan::{self, Hold};
+use crate::model::report::{Action, Outcome};
+use crate::model::units::{of_version, suffixes};
 use crate::target::{Probe, Submission};
 
 /// How long coreos-deploy may be busy at every pass before that is an error of its own.
@@ -25,21 +26,20 @@ pub struct Job<'a> {
     pub ready: &'a Ready,
     /// The command that asks for it.
     pub command: &'a str,
-    /// A hold that was put meanwhile stops it.
-    pub respect_holds: bool,
+    /// Nobody has asked for it: a hold that was put meanwhile stops it, units that run already are
+    /// taken for it, and versions that the ledger knows nothing of are not replaced.
+    pub unattended: bool,
     /// A hold to put with the intent.
     pub place_hold: Option<Hold>,
     /// What the ledger knew when it was decided upon.
     pub snapshot: &'a Snapshot,
-    /// Units that run already are taken for the deploy. An operator who asks for one gets it.
-    pub observe: bool,
 }
 
 /// How a deploy, or the resuming of one, ended.
 #[derive(Debug)]
 pub struct Ended {
-    /// What is reported; `None`: nothing was tried.
-    pub outcome: Option<Outcome>,
+    /// What came of it; or, where nothing was tried, what the app is in place of due.
+    pub outcome: std::result::Result<Outcome, Action>,
     /// The attempt.
     pub attempt: Option<String>,
     /// coreos-deploy's id.
@@ -55,25 +55,25 @@ pub struct Ended {
 impl Ended {
     /// Whether the attempt is still open.
     pub fn is_open(&self) -> bool {
-        matches!(self.outcome, Some(Outcome::Unknown | Outcome::Submitted))
+        matches!(self.outcome, Ok(Outcome::Unknown | Outcome::Submitted))
     }
 
     /// A word for the progress display.
     pub fn outcome_word(&self) -> &'static str {
         match self.outcome {
-            Some(Outcome::Succeeded) => "deployed",
-            Some(Outcome::Observed) => "runs already",
-            Some(Outcome::Failed) => "failed",
-            Some(Outcome::Refused) => "refused",
-            Some(Outcome::Unknown) => "outcome unknown",
-            Some(Outcome::Submitted) => "still running",
-            Some(Outcome::Error) => "error",
-            None => "not sent",
+            Ok(Outcome::Succeeded) => "deployed",
+            Ok(Outcome::Observed) => "runs already",
+            Ok(Outcome::Failed) => "failed",
+            Ok(Outcome::Refused) => "refused",
+            Ok(Outcome::Unknown) => "outcome unknown",
+            Ok(Outcome::Submitted) => "still running",
+            Ok(Outcome::Error) => "error",
+            Err(_) => "not sent",
         }
     }
 
     /// Nothing was sent, and nothing recorded.
-    fn unsent(outcome: Option<Outcome>, message: String) -> Self {
+    fn unsent(outcome: std::result::Result<Outcome, Action>, message: String) -> Self {
         Self {
             outcome,
             attempt: None,
@@ -95,7 +95,7 @@ impl Ended {
             State::Submitting | State::Unknown => Outcome::Unknown,
         };
         Self {
-            outcome: Some(outcome),
+            outcome: Ok(outcome),
             attempt: Some(attempt.id.clone()),
             deploy_id: attempt.deploy_id.clone(),
             duration,
@@ -121,20 +121,35 @@ pub fn deploy_one(session: &mut Session<'_>, job: &Job<'_>) -> Result<()> {
 /// Carries out one deploy. An `Err` means that nothing was sent and ends the pass.
 pub fn deploy(session: &mut Session<'_>, job: &Job<'_>) -> Result<Ended> {
     let ready = job.ready;
+    if let Some(message) = service_taken(session, ready) {
+        return Ok(Ended::unsent(Ok(Outcome::Error), message));
+    }
     // A takeover: what the former holder sent last must have arrived before we look and send.
     let delay = session.lease.send_delay();
     session.interrupt.sleep(session.clock.as_ref(), delay);
     check_target(session)?;
     let mut attempt = new_attempt(job, session.clock.as_ref());
+    let mut after = job.snapshot.latest_id(&ready.app);
     match session.target.units(&ready.request.service_name) {
         Ok(units) => {
             attempt.suffixes_before = Some(suffixes(&of_version(&units, &ready.version)));
-            if job.observe
-                && runs_alone(&units, &attempt, job.snapshot)
-                && !was_tried(session, ready)?
-            {
+            let seen = look::seen(session, &attempt, &units)?;
+            if job.unattended && seen.runs_alone {
                 return observed(session, job, attempt);
             }
+            if !seen.unaccounted.is_empty() && job.unattended {
+                return Ok(unaccounted(session, job, &attempt, seen.unaccounted));
+            }
+            let why = format!("seen running when {} was asked for", ready.version);
+            let service = (ready.app.as_str(), ready.request.service_name.as_str());
+            let made = look::Made {
+                scope: session.scope,
+                fence: session.lease.fence(),
+                clock: session.clock.as_ref(),
+                by: (job.command, &why),
+            };
+            let seen = &seen.unaccounted;
+            after = look::account_for(session.ledger.as_mut(), &made, service, seen)?.or(after);
         }
         Err(error) if error.kind == Kind::Credentials => return Err(error),
         Err(error) => {
@@ -145,7 +160,7 @@ pub fn deploy(session: &mut Session<'_>, job: &Job<'_>) -> Result<Ended> {
         }
     }
     let started = session.clock.elapsed();
-    let stop = match send(session, job, &mut attempt)? {
+    let stop = match send(session, job, &mut attempt, after)? {
         Ok(stop) => stop,
         Err(unsent) => return Ok(*unsent),
     };
@@ -159,6 +174,41 @@ pub fn deploy(session: &mut Session<'_>, job: &Job<'_>) -> Result<Ended> {
         stop: stop.or(polled.err()),
         ..Ended::of(&attempt, Some(session.clock.since(started)))
     })
+}
+
+/// Why a service name cannot be this app's: a deploy would replace the other app's units.
+fn service_taken(session: &mut Session<'_>, ready: &Ready) -> Option<String> {
+    let (app, service) = (&ready.app, &ready.request.service_name);
+    let owner = session
+        .services
+        .entry(service.clone())
+        .or_insert_with(|| app.clone());
+    (owner != app).then(|| {
+        format!(
+            "its metadata names the service {service}, which is the one of {owner}: \
+             give each app a name of its own"
+        )
+    })
+}
+
+/// Notes that versions run which the ledger knows nothing of.
+fn unaccounted(
+    session: &mut Session<'_>,
+    job: &Job<'_>,
+    attempt: &Attempt,
+    versions: BTreeSet<String>,
+) -> Ended {
+    let noted = Unaccounted {
+        service_name: attempt.service_name.clone(),
+        versions,
+        after: job.snapshot.latest_id(&attempt.app),
+    };
+    let reason = look::reason(&attempt.app, &noted);
+    session
+        .report
+        .unaccounted
+        .insert(attempt.app.clone(), noted);
+    Ended::unsent(Err(Action::Unaccounted), reason)
 }
 
 /// Records what runs already.
@@ -175,48 +225,9 @@ fn observed(session: &mut Session<'_>, job: &Job<'_>, mut attempt: Attempt) -> R
         .ledger
         .record(session.scope, &attempt, hold, fence)?;
     Ok(match other_name {
-        Some(row) => Ended::unsent(Some(Outcome::Error), plan::name_taken(&row)),
+        Some(row) => Ended::unsent(Ok(Outcome::Error), plan::name_taken(&row)),
         None => Ended::of(&attempt, None),
     })
-}
-
-/// Whether as many units of an attempt's version run as it asks for, and none of another version.
-fn runs_alone(units: &[Unit], attempt: &Attempt, snapshot: &Snapshot) -> bool {
-    let (service, version) = (&attempt.service_name, &attempt.version);
-    let services: Vec<String> = snapshot
-        .latest
-        .values()
-        .map(|a| a.service_name.clone())
-        .filter(|name| !name.is_empty())
-        .collect();
-    let record = snapshot.records.get(&attempt.app);
-    let known = record.into_iter().flat_map(AppRecord::versions);
-    let latest = snapshot.latest.get(&attempt.app);
-    let versions: Vec<&str> = known.chain(latest.map(|a| a.version.as_str())).collect();
-    running_now(&of_version(units, version)) >= attempt.num_instances as usize
-        && other_running(units, service, version, &services, &versions).is_none()
-}
-
-/// Whether the cluster shows what an earlier attempt deployed, and nothing else of that service.
-/// False where that can't be told.
-pub fn still_runs_alone(
-    session: &mut Session<'_>,
-    attempt: &Attempt,
-    snapshot: &Snapshot,
-) -> Result<bool> {
-    if attempt.service_name.is_empty() || attempt.num_instances == 0 {
-        return Ok(false);
-    }
-    check_target(session)?;
-    match session.target.units(&attempt.service_name) {
-        Ok(units) => Ok(runs_alone(&units, attempt, snapshot)),
-        Err(error) if error.kind == Kind::Credentials => Err(error),
-        Err(error) => {
-            let what = format!("{}: {}", attempt.app, error.one_line());
-            session.output.note(&what);
-            Ok(false)
-        }
-    }
 }
 
 /// Whether coreos-deploy answers, and for this scope.
@@ -278,32 +289,22 @@ fn new_attempt(job: &Job<'_>, clock: &dyn Clock) -> Attempt {
     }
 }
 
-fn was_tried(session: &mut Session<'_>, ready: &Ready) -> Result<bool> {
-    let history = session
-        .ledger
-        .history(session.scope, Some(&ready.app), HISTORY)?;
-    Ok(history
-        .iter()
-        .any(|a| a.version == ready.version && !a.state.is_open() && !is_hearsay(a)))
-}
-
-/// A failure that was taken over from the original's table: the Go daemon records one for every deploy
-/// that took longer than its patience (recorded), so it says nothing about what runs.
-fn is_hearsay(attempt: &Attempt) -> bool {
-    attempt.command == TAKEOVER && attempt.state == State::Failed
-}
-
 /// What came of sending: an error that ends the pass, beside the attempt; or why nothing was sent.
 type Sent = std::result::Result<Option<Error>, Box<Ended>>;
 
 /// Commits the intent, sends the POST and records its reply. The process does not stop in between.
-fn send(session: &mut Session<'_>, job: &Job<'_>, attempt: &mut Attempt) -> Result<Sent> {
+fn send(
+    session: &mut Session<'_>,
+    job: &Job<'_>,
+    attempt: &mut Attempt,
+    after: Option<String>,
+) -> Result<Sent> {
     let interrupt = session.interrupt.clone();
     let critical = interrupt.critical();
     if let Some(stop) = session.stopped() {
         return Err(stop);
     }
-    if let Some(unsent) = intend(session, job, attempt)? {
+    if let Some(unsent) = intend(session, job, attempt, after)? {
         return Ok(Err(Box::new(unsent)));
     }
     let (event, counts, stop) = match submit(session, job) {
@@ -329,7 +330,12 @@ fn send(session: &mut Session<'_>, job: &Job<'_>, attempt: &mut Attempt) -> Resu
 }
 
 /// Commits the intent; why nothing may be sent, where that is this app's.
-fn intend(session: &mut Session<'_>, job: &Job<'_>, attempt: &Attempt) -> Result<Option<Ended>> {
+fn intend(
+    session: &mut Session<'_>,
+    job: &Job<'_>,
+    attempt: &Attempt,
+    after: Option<String>,
+) -> Result<Option<Ended>> {
     let app = &attempt.app;
     let lost = || {
         Error::new(
@@ -342,10 +348,10 @@ fn intend(session: &mut Session<'_>, job: &Job<'_>, attempt: &Attempt) -> Result
     }
     let intent = Intent {
         attempt: attempt.clone(),
-        respect_holds: job.respect_holds,
+        respect_holds: job.unattended,
         order: session.rules.order,
         place_hold: job.place_hold.clone(),
-        after: job.snapshot.latest.get(app).map(|a| a.id.clone()),
+        after,
     };
     match session
         .ledger
@@ -354,11 +360,11 @@ fn intend(session: &mut Session<'_>, job: &Job<'_>, attempt: &Attempt) -> Result
         Intended::Committed => Ok(None),
         Intended::Held(hold) => {
             let message = format!("held meanwhile: {}", hold.reason);
-            Ok(Some(Ended::unsent(None, message)))
+            Ok(Some(Ended::unsent(Err(Action::Held), message)))
         }
         Intended::NameTaken(row) => {
             let message = plan::name_taken(&row);
-            Ok(Some(Ended::unsent(Some(Outcome::Error), message)))
+            Ok(Some(Ended::unsent(Ok(Outcome::Error), message)))
         }
         Intended::LeaseLost => Err(lost()),
         Intended::Changed => Err(Error::new(

@@ -6,6 +6,7 @@
 mod deploy;
 mod follow;
 mod interrupt;
+mod look;
 mod ports;
 mod prepare;
 mod report;
@@ -17,9 +18,10 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use deploy::{Ended, HISTORY, Job, check_target, deploy_one, still_runs_alone};
+pub use deploy::{Ended, HISTORY, Job, check_target, deploy_one};
 pub use follow::changed_by_another;
 pub use interrupt::Interrupt;
+pub use look::{Made, account_for, still_runs_alone};
 pub use ports::Ports;
 pub use prepare::{Prepared, Preparer, Ready, has_payload};
 pub use report::{AppResult, ReportBuilder};
@@ -38,6 +40,7 @@ pub fn run(session: &mut Session<'_>) -> Result<()> {
     if !snapshot.open.is_empty() {
         snapshot = resolve_open(session, &snapshot)?;
     }
+    look::look_again(session, &mut snapshot);
     let scanner = Scanner {
         rules: session.rules,
         scope: session.scope,
@@ -65,6 +68,11 @@ pub fn begin(session: &mut Session<'_>) -> Result<Snapshot> {
     session.ledger.take_over(session.scope, fence)?;
     let snapshot = session.ledger.snapshot(session.scope)?;
     session.report.begin(&snapshot);
+    let services = snapshot.latest.values();
+    let services = services.filter(|attempt| !attempt.service_name.is_empty());
+    session
+        .services
+        .extend(services.map(|attempt| (attempt.service_name.clone(), attempt.app.clone())));
     Ok(snapshot)
 }
 
@@ -74,6 +82,13 @@ fn deploy_due(session: &mut Session<'_>, snapshot: &Snapshot, due: &[&Step]) -> 
     progress.set_message("reading payloads");
     let prepared = Preparer::of(session, snapshot).all(due);
     progress.set_message("");
+    for ready in prepared.iter().flatten().filter_map(Prepared::ready) {
+        let (service, app) = (&ready.request.service_name, &ready.app);
+        let services = &mut session.services;
+        services
+            .entry(service.clone())
+            .or_insert_with(|| app.clone());
+    }
     for (step, prepared) in due.iter().zip(prepared) {
         let ready = match prepared? {
             Prepared::Ready(ready) => ready,
@@ -91,10 +106,9 @@ fn deploy_due(session: &mut Session<'_>, snapshot: &Snapshot, due: &[&Step]) -> 
         let job = Job {
             ready: &ready,
             command: "run",
-            respect_holds: true,
+            unattended: true,
             place_hold: None,
             snapshot,
-            observe: true,
         };
         let ended = deploy::deploy(session, &job);
         line.finish(ended.as_ref().map_or("not sent", Ended::outcome_word));

@@ -46,6 +46,16 @@ pub enum Prepared {
     Error(Error, Option<BadPayload>),
 }
 
+impl Prepared {
+    /// What can be submitted.
+    pub fn ready(&self) -> Option<&Ready> {
+        match self {
+            Self::Ready(ready) => Some(ready),
+            Self::Waiting(_) | Self::Error(..) => None,
+        }
+    }
+}
+
 /// Turns versions into what can be submitted. Threads share it.
 pub struct Preparer<'a> {
     /// Where payloads come from.

@@ -6,7 +6,7 @@ use super::{Ended, Prepared, Scan};
 use crate::clock::SharedClock;
 use crate::error::Error;
 use crate::exit::Exit;
-use crate::ledger::{Attempt, BadPayload, PassRecord, Snapshot};
+use crate::ledger::{Attempt, BadPayload, PassRecord, Snapshot, Unaccounted};
 use crate::model::attempt::State;
 use crate::model::name::Scope;
 use crate::model::plan::Step;
@@ -58,17 +58,24 @@ impl AppResult {
     }
 
     fn end(&mut self, ended: Ended) {
-        self.report.outcome = ended.outcome;
         self.report.attempt = ended.attempt;
         self.report.deploy_id = ended.deploy_id;
         self.report.duration_ms = ended
             .duration
             .map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX));
-        let Some(outcome) = ended.outcome else {
-            self.report.action = Action::Held;
-            self.report.reason = ended.message;
-            return;
+        let outcome = match ended.outcome {
+            Ok(outcome) => outcome,
+            Err(action) => {
+                self.report.action = action;
+                self.report.reason = ended.message;
+                self.failing = action == Action::Unaccounted;
+                if self.failing {
+                    self.exit = Exit::Failed;
+                }
+                return;
+            }
         };
+        self.report.outcome = Some(outcome);
         self.exit = outcome.exit();
         if outcome.exit() != Exit::Success {
             self.report.error = Some(ended.message);
@@ -89,6 +96,8 @@ pub struct ReportBuilder {
     unread: bool,
     deployed: BTreeMap<String, String>,
     bad_payloads: BTreeMap<String, BadPayload>,
+    /// The apps of which other versions run than the ledger has.
+    pub unaccounted: BTreeMap<String, Unaccounted>,
     /// Since when every pass has found coreos-deploy busy.
     pub busy_since: Option<i64>,
     /// What this pass found: see [`PassRecord::busy`].
@@ -108,6 +117,7 @@ impl ReportBuilder {
             unread: false,
             deployed: BTreeMap::new(),
             bad_payloads: BTreeMap::new(),
+            unaccounted: BTreeMap::new(),
             busy_since: None,
             busy: None,
         }
@@ -125,6 +135,7 @@ impl ReportBuilder {
     /// Takes over what the last pass knew.
     pub fn begin(&mut self, snapshot: &Snapshot) {
         self.bad_payloads.clone_from(&snapshot.bad_payloads);
+        self.unaccounted.clone_from(&snapshot.unaccounted);
         self.busy_since = snapshot.busy_since;
         self.deployed = snapshot
             .records
@@ -305,6 +316,7 @@ impl ReportBuilder {
         PassRecord {
             report,
             bad_payloads: self.bad_payloads.clone(),
+            unaccounted: self.unaccounted.clone(),
             busy: self.busy,
         }
     }
@@ -317,7 +329,10 @@ impl ReportBuilder {
             let count = match (app.report.outcome, app.report.action) {
                 (Some(Outcome::Succeeded | Outcome::Observed), _) => &mut summary.deployed,
                 (Some(Outcome::Unknown | Outcome::Submitted), _) => &mut summary.unknown,
-                (Some(_), _) | (None, Action::GivenUp | Action::Unreadable) => &mut summary.failed,
+                (Some(_), _)
+                | (None, Action::GivenUp | Action::Unreadable | Action::Unaccounted) => {
+                    &mut summary.failed
+                }
                 (None, Action::Waiting) if app.failing => &mut summary.failed,
                 (None, Action::UpToDate) => &mut summary.up_to_date,
                 (None, Action::Held | Action::Ahead | Action::Waiting) => &mut summary.skipped,

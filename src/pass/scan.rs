@@ -1,5 +1,6 @@
 //! What Artifactory offers, and the plan that follows from it.
 
+use super::look;
 use crate::artifactory::Releases;
 use crate::clock::Clock;
 use crate::config::Rules;
@@ -71,8 +72,14 @@ impl Scanner<'_> {
                 state: a.state,
             })
             .collect();
+        let unaccounted = snapshot
+            .unaccounted
+            .iter()
+            .map(|(app, noted)| (app.clone(), look::reason(app, noted)))
+            .collect();
         let steps = plan::plan(&Inputs {
             conflicts: &conflicts,
+            unaccounted: &unaccounted,
             listing: &listing,
             records: &snapshot.records,
             open: &open,

@@ -1,5 +1,6 @@
 //! What a command that may deploy works with.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Interrupt, Ports, ReportBuilder};
@@ -64,6 +65,8 @@ pub struct Session<'a> {
     pub lease: Box<dyn Lease>,
     /// When the pass must end.
     pub deadline: Deadline,
+    /// The services that attempts have named, and the app of each.
+    pub services: BTreeMap<String, String>,
     /// What was found out.
     pub report: ReportBuilder,
     /// The report of the pass before, against which is judged what is news.
@@ -102,6 +105,7 @@ impl<'a> Session<'a> {
             ledger,
             lease,
             deadline,
+            services: BTreeMap::new(),
             report: ReportBuilder::new(invocation.command, clock.clone()).with_id(invocation.pass),
             clock,
             previous,

@@ -47,6 +47,10 @@ pub enum Does {
 pub struct State {
     /// The marked versions by app; each has a payload.
     pub markers: BTreeMap<String, Vec<String>>,
+    /// The service that an app's payloads name, where it is not `example-<app>`.
+    pub services: BTreeMap<String, String>,
+    /// How many payloads were downloaded.
+    pub downloads: usize,
     /// Payloads that are gone: app and version.
     pub gone: Vec<(String, String)>,
     /// What becomes of the next requests; [`Does::Deploy`] where nothing is said.
@@ -162,10 +166,14 @@ impl Lab {
             deadline: Deadline::new(System::shared(), self.rules.max_duration),
             report: ReportBuilder::new(command, System::shared()),
             clock: System::shared(),
+            services: BTreeMap::new(),
             previous: None,
         };
         let error = work(&mut session).err();
-        session.report.report(&self.scope, error.as_ref())
+        let (report, exit) = session.report.report(&self.scope, error.as_ref());
+        let record = session.report.record(report.clone());
+        session.ledger.finish_pass(&self.scope, &record).unwrap();
+        (report, exit)
     }
 
     /// One pass.
@@ -215,7 +223,13 @@ impl Releases for Fake {
             .strip_prefix(&format!("example.com-development-{app}-"))
             .and_then(|rest| rest.strip_suffix(".tar.gz"))
             .ok_or_else(|| Error::new(Kind::Failed, file))?;
-        Ok(simulator::Payload::sample(app, version).build())
+        let mut state = lock(&self.0);
+        state.downloads += 1;
+        let payload = simulator::Payload::sample(app, version);
+        Ok(match state.services.get(app) {
+            Some(service) => payload.name(service).build(),
+            None => payload.build(),
+        })
     }
 
     fn marker_age(&self, _: &str, _: &str) -> Result<Duration> {

@@ -181,3 +181,101 @@ fn markers_that_vanish_are_reported_and_never_acted_on() {
     lab.state().markers.clear();
     assert_eq!(lab.pass().1, Exit::Unavailable);
 }
+
+/// Units of another version than any that the ledger has.
+fn strangers(lab: &Lab, version: &str) {
+    let mut state = lab.state();
+    let (service, unit) = state.units[0].clone();
+    let mut unit = unit.clone();
+    (unit.version, unit.suffix) = (version.into(), "zzzzzzzz".into());
+    state.units.push((service, unit));
+}
+
+#[test]
+fn a_version_that_the_ledger_knows_nothing_of_is_not_replaced() {
+    let lab = one_release();
+    strangers(&lab, "1.4");
+    lab.publish("video", "1.5");
+    for downloads in [1, 0, 0] {
+        let before = lab.state().downloads;
+        let (report, exit) = lab.pass();
+        let video = app(&report, "video");
+        assert_eq!((exit, video.action), (Exit::Failed, Action::Unaccounted));
+        assert!(video.reason.contains("1.4"), "{}", video.reason);
+        assert_eq!((report.summary.failed, report.summary.due), (1, 0));
+        assert_eq!(lab.state().downloads - before, downloads);
+    }
+    assert_eq!(lab.state().posted, ["1.0"]);
+    // They are gone: nothing is in the way any more.
+    lab.state().units.retain(|(_, unit)| unit.version != "1.4");
+    assert_eq!(lab.pass().1, Exit::Success);
+    assert_eq!(lab.state().posted, ["1.0", "1.5"]);
+}
+
+#[test]
+fn versions_that_the_ledger_has_and_other_services_are_not_in_the_way() {
+    for (what, service, version) in [
+        ("one of before that still lingers", "example-video", "1.0"),
+        ("another service's", "example-video-api", "9.0"),
+        (
+            "what does not read as a version",
+            "example-video",
+            "api-1.0",
+        ),
+    ] {
+        let lab = one_release();
+        let mut unit = lab.state().units[0].1.clone();
+        unit.version = version.into();
+        lab.state().units.push((service.into(), unit));
+        lab.publish("video", "1.5");
+        assert_eq!(lab.pass().1, Exit::Success, "{what}");
+        assert_eq!(lab.state().posted, ["1.0", "1.5"], "{what}");
+    }
+}
+
+#[test]
+fn after_a_failure_what_has_come_up_meanwhile_is_seen() {
+    for does in [Does::Fail(0), Does::Refuse] {
+        let lab = one_release();
+        lab.publish("video", "1.1");
+        lab.state().next.push_back(does);
+        assert_eq!(lab.pass().1, Exit::Failed);
+        let mut state = lab.state();
+        for (_, unit) in &mut state.units {
+            (unit.version, unit.suffix) = ("1.1".into(), "aaaaaaaa".into());
+        }
+        drop(state);
+        let (report, exit) = lab.pass();
+        assert_eq!(
+            (exit, app(&report, "video").outcome),
+            (Exit::Success, Some(Outcome::Observed))
+        );
+        assert_eq!(lab.state().posted, ["1.0", "1.1"]);
+    }
+}
+
+#[test]
+fn a_service_has_one_app() {
+    let lab = one_release();
+    lab.state()
+        .services
+        .insert("web".into(), "example-video".into());
+    lab.publish("web", "2.0");
+    lab.publish("api", "1.0");
+    lab.state()
+        .services
+        .insert("other".into(), "example-api".into());
+    lab.publish("other", "1.0");
+    let (report, exit) = lab.pass();
+    assert_eq!(exit, Exit::Failed);
+    for name in ["web", "other"] {
+        let refused = app(&report, name);
+        assert_eq!(refused.outcome, Some(Outcome::Error), "{name}");
+        assert!(
+            refused.error.as_ref().unwrap().contains("service"),
+            "{name}"
+        );
+    }
+    assert_eq!(lab.state().posted, ["1.0", "1.0"]);
+    assert!(lab.attempts("web").is_empty());
+}

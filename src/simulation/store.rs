@@ -136,7 +136,9 @@ impl Store {
         seen.last_run = runs.clone().find(told).map(|p| p.report.clone());
         if let Some(last) = self.passes.last() {
             seen.bad_payloads = last.bad_payloads.clone();
+            seen.unaccounted = last.unaccounted.clone();
         }
+        seen.drop_accounted();
         seen
     }
 

@@ -85,6 +85,7 @@ fn passes_are_those_of_the_ledger() {
     let record = PassRecord {
         report: report.clone(),
         bad_payloads: std::collections::BTreeMap::default(),
+        unaccounted: std::collections::BTreeMap::default(),
         busy: None,
     };
     server.ledger().finish_pass(&scope(), &record).unwrap();

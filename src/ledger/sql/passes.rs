@@ -4,11 +4,13 @@
 //! release before this one, and by people. Where it lacks something, the whole document stands in
 //! `report_zlib`, some 20 times smaller than it is.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
 use flate2::Compression;
 use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
+use serde::de::DeserializeOwned;
 
 use super::database::{Begin, Database, Sql, Transaction, all, first, json};
 use super::value::{Row, Unreadable, values};
@@ -29,17 +31,24 @@ pub fn read(db: &mut dyn Database, scope: &Scope, to: &mut Snapshot) -> Sql<()> 
     let (domain, environment) = (&scope.domain, &scope.environment);
     to.busy_since = busy_since(db, scope)?;
     to.last_run = last_run(db, scope)?;
-    let bad: Option<Vec<u8>> = first(
+    let noted = first(
         db,
-        "SELECT bad_payloads FROM artifactory_passes WHERE domain = ? AND environment = ?
-         ORDER BY seq DESC LIMIT 1",
+        "SELECT bad_payloads, unaccounted FROM artifactory_passes
+         WHERE domain = ? AND environment = ? ORDER BY seq DESC LIMIT 1",
         &values![domain, environment],
-        Row::get,
+        |row| Ok((row.get()?, row.get()?)),
     )?;
-    to.bad_payloads = bad
-        .and_then(|text| serde_json::from_slice(&text).ok())
-        .unwrap_or_default();
+    let (bad, unaccounted): (Option<Vec<u8>>, Option<Vec<u8>>) = noted.unwrap_or_default();
+    to.bad_payloads = notes(bad);
+    to.unaccounted = notes(unaccounted);
     Ok(())
+}
+
+/// What a pass has noted for the next one. Notes that another release wrote and this one can't read
+/// are as good as none: what they stand for is found out again.
+fn notes<T: DeserializeOwned>(text: Option<Vec<u8>>) -> BTreeMap<String, T> {
+    let read = text.and_then(|text| serde_json::from_slice(&text).ok());
+    read.unwrap_or_default()
 }
 
 /// Since when every pass has found coreos-deploy busy: every pass hands that on, since the first one
@@ -106,6 +115,7 @@ pub fn finish(db: &mut dyn Database, scope: &Scope, pass: &PassRecord) -> Sql<()
     let report = &pass.report;
     let (text, whole) = columns(db, report)?;
     let bad_payloads = json(db, &pass.bad_payloads)?;
+    let unaccounted = json(db, &pass.unaccounted)?;
     let mut tx = Transaction::begin(db, Begin::Write)?;
     let kept = first(
         &mut *tx,
@@ -125,8 +135,9 @@ pub fn finish(db: &mut dyn Database, scope: &Scope, pass: &PassRecord) -> Sql<()
     };
     tx.execute(
         "INSERT INTO artifactory_passes (domain, environment, command, started_at, finished_at,
-             exit_code, busy, busy_since, report, report_zlib, bad_payloads, pass)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             exit_code, busy, busy_since, report, report_zlib, bad_payloads, unaccounted,
+             pass)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         &values![
             domain,
             environment,
@@ -139,6 +150,7 @@ pub fn finish(db: &mut dyn Database, scope: &Scope, pass: &PassRecord) -> Sql<()
             text,
             whole,
             bad_payloads,
+            unaccounted,
             &report.pass,
         ],
     )?;

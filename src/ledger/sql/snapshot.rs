@@ -36,6 +36,7 @@ pub fn snapshot(db: &mut dyn Database, scope: &Scope) -> Sql<Snapshot> {
         }
     }
     tx.commit()?;
+    snapshot.drop_accounted();
     Ok(snapshot)
 }
 

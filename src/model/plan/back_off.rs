@@ -17,6 +17,16 @@ impl Trouble {
         }
     }
 
+    /// What became of it.
+    const fn what(&self) -> &'static str {
+        match self.state {
+            State::Refused => "was refused",
+            State::Abandoned => "was abandoned",
+            State::Dismissed => "was dismissed",
+            _ => "failed",
+        }
+    }
+
     /// Why it ended badly, to be put behind what it did: `: REASON`.
     fn why(&self) -> String {
         let message = self.message.trim().trim_end_matches('.');
@@ -56,11 +66,7 @@ pub(super) fn decide(inputs: &Inputs<'_>, trouble: &Trouble) -> Decision {
         let reason = "an operator said that it was not deployed; `settle --retry` or `deploy` tries it again";
         return Decision::failing(Action::GivenUp, reason);
     }
-    let what = match trouble.state {
-        State::Refused => "was refused",
-        State::Abandoned => "was abandoned",
-        _ => "failed",
-    };
+    let what = trouble.what();
     let (attempts, max) = (trouble.attempts, inputs.max_attempts);
     let why = trouble.why();
     if attempts >= max {
@@ -78,6 +84,17 @@ pub(super) fn decide(inputs: &Inputs<'_>, trouble: &Trouble) -> Decision {
             format!("{last}{why}; next try in {}", time_left(left)),
         ),
     }
+}
+
+/// What is decided of a version that is deployed, and of which a later attempt ended badly: only an
+/// operator can have asked for that one, and a pass does not repeat what he asked for.
+pub(super) fn not_repeated(trouble: &Trouble) -> Decision {
+    let (what, why) = (trouble.what(), trouble.why());
+    let reason = format!(
+        "it is deployed, and a later attempt that an operator asked for {what}{why}; \
+         `deploy --force` tries again"
+    );
+    Decision::failing(Action::GivenUp, reason)
 }
 
 /// Milliseconds in whole seconds, rounded up, so that nobody comes back too early.

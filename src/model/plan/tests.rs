@@ -7,6 +7,7 @@ mod back_off;
 
 const NOW: i64 = 1_800_000_000_000;
 const MINUTE: i64 = 60_000;
+const HOUR: i64 = 60 * MINUTE;
 
 /// Everything a plan is made of, owned.
 #[derive(Clone, Default)]
@@ -15,6 +16,7 @@ struct World {
     records: BTreeMap<String, AppRecord>,
     open: Vec<OpenAttempt>,
     holds: BTreeMap<String, Hold>,
+    unaccounted: BTreeMap<String, String>,
     order: Order,
     now: i64,
 }
@@ -64,6 +66,11 @@ impl World {
         self
     }
 
+    fn unaccounted(mut self) -> Self {
+        self.unaccounted.insert("a".into(), "1.4 runs".into());
+        self
+    }
+
     fn open(mut self, app: &str, attempt: &str, version: &str, state: State) -> Self {
         self.open.push(OpenAttempt {
             attempt: attempt.into(),
@@ -77,6 +84,7 @@ impl World {
     fn plan_with(&self, max_attempts: u32, retry_after: Duration) -> Vec<Step> {
         plan(&Inputs {
             conflicts: &BTreeMap::new(),
+            unaccounted: &self.unaccounted,
             listing: &self.listing,
             records: &self.records,
             open: &self.open,
@@ -102,6 +110,89 @@ impl World {
     fn action(&self) -> (Action, String) {
         let step = self.step();
         (step.action, step.reason)
+    }
+}
+
+/// Each row of the plan's order against the next one that applies too: the first wins.
+#[test]
+fn of_two_rows_that_apply_the_first_wins() {
+    let failed = |world: World, version: &str| world.trouble(version, State::Failed, 1, HOUR);
+    let due = || World::new("1.1", Some("1.0"));
+    let same = || World::new("1.0", Some("1.0"));
+    for (what, world, action) in [
+        (
+            "open, and held: what was sent is found out whatever is held",
+            due().hold(None, None).open("a", "x", "1.1", State::Unknown),
+            Action::Resume,
+        ),
+        (
+            "held, and older: `release` would change nothing, but the hold is what was asked for",
+            World::new("0.9", Some("1.0")).hold(None, None),
+            Action::Held,
+        ),
+        (
+            "held, and unaccounted: what is held is not looked at",
+            due().hold(None, None).unaccounted(),
+            Action::Held,
+        ),
+        (
+            "older, and failed: no downgrade, however often it was tried",
+            failed(World::new("0.9", Some("1.0")), "0.9"),
+            Action::Ahead,
+        ),
+        (
+            "deployed, and an operator's repetition failed: a pass does not repeat it",
+            failed(same(), "1.0"),
+            Action::GivenUp,
+        ),
+        (
+            "the same, dismissed by an operator",
+            same().trouble("1.0", State::Dismissed, 0, HOUR),
+            Action::GivenUp,
+        ),
+        (
+            "the same, equal under the order only",
+            failed(World::new("1.0.0", Some("1.0")), "1.0.0"),
+            Action::GivenUp,
+        ),
+        (
+            "deployed, and another version failed: that one is not marked any more",
+            failed(same(), "1.1"),
+            Action::UpToDate,
+        ),
+        (
+            "newer, and failed: tried again, not as an upgrade",
+            failed(due(), "1.1"),
+            Action::Retry,
+        ),
+        (
+            "to be tried again, and unaccounted",
+            failed(due(), "1.1").unaccounted(),
+            Action::Unaccounted,
+        ),
+        (
+            "waiting, and unaccounted: nothing would be sent anyway",
+            due().trouble("1.1", State::Failed, 1, 0).unaccounted(),
+            Action::Waiting,
+        ),
+        (
+            "due, and unaccounted",
+            due().unaccounted(),
+            Action::Unaccounted,
+        ),
+        (
+            "deployed, and unaccounted",
+            same().unaccounted(),
+            Action::UpToDate,
+        ),
+    ] {
+        let step = world.step();
+        assert_eq!(step.action, action, "{what}");
+        let fails = matches!(
+            action,
+            Action::GivenUp | Action::Unaccounted | Action::Waiting
+        );
+        assert_eq!(step.failing, fails, "{what}");
     }
 }
 

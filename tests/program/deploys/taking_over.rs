@@ -27,16 +27,13 @@ fn units_that_do_not_run_or_are_too_few_are_not_taken_for_a_deploy() {
     let rig = Rig::new();
     rig.publish("dead", "1.0.0");
     rig.publish("few", "1.0.0");
-    rig.publish("older", "1.0.0");
     let suffix = "x7a2k9qw";
     rig.deploy
         .add_units("example-dead", "1.0.0", suffix, 'A', 2, false);
     rig.deploy
         .add_units("example-few", "1.0.0", suffix, 'A', 1, true);
-    rig.deploy
-        .add_units("example-older", "1.0.0-1", suffix, 'A', 2, true);
     assert_eq!(rig.run(&["run"]).code, Some(0));
-    assert_eq!(rig.posted().len(), 3);
+    assert_eq!(rig.posted().len(), 2);
 }
 
 #[test]
@@ -137,6 +134,8 @@ fn a_version_of_a_new_app_is_recorded_without_asking_anybody() {
 #[test]
 fn units_of_a_deploy_are_not_taken_for_it_while_another_version_runs() {
     let rig = Rig::new();
+    rig.publish("video", "0.9.0");
+    assert_eq!(rig.run(&["baseline"]).code, Some(0));
     rig.publish("video", "1.0.0");
     rig.publish("audio", "1.0.0");
     for (service, other) in [("example-video", "0.9.0"), ("example-audio-2", "1.0.0")] {
@@ -148,8 +147,62 @@ fn units_of_a_deploy_are_not_taken_for_it_while_another_version_runs() {
             .add_units(service, "1.0.0", "x7a2k9qw", 'A', 2, true);
     }
     assert_eq!(rig.run(&["run"]).code, Some(0));
-    let states = ["audio 1.0.0 succeeded", "video 1.0.0 succeeded"];
+    let states = [
+        "video 0.9.0 baseline",
+        "audio 1.0.0 succeeded",
+        "video 1.0.0 succeeded",
+    ];
     assert_eq!(rig.states(), states);
+}
+
+/// What a lost ledger, or one of before, would deploy over.
+#[test]
+fn versions_that_the_ledger_knows_nothing_of_are_left_until_an_operator_decides() {
+    for (decides, states) in [
+        (
+            &["baseline", "video=2.0.0"][..],
+            &["video 2.0.0 baseline"][..],
+        ),
+        (
+            &["baseline", "video=1.9.0"],
+            &["video 2.0.0 abandoned", "video 1.9.0 baseline"],
+        ),
+        (
+            &["deploy", "video", "1.0.0", "--no-hold"],
+            &["video 2.0.0 abandoned", "video 1.0.0 succeeded"],
+        ),
+    ] {
+        let rig = Rig::new();
+        rig.publish("video", "1.0.0");
+        rig.publish("audio", "1.0.0");
+        rig.deploy
+            .add_units("example-video", "2.0.0", "bbbbbbbb", 'B', 2, true);
+        for downloads in [2, 2] {
+            let ran = rig.run(&["run", "--output", "json"]);
+            assert_eq!(ran.code, Some(1), "{ran:#?}");
+            assert!(
+                ran.stdout.contains(r#""action": "unaccounted""#),
+                "{ran:#?}"
+            );
+            assert_eq!(rig.downloads(), downloads);
+        }
+        assert_eq!(rig.posted(), ["1.0.0"]);
+        let ran = rig.run(&["scan"]);
+        assert_eq!(ran.code, Some(1), "{ran:#?}");
+        assert!(ran.stdout.contains("unaccounted"), "{ran:#?}");
+        assert!(
+            ran.stdout.contains("2.0.0 of service example-video"),
+            "{ran:#?}"
+        );
+
+        assert_eq!(rig.run(decides).code, Some(0));
+        let known = rig.states();
+        let video: Vec<&String> = known.iter().filter(|s| s.starts_with("video")).collect();
+        assert_eq!(video, states, "{decides:?}");
+        rig.publish("video", "2.1.0");
+        assert_eq!(rig.run(&["run"]).code, Some(0), "{decides:?}");
+        assert_eq!(rig.posted().last().unwrap(), "2.1.0");
+    }
 }
 
 #[test]

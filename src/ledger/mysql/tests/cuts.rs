@@ -205,6 +205,7 @@ fn pass() -> PassRecord {
             error: None,
         },
         bad_payloads: BTreeMap::new(),
+        unaccounted: BTreeMap::new(),
         busy: None,
     }
 }

@@ -87,7 +87,15 @@ fn trouble_is_explained() {
 #[test]
 fn trouble_stands_before_up_to_date_and_behind_ahead() {
     let again = World::new("1.0", Some("1.0")).trouble("1.0", State::Failed, 1, 0);
-    assert_eq!(again.action().0, Action::Waiting);
+    assert_eq!(
+        again.action(),
+        (
+            Action::GivenUp,
+            "it is deployed, and a later attempt that an operator asked for failed; \
+             `deploy --force` tries again"
+                .into()
+        )
+    );
     let older = World::new("1.0", Some("2.0")).trouble("1.0", State::Failed, 1, 0);
     assert_eq!(older.action().0, Action::Ahead);
     let other = World::new("2.0", Some("1.0")).trouble("1.9", State::Failed, 9, 0);
@@ -126,12 +134,8 @@ fn back_off_arithmetic_does_not_overflow() {
             let steps = world.plan_with(u32::MAX, retry_after);
             assert_eq!(steps[0].action, Action::Waiting);
         }
-        let at_once = if ended_at > now {
-            Action::Waiting
-        } else {
-            Action::Retry
-        };
-        assert_eq!(world.plan_with(u32::MAX, Duration::ZERO)[0].action, at_once);
+        let at_once = world.plan_with(u32::MAX, Duration::ZERO)[0].action;
+        assert_eq!(at_once, Action::Retry);
     }
 }
 
@@ -139,4 +143,12 @@ fn back_off_arithmetic_does_not_overflow() {
 fn a_clock_that_was_set_back_lengthens_the_wait() {
     let world = World::new("2.0", None).trouble("2.0", State::Failed, 1, -MINUTE);
     assert!(world.action().1.ends_with("next try in 6m"));
+}
+
+#[test]
+fn a_time_further_ahead_than_the_wait_is_long_says_nothing() {
+    for ahead in [6 * MINUTE, 365 * 24 * HOUR] {
+        let world = World::new("2.0", None).trouble("2.0", State::Failed, 1, -ahead);
+        assert_eq!(world.action().0, Action::Retry, "{ahead}");
+    }
 }
