@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use humantime::format_duration;
+
 use super::address;
 use super::check::named;
 use super::secrets::{Env, Source};
@@ -49,6 +51,17 @@ pub(super) fn from_cli(
     };
     let url = address::of_coreos_deploy(&place, &url)?;
     warn_of_plain_http("deploy-url", &url, warnings);
+    if let Some(hold) = args
+        .unknown_hold
+        .0
+        .filter(|hold| *hold < args.deploy_timeout)
+    {
+        let (hold, timeout) = (format_duration(hold), format_duration(args.deploy_timeout));
+        warnings.push(format!(
+            "--unknown-hold {hold} is shorter than --deploy-timeout {timeout}: \
+             a deploy that still runs may be taken for one that died, and be sent again"
+        ));
+    }
     Ok(Some(DeployConfig {
         url,
         token: token.map(|found| found.secret),

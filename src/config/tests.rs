@@ -383,6 +383,21 @@ fn what_a_command_needs_is_named() {
 }
 
 #[test]
+fn a_hold_that_is_shorter_than_a_deploy_is_warned_of() {
+    for (line, warned) in [
+        ("--unknown-hold 5m", true),
+        ("--unknown-hold 10m", false),
+        ("--unknown-hold never --deploy-timeout 1h", false),
+        ("--deploy-timeout 16m", true),
+        ("", false),
+    ] {
+        let config = config(&format!("-O a.b -s https://c {line} run"), &[]).unwrap();
+        let is_told = |w: &String| w.contains("--unknown-hold");
+        assert_eq!(config.warnings.iter().any(is_told), warned, "{line}");
+    }
+}
+
+#[test]
 fn rules_and_output_are_carried_over() {
     let c = config(
         "-O d.example -d --app a* --exclude-app ab --output json --max-deploys 0 \
