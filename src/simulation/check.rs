@@ -2,7 +2,7 @@
 //!
 //! At the arrival of each POST: its intent is committed and open, and nothing else is; it is the
 //! first one of its attempt; no other deploy is at work; a pass sends no older version than the one
-//! that runs, nor one that an operator has rolled back from.
+//! that runs, none that runs already and alone, nor one that an operator has rolled back from.
 //!
 //! At the end of each command: an exit code of 0 leaves nothing open.
 //!
@@ -69,6 +69,11 @@ pub fn arrival(world: &mut World, who: usize, request: &DeployRequest) {
     }
     if world.fled.contains(&(app.clone(), version.clone())) {
         world.violation(format!("{what}: it was rolled back from"));
+    }
+    let units = world.cluster.units(&request.service_name);
+    let is_alone = units.iter().all(|unit| unit.version == version);
+    if is_alone && world.runs(&app) == Some(version.as_str()) {
+        world.violation(format!("{what}: it runs already, and it alone"));
     }
     if let Some(runs) = newer {
         let what = format!("{what}: {runs} runs, which is newer");
