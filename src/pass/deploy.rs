@@ -121,9 +121,7 @@ pub fn deploy_one(session: &mut Session<'_>, job: &Job<'_>) -> Result<()> {
 /// Carries out one deploy. An `Err` means that nothing was sent and ends the pass.
 pub fn deploy(session: &mut Session<'_>, job: &Job<'_>) -> Result<Ended> {
     let ready = job.ready;
-    // A takeover: what the former holder sent last must have arrived before we look and send.
-    let delay = session.lease.send_delay();
-    session.interrupt.sleep(session.clock.as_ref(), delay);
+    wait_for_takeover(session);
     check_target(session)?;
     let mut attempt = new_attempt(job, session.clock.as_ref());
     match session.target.units(&ready.request.service_name) {
@@ -159,6 +157,13 @@ pub fn deploy(session: &mut Session<'_>, job: &Job<'_>) -> Result<Ended> {
         stop: stop.or(polled.err()),
         ..Ended::of(&attempt, Some(session.clock.since(started)))
     })
+}
+
+/// Waits, after a takeover, until what the former holder sent last has arrived: only then we look and
+/// send.
+pub(super) fn wait_for_takeover(session: &Session<'_>) {
+    let delay = session.lease.send_delay();
+    session.interrupt.sleep(session.clock.as_ref(), delay);
 }
 
 /// Records what runs already.

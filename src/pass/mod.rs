@@ -75,18 +75,15 @@ fn deploy_due(session: &mut Session<'_>, snapshot: &Snapshot, due: &[&Step]) -> 
     let prepared = Preparer::of(session, snapshot).all(due);
     progress.set_message("");
     for (step, prepared) in due.iter().zip(prepared) {
-        let ready = match prepared? {
-            Prepared::Ready(ready) => ready,
-            other => {
-                session.report.not_sent(&step.app, other);
-                progress.inc();
-                continue;
-            }
+        let prepared = match prepared? {
+            Prepared::Ready(ready) => still_marked(session, ready)?,
+            other => other,
         };
-        if let Some(stop) = session.stopped() {
-            session.report.leave_due(&stop.message);
-            return Err(stop);
-        }
+        let Prepared::Ready(ready) = prepared else {
+            session.report.not_sent(&step.app, prepared);
+            progress.inc();
+            continue;
+        };
         let line = progress.deploy(&ready.app, &ready.version);
         let job = Job {
             ready: &ready,
@@ -113,4 +110,16 @@ fn deploy_due(session: &mut Session<'_>, snapshot: &Snapshot, due: &[&Step]) -> 
         }
     }
     Ok(())
+}
+
+/// Looks at the marker of what is sent next, unless nothing more may be sent: between the reading of
+/// the markers and the last deploy lies up to `--max-duration`.
+fn still_marked(session: &mut Session<'_>, ready: Box<Ready>) -> Result<Prepared> {
+    deploy::wait_for_takeover(session);
+    if let Some(stop) = session.stopped() {
+        session.report.leave_due(&stop.message);
+        return Err(stop);
+    }
+    prepare::look_again(session.releases.as_ref(), ready)
+        .inspect_err(|e| session.report.leave_due(&e.message))
 }

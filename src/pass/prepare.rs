@@ -123,19 +123,7 @@ impl<'a> Preparer<'a> {
     /// Prepares one deploy. With `wait_for_marker`, a payload that is not there is waited for
     /// while its marker is younger than `--payload-wait`.
     pub fn one(&self, app: &str, version: &str, wait_for_marker: bool) -> Result<Prepared> {
-        match self.attempt(app, version, wait_for_marker) {
-            // Refused credentials and a configuration that can't be right end the pass; anything
-            // else is this app's.
-            Err(e)
-                if !matches!(
-                    e.kind,
-                    Kind::Credentials | Kind::Usage | Kind::Interrupted | Kind::Terminated
-                ) =>
-            {
-                Ok(Prepared::Error(e, None))
-            }
-            other => other,
-        }
+        self.attempt(app, version, wait_for_marker).or_else(of_app)
     }
 
     fn attempt(&self, app: &str, version: &str, wait_for_marker: bool) -> Result<Prepared> {
@@ -196,6 +184,36 @@ impl<'a> Preparer<'a> {
                 format!("its marker has waited for it for more than --payload-wait {longest}");
             Prepared::Error(gone.because(why), None)
         })
+    }
+}
+
+/// Looks at the marker of a version again, right before it is deployed by a pass: what was withdrawn
+/// since it was listed is not sent, nor is what can't be told.
+pub fn look_again(releases: &dyn Releases, ready: Box<Ready>) -> Result<Prepared> {
+    let (app, version) = (&ready.app, &ready.version);
+    match releases.is_marked(app, version) {
+        Ok(true) => Ok(Prepared::Ready(ready)),
+        Ok(false) => Ok(Prepared::Waiting(format!(
+            "its marker {version}.deploy was withdrawn after it was listed; nothing was sent"
+        ))),
+        Err(error) => {
+            let what =
+                format!("{app} {version}: nothing was sent, as its marker can't be read again");
+            let unread = Error::new(error.kind, what).because(error.one_line());
+            of_app(Error {
+                hint: error.hint,
+                ..unread
+            })
+        }
+    }
+}
+
+/// An error of one app, unless it ends the pass: refused credentials, and a configuration that can't
+/// be right.
+fn of_app(error: Error) -> Result<Prepared> {
+    match error.kind {
+        Kind::Credentials | Kind::Usage | Kind::Interrupted | Kind::Terminated => Err(error),
+        _ => Ok(Prepared::Error(error, None)),
     }
 }
 

@@ -47,6 +47,12 @@ pub enum Does {
 pub struct State {
     /// The marked versions by app; each has a payload.
     pub markers: BTreeMap<String, Vec<String>>,
+    /// Markers that are gone once they were listed: app and version.
+    pub withdrawn: Vec<(String, String)>,
+    /// What every look at a marker fails of.
+    pub unread_marker: Option<Kind>,
+    /// How often a marker was looked at again.
+    pub looks: usize,
     /// Payloads that are gone: app and version.
     pub gone: Vec<(String, String)>,
     /// What becomes of the next requests; [`Does::Deploy`] where nothing is said.
@@ -220,6 +226,15 @@ impl Releases for Fake {
 
     fn marker_age(&self, _: &str, _: &str) -> Result<Duration> {
         Ok(Duration::ZERO)
+    }
+
+    fn is_marked(&self, app: &str, version: &str) -> Result<bool> {
+        let mut state = lock(&self.0);
+        state.looks += 1;
+        if let Some(kind) = state.unread_marker {
+            return Err(Error::new(kind, "Artifactory cannot be used"));
+        }
+        Ok(!state.withdrawn.contains(&(app.into(), version.into())))
     }
 
     fn until(&mut self, _: Deadline) {}

@@ -1,6 +1,7 @@
 //! Whole passes in one process, against releases and a cluster in memory.
 
 use super::testing::{Does, Lab, app};
+use crate::error::Kind;
 use crate::exit::Exit;
 use crate::model::report::{Action, Outcome};
 
@@ -180,4 +181,64 @@ fn markers_that_vanish_are_reported_and_never_acted_on() {
     assert_eq!(app(&report, "video").action, Action::Ahead);
     lab.state().markers.clear();
     assert_eq!(lab.pass().1, Exit::Unavailable);
+}
+
+#[test]
+fn what_is_withdrawn_after_the_listing_is_not_sent_and_comes_back_with_its_marker() {
+    let lab = one_release();
+    lab.publish("video", "1.1");
+    lab.publish("web", "1.0");
+    lab.state().withdrawn.push(("video".into(), "1.1".into()));
+    // Not even the target is asked: what it would say of this version is of no use.
+    lab.state().busy = true;
+    let (report, exit) = lab.pass();
+    assert_eq!(app(&report, "video").action, Action::Waiting);
+    assert_eq!(exit, Exit::TryLater);
+    lab.state().busy = false;
+    let (report, exit) = lab.pass();
+    assert_eq!((exit, report.complete), (Exit::Success, true));
+    let video = app(&report, "video");
+    assert_eq!((video.action, video.outcome), (Action::Waiting, None));
+    assert!(video.reason.contains("withdrawn"), "{}", video.reason);
+    assert_eq!(lab.state().posted, ["1.0", "1.0"]);
+    assert_eq!(lab.attempts("video"), ["1.0 succeeded"]);
+    lab.state().withdrawn.clear();
+    assert_eq!(lab.pass().1, Exit::Success);
+    assert_eq!(lab.attempts("video"), ["1.0 succeeded", "1.1 succeeded"]);
+}
+
+#[test]
+fn a_marker_that_cannot_be_read_again_is_not_taken_for_there() {
+    for (kind, exit, rest_is_tried) in [
+        (Kind::Unavailable, Exit::Unavailable, true),
+        (Kind::Failed, Exit::Failed, true),
+        (Kind::Busy, Exit::TryLater, true),
+        (Kind::Credentials, Exit::Credentials, false),
+    ] {
+        let lab = one_release();
+        lab.publish("video", "1.1");
+        lab.publish("web", "1.0");
+        lab.state().unread_marker = Some(kind);
+        lab.state().looks = 0;
+        let (report, found) = lab.pass();
+        assert_eq!(found, exit, "{kind:?}");
+        assert_eq!(lab.state().posted, ["1.0"], "{kind:?}");
+        assert_eq!(lab.state().looks, if rest_is_tried { 2 } else { 1 });
+        let web = app(&report, "web");
+        assert_eq!(web.outcome == Some(Outcome::Error), rest_is_tried);
+        lab.state().unread_marker = None;
+        assert_eq!(lab.pass().1, Exit::Success, "{kind:?}");
+        assert_eq!(lab.state().posted.len(), 3, "{kind:?}");
+    }
+}
+
+#[test]
+fn a_retry_looks_at_its_marker_like_a_first_try() {
+    let lab = one_release();
+    lab.publish("video", "1.1");
+    lab.state().next.push_back(Does::Fail(0));
+    assert_eq!(lab.pass().1, Exit::Failed);
+    lab.state().withdrawn.push(("video".into(), "1.1".into()));
+    assert_eq!(lab.pass().1, Exit::Success);
+    assert_eq!(lab.state().posted, ["1.0", "1.1"]);
 }

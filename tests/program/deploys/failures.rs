@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use simulator::{Behaviour, Payload};
+use simulator::{Behaviour, Fault, Gate, Payload};
 
-use crate::support::{Rig, app, until};
+use crate::support::{Ran, Rig, app, until};
 
 #[test]
 fn a_failed_deploy_is_reported_retried_and_given_up() {
@@ -115,6 +115,37 @@ fn a_marker_waits_for_its_payload_and_not_for_ever() {
     rig.publish("video", "1.0.0");
     assert_eq!(rig.run(&["run"]).code, Some(0));
     assert_eq!(rig.posted().len(), 2);
+}
+
+#[test]
+fn a_marker_that_is_withdrawn_while_a_pass_reads_payloads_is_not_deployed() {
+    let rig = Rig::new();
+    rig.publish("video", "1.0.0");
+    let gate = Gate::default();
+    let payload = "/artifactory/payloads/video/";
+    let fault = Fault::Gate(gate.clone());
+    rig.artifactory.fault(payload, fault, None);
+    let child = rig.spawn(&["run", "--output", "json"]);
+    until("the download", || {
+        let requests = rig.artifactory.requests();
+        requests.iter().any(|r| r.path.starts_with(payload))
+    });
+    rig.artifactory.remove("deploys", "video/1.0.0.deploy");
+    gate.open();
+    let ran = Ran::wait(child);
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    let report = ran.json();
+    assert_eq!(app(&report, "video")["action"], "waiting", "{report:#}");
+    assert!(rig.deploy.requests().is_empty());
+
+    rig.artifactory.put_marker("video", "1.0.0");
+    rig.json(&["run"], 0);
+    assert_eq!(rig.posted(), ["1.0.0"]);
+    // What an operator asks for needs no marker.
+    rig.publish("video", "1.1.0");
+    rig.artifactory.remove("deploys", "video/1.1.0.deploy");
+    rig.json(&["deploy", "video", "1.1.0"], 0);
+    assert_eq!(rig.posted(), ["1.0.0", "1.1.0"]);
 }
 
 #[test]
