@@ -67,6 +67,14 @@ impl Error {
         Self::new(Kind::Unavailable, message)
     }
 
+    /// Memory, threads, processes or file descriptors of our own are short: nothing that a peer or a
+    /// payload is to blame for (exit 69).
+    pub fn shortage(message: impl AsRef<str>) -> Self {
+        Self::unavailable(message).hint(
+            "this process may not have more memory, threads or files: look at `ulimit -a` and at the limits of its service or container",
+        )
+    }
+
     /// Adds a cause.
     #[must_use]
     pub fn because(mut self, cause: impl AsRef<str>) -> Self {

@@ -114,7 +114,7 @@ pub fn deploy_one(session: &mut Session<'_>, job: &Job<'_>) -> Result<()> {
     line.finish(ended.outcome_word());
     let interrupted = || session.stopped().filter(|_| ended.is_open());
     let stop = ended.stop.clone().or_else(interrupted);
-    session.report.ended(&ready.app, ended);
+    session.report().ended(&ready.app, ended);
     stop.map_or(Ok(()), Err)
 }
 
@@ -147,8 +147,12 @@ pub fn deploy(session: &mut Session<'_>, job: &Job<'_>) -> Result<Ended> {
         Ok(stop) => stop,
         Err(unsent) => return Ok(*unsent),
     };
+    session.report().in_flight(&attempt);
     let polled = if attempt.state == State::Submitted {
-        poll(session, &mut attempt, session.deploy.timeout, false)
+        // The wait for the reply is a part of the time that the deploy is given.
+        let sent = session.clock.since(started);
+        let limit = session.deploy.timeout.saturating_sub(sent);
+        poll(session, &mut attempt, limit, false)
     } else {
         Ok(())
     };
@@ -162,7 +166,7 @@ pub fn deploy(session: &mut Session<'_>, job: &Job<'_>) -> Result<Ended> {
 /// Waits, after a takeover, until what the former holder sent last has arrived: only then we look and
 /// send.
 pub(super) fn wait_for_takeover(session: &Session<'_>) {
-    let delay = session.lease.send_delay();
+    let delay = session.deadline.left(session.lease.send_delay());
     session.interrupt.sleep(session.clock.as_ref(), delay);
 }
 
@@ -231,7 +235,7 @@ pub fn check_target(session: &mut Session<'_>) -> Result<()> {
         environment,
     } = session.scope;
     let probe = session.target.info();
-    session.report.busy = Some(matches!(probe, Probe::Busy(_)));
+    session.report().busy = Some(matches!(probe, Probe::Busy(_)));
     match probe {
         Probe::Answered(info)
             if session.deploy.skip_scope_check
@@ -245,7 +249,7 @@ pub fn check_target(session: &mut Session<'_>) -> Result<()> {
         ))
         .hint("check --deploy-url, --domain and --environment (or give --skip-scope-check)")),
         Probe::Busy(reason) => {
-            let since = session.report.busy_since;
+            let since = session.report().busy_since;
             let time = since.map_or(0, |since| session.clock.now_ms() - since);
             Err(busy(&reason, time))
         }
@@ -311,6 +315,7 @@ fn send(session: &mut Session<'_>, job: &Job<'_>, attempt: &mut Attempt) -> Resu
     if let Some(unsent) = intend(session, job, attempt)? {
         return Ok(Err(Box::new(unsent)));
     }
+    session.report().in_flight(attempt);
     let (event, counts, stop) = match submit(session, job) {
         Submission::Accepted(id) => (Event::Accepted(id), true, None),
         Submission::Refused {

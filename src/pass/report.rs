@@ -217,6 +217,17 @@ impl ReportBuilder {
         }
     }
 
+    /// Notes what is known of an attempt that is under way, should the pass get no further.
+    pub fn in_flight(&mut self, attempt: &Attempt) {
+        let ended = Ended {
+            message: "the pass ended before its outcome; the next one finds out".to_owned(),
+            ..Ended::of(attempt, None)
+        };
+        if ended.is_open() {
+            self.ended(&attempt.app, ended);
+        }
+    }
+
     /// Notes how a deploy ended.
     pub fn ended(&mut self, app: &str, ended: Ended) {
         if let Some(result) = self.apps.get_mut(app) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::{Interrupt, ReportBuilder, Session};
+use super::{Ending, Interrupt, ReportBuilder, Session};
 use crate::artifactory::{Checksum, Releases};
 use crate::clock::System;
 use crate::config::{ColorMode, DeployConfig, Dsn, OutputConfig, Rules};
@@ -166,12 +166,15 @@ impl Lab {
             ledger,
             lease,
             deadline: Deadline::new(System::shared(), self.rules.max_duration),
-            report: ReportBuilder::new(command, System::shared()),
+            ending: Ending::new(
+                Interrupt::none(),
+                ReportBuilder::new(command, System::shared()),
+            ),
             clock: System::shared(),
             previous: None,
         };
         let error = work(&mut session).err();
-        session.report.report(&self.scope, error.as_ref())
+        session.report().report(&self.scope, error.as_ref())
     }
 
     /// One pass.
@@ -245,6 +248,8 @@ impl Releases for Fake {
 }
 
 impl Target for Fake {
+    fn until(&mut self, _: Deadline) {}
+
     fn info(&self) -> Probe {
         if lock(&self.0).busy {
             return Probe::Busy("silent".into());

@@ -344,6 +344,8 @@ impl Releases for Ports {
 }
 
 impl Target for Ports {
+    fn until(&mut self, _: Deadline) {}
+
     fn info(&self) -> Probe {
         let mut world = self.0.step("asks who it is", true);
         if world.draws(self.0.who, Fault::TargetAway) {
