@@ -312,3 +312,85 @@ impl<'scope> Last<'scope, '_> {
         receiver.recv_timeout(LAST_STEP).ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::{Clock, System};
+
+    fn ending() -> Ending {
+        let report = ReportBuilder::new("run", System::shared());
+        Ending::new(Interrupt::none(), report)
+    }
+
+    #[test]
+    fn each_of_record_and_document_is_made_by_one_of_both() {
+        let told = Stage::Telling(Exit::Failed);
+        for (stage, has_lease, rest) in [
+            (Stage::Working, false, Rest::Document),
+            (Stage::Working, true, Rest::All),
+            (Stage::Recording, true, Rest::Document),
+            (Stage::Recorded, true, Rest::Document),
+            (told, true, Rest::Exit(Exit::Failed)),
+            (Stage::Over, true, Rest::Nothing),
+        ] {
+            let ending = ending();
+            if has_lease {
+                ending.with_lease();
+            }
+            ending.enter(stage);
+            assert_eq!(ending.take_over(Duration::ZERO), rest, "{stage:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_command_has_begun_it_may_finish() {
+        let ending = ending();
+        ending.recording();
+        std::thread::scope(|threads| {
+            let rest = threads.spawn(|| ending.take_over(Duration::from_secs(600)));
+            ending.recorded();
+            ending.telling(Exit::Success);
+            ending.enter(Stage::Over);
+            assert_eq!(rest.join().unwrap(), Rest::Nothing);
+        });
+    }
+
+    #[test]
+    fn the_command_gets_no_further_once_the_rest_is_taken_over() {
+        let ending = ending();
+        assert_eq!(ending.take_over(Duration::ZERO), Rest::Document);
+        let (sender, told) = channel();
+        let of_the_command = ending.clone();
+        std::thread::spawn(move || {
+            of_the_command.telling(Exit::Success);
+            let _ = sender.send(());
+        });
+        let waited = told.recv_timeout(Duration::from_millis(100));
+        assert!(waited.is_err(), "two documents");
+    }
+
+    #[test]
+    fn a_critical_section_is_waited_for_but_not_for_ever() {
+        let hand = crate::clock::testing::Hand::shared();
+        let clock: SharedClock = hand.clone();
+        for (is_critical, least) in [(false, GRACE), (true, LONGEST)] {
+            let ending = ending();
+            let begun = hand.elapsed();
+            let critical = is_critical.then(|| ending.interrupt().critical());
+            std::thread::scope(|threads| {
+                let patience = threads.spawn(|| ending.is_patience_over(&clock));
+                while !patience.is_finished() {
+                    hand.sleep(TICK);
+                    std::thread::yield_now();
+                }
+                assert!(patience.join().unwrap());
+            });
+            drop(critical);
+            assert!(hand.since(begun) >= least);
+        }
+        let ended = ending();
+        ended.enter(Stage::Over);
+        assert!(!ended.is_patience_over(&clock));
+    }
+}

@@ -16,6 +16,7 @@ use crate::model::plan::Step;
 use crate::model::request::DeployRequest;
 use crate::output::Output;
 use crate::payload;
+use crate::threads;
 
 /// Payloads in memory at once: each can be 8 MiB.
 const AT_ONCE: usize = 3;
@@ -92,11 +93,7 @@ impl<'a> Preparer<'a> {
                 *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
             }
         };
-        std::thread::scope(|scope| {
-            for _ in 0..AT_ONCE.min(due.len()) {
-                scope.spawn(work);
-            }
-        });
+        threads::at_once(AT_ONCE.min(due.len()), work);
         results
             .into_iter()
             .map(|slot| {
@@ -120,23 +117,25 @@ impl<'a> Preparer<'a> {
         }
     }
 
-    /// Prepares one deploy. With `wait_for_marker`, a payload that is not there is waited for
-    /// while its marker is younger than `--payload-wait`.
-    pub fn one(&self, app: &str, version: &str, wait_for_marker: bool) -> Result<Prepared> {
-        self.attempt(app, version, wait_for_marker).or_else(of_app)
+    /// Prepares one deploy. For a pass (`is_pass`), a payload that is not there is waited for while
+    /// its marker is younger than `--payload-wait`, and one that was refused before is not read again.
+    pub fn one(&self, app: &str, version: &str, is_pass: bool) -> Result<Prepared> {
+        self.attempt(app, version, is_pass).or_else(of_app)
     }
 
-    fn attempt(&self, app: &str, version: &str, wait_for_marker: bool) -> Result<Prepared> {
+    fn attempt(&self, app: &str, version: &str, is_pass: bool) -> Result<Prepared> {
         let file = file(self.scope, app, version);
         let Some(checksum) = self.releases.checksum(app, &file)? else {
-            return self.missing(app, version, &file, wait_for_marker);
+            return self.missing(app, version, &file, is_pass);
         };
         if checksum.is_sha1() {
             self.output.note(&format!(
                 "{app}: Artifactory gives no SHA-256 of {file}; verified by SHA-1"
             ));
         }
-        if let Some(bad) = self.bad_payloads.get(app)
+        // An operator who asks for it has it looked at afresh.
+        if is_pass
+            && let Some(bad) = self.bad_payloads.get(app)
             && bad.version == version
             && bad.checksum == checksum.as_str()
         {
@@ -152,6 +151,8 @@ impl<'a> Preparer<'a> {
                 payload_sha256: (!checksum.is_sha1()).then(|| checksum.as_str().to_owned()),
                 template_sha256: opened.template_sha256,
             })),
+            // A shortage of ours says nothing of the payload.
+            Err(error) if error.kind != Kind::Failed => Prepared::Error(error, None),
             Err(error) => {
                 let remember = BadPayload {
                     version: version.to_owned(),

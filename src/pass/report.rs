@@ -181,6 +181,8 @@ impl ReportBuilder {
         };
         self.planned = true;
         self.apps.insert(app.to_owned(), AppResult::of(&step));
+        // Its payload is looked at afresh.
+        self.bad_payloads.remove(app);
     }
 
     /// Says why due deploys that were not tried are left.
