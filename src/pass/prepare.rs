@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::session::stopped;
 use super::{Interrupt, Session};
-use crate::artifactory::Releases;
+use crate::artifactory::{Checksum, Releases};
 use crate::deadline::Deadline;
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{BadPayload, Snapshot};
@@ -151,16 +151,7 @@ impl<'a> Preparer<'a> {
                 payload_sha256: (!checksum.is_sha1()).then(|| checksum.as_str().to_owned()),
                 template_sha256: opened.template_sha256,
             })),
-            // A shortage of ours says nothing of the payload.
-            Err(error) if error.kind != Kind::Failed => Prepared::Error(error, None),
-            Err(error) => {
-                let remember = BadPayload {
-                    version: version.to_owned(),
-                    checksum: checksum.as_str().to_owned(),
-                    error: error.one_line(),
-                };
-                Prepared::Error(error, Some(remember))
-            }
+            Err(error) => refused(error, version, &checksum),
         })
     }
 
@@ -209,6 +200,17 @@ pub fn look_again(releases: &dyn Releases, ready: Box<Ready>) -> Result<Prepared
     }
 }
 
+/// A payload that can't be used. What is wrong with it is remembered; a shortage of ours says nothing of
+/// it.
+fn refused(error: Error, version: &str, checksum: &Checksum) -> Prepared {
+    let remember = (error.kind == Kind::Failed).then(|| BadPayload {
+        version: version.to_owned(),
+        checksum: checksum.as_str().to_owned(),
+        error: error.one_line(),
+    });
+    Prepared::Error(error, remember)
+}
+
 /// An error of one app, unless it ends the pass: refused credentials, and a configuration that can't
 /// be right.
 fn of_app(error: Error) -> Result<Prepared> {
@@ -231,4 +233,24 @@ pub fn has_payload(
 
 fn file(scope: &Scope, app: &str, version: &str) -> String {
     format!("{}.tar.gz", payload_name(scope, app, version))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_wrong_with_a_payload_is_remembered() {
+        let checksum = Checksum::Sha256("00".repeat(32));
+        for (error, is_remembered) in [
+            (Error::new(Kind::Failed, "no archive"), true),
+            (Error::shortage("no thread"), false),
+            (Error::new(Kind::Busy, "no time"), false),
+        ] {
+            let Prepared::Error(_, bad) = refused(error.clone(), "1.0", &checksum) else {
+                panic!("it can be submitted");
+            };
+            assert_eq!(bad.is_some(), is_remembered, "{error}");
+        }
+    }
 }

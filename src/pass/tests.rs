@@ -1,8 +1,10 @@
 //! Whole passes in one process, against releases and a cluster in memory.
 
 use super::testing::{Does, Lab, app};
+use super::{Prepared, Preparer};
 use crate::error::Kind;
 use crate::exit::Exit;
+use crate::ledger::BadPayload;
 use crate::model::report::{Action, Outcome};
 
 /// A cluster that runs 1.0 of `video`.
@@ -241,4 +243,30 @@ fn a_retry_looks_at_its_marker_like_a_first_try() {
     lab.state().withdrawn.push(("video".into(), "1.1".into()));
     assert_eq!(lab.pass().1, Exit::Success);
     assert_eq!(lab.state().posted, ["1.0", "1.1"]);
+}
+
+#[test]
+fn what_was_refused_once_is_looked_at_afresh_for_an_operator_only() {
+    let lab = one_release();
+    lab.run("deploy", |session| {
+        let mut snapshot = super::begin(session)?;
+        let bad = BadPayload {
+            version: "1.1".into(),
+            checksum: "00".repeat(32),
+            error: "cannot start the rendering".into(),
+        };
+        snapshot.bad_payloads.insert("video".into(), bad);
+        session.report().begin(&snapshot);
+        let preparer = Preparer::of(session, &snapshot);
+        let of_a_pass = preparer.one("video", "1.1", true)?;
+        assert!(matches!(of_a_pass, Prepared::Error(_, Some(_))));
+        let of_an_operator = preparer.one("video", "1.1", false)?;
+        assert!(matches!(of_an_operator, Prepared::Ready(_)));
+        // What he is told of it is what is remembered from then on.
+        let mut report = session.report();
+        report.request("video", None, "1.1", "asked for".into());
+        let (document, _) = report.report(session.scope, None);
+        assert!(report.record(document).bad_payloads.is_empty());
+        Ok(())
+    });
 }

@@ -187,3 +187,16 @@ fn thread_time() -> Duration {
 fn used_its_time(computed: Duration) -> bool {
     computed >= DEADLINE / 2
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_that_is_missed_without_computing_is_the_machines_fault() {
+        assert!(!used_its_time(Duration::ZERO));
+        assert!(!used_its_time(Duration::from_millis(300)));
+        assert!(used_its_time(DEADLINE));
+        assert!(thread_time() < DEADLINE);
+    }
+}
