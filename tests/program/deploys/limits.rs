@@ -235,10 +235,10 @@ fn a_poll_that_hangs_outlives_neither_the_deploy_timeout_nor_the_pass() {
 /// What a command waits for, in vain.
 #[derive(Clone, Copy, Debug)]
 enum Waits {
-    ForTheMarkers,
-    ForAPayload,
-    ForAnAnswer(&'static str),
-    ForTheLease,
+    Markers,
+    Payload,
+    Answer(&'static str),
+    Lease,
 }
 
 /// A command that waits for somebody, once it does.
@@ -254,9 +254,9 @@ fn waiting(rig: &Rig, waits: Waits) -> (Child, Option<Child>) {
         requests.iter().any(|r| r.path.contains(part))
     };
     match waits {
-        Waits::ForTheMarkers | Waits::ForAPayload => {
+        Waits::Markers | Waits::Payload => {
             let part = match waits {
-                Waits::ForTheMarkers => "/api/",
+                Waits::Markers => "/api/",
                 _ => ".tar.gz",
             };
             rig.artifactory.fault(part, hang(), None);
@@ -264,14 +264,14 @@ fn waiting(rig: &Rig, waits: Waits) -> (Child, Option<Child>) {
             until("Artifactory is asked", || asked(true, part));
             (child, None)
         }
-        Waits::ForAnAnswer(part) => {
+        Waits::Answer(part) => {
             rig.deploy.fault(part, hang(), None);
             let child = rig.spawn(&json);
             until("coreos-deploy is asked", || asked(false, part));
             (child, None)
         }
-        Waits::ForTheLease => {
-            let (holder, _) = waiting(rig, Waits::ForAnAnswer("/v1.0/info"));
+        Waits::Lease => {
+            let (holder, _) = waiting(rig, Waits::Answer("/v1.0/info"));
             let child = rig.spawn(&["run", "--output", "json", "--lock-wait", "10m", "-v"]);
             until("the handlers are there", || {
                 let status = format!("/proc/{}/task", child.id());
@@ -288,15 +288,12 @@ fn a_signal_ends_a_command_that_waits_with_one_document_and_one_record() {
     let signals = [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 143)];
     std::thread::scope(|threads| {
         for waits in [
-            (Waits::ForTheMarkers, None),
-            (Waits::ForAPayload, Some(Value::Null)),
-            (Waits::ForAnAnswer("/v1.0/info"), Some(Value::Null)),
-            (Waits::ForAnAnswer("/v1.0/cluster_map"), Some(Value::Null)),
-            (
-                Waits::ForAnAnswer("/v1.0/status/"),
-                Some("submitted".into()),
-            ),
-            (Waits::ForTheLease, None),
+            (Waits::Markers, None),
+            (Waits::Payload, Some(Value::Null)),
+            (Waits::Answer("/v1.0/info"), Some(Value::Null)),
+            (Waits::Answer("/v1.0/cluster_map"), Some(Value::Null)),
+            (Waits::Answer("/v1.0/status/"), Some("submitted".into())),
+            (Waits::Lease, None),
         ] {
             threads.spawn(move || signals.map(|signal| ends(&waits, signal)));
         }
