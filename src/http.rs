@@ -10,7 +10,7 @@ use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 
 use crate::config::HttpConfig;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, is_shortage};
 use crate::file::{self, Unread};
 use crate::mask::Masker;
 
@@ -65,6 +65,12 @@ pub fn client(config: &HttpConfig, redirects: Policy, idle: Duration) -> Result<
         let shown = path.display();
         // One that can be read again: there are two clients.
         let pem = file::read_regular(path, file::CERTIFICATES).map_err(|e| {
+            if let Unread::Io(e) = &e
+                && is_shortage(e)
+            {
+                let what = format!("--ca-file (CAM_CA_FILE) {shown} cannot be read");
+                return Error::shortage(what).because_of(e);
+            }
             Error::usage(format!("--ca-file (CAM_CA_FILE) {shown} cannot be read"))
                 .because_of(&e)
                 .hint(file::NAME_CERTIFICATES)
@@ -83,10 +89,21 @@ pub fn client(config: &HttpConfig, redirects: Policy, idle: Duration) -> Result<
         builder = builder.tls_certs_merge(certificates);
     }
     builder.build().map_err(|e| {
-        Error::unavailable("the HTTP client cannot be set up")
+        let what = "the HTTP client cannot be set up";
+        if comes_of_shortage(&e) {
+            return Error::shortage(what).because(describe(&e, &config.masker));
+        }
+        Error::unavailable(what)
             .because(describe(&e, &config.masker))
             .hint("install the ca-certificates package, or name a PEM file with --ca-file")
     })
+}
+
+fn comes_of_shortage(error: &reqwest::Error) -> bool {
+    let first = std::error::Error::source(error);
+    std::iter::successors(first, |cause| cause.source())
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(is_shortage)
 }
 
 /// Refuses what `SSL_CERT_FILE` names where it has no end: the library would read on for ever.

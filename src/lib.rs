@@ -18,7 +18,8 @@
 //! [`ledger::Lease`].
 //!
 //! What everybody needs: [`clock`], [`contain`], [`deadline`], [`error`], [`exit`], [`mod@file`], [`hangup`],
-//! [`http`], [`mask`], [`secret`], [`text`].
+//! [`http`], [`mask`], [`secret`], [`text`],
+//! [`threads`].
 //!
 //! # Words that ledger, JSON and screens share
 //!
@@ -52,6 +53,7 @@ pub mod secret;
 pub mod serve;
 pub mod target;
 pub mod text;
+pub mod threads;
 
 #[cfg(test)]
 mod simulation;

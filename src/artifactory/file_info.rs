@@ -46,10 +46,16 @@ impl FileInfo {
         checksum.ok_or_else(|| "Artifactory gives no checksum of it".into())
     }
 
+    /// Whether it is a file, or a folder; `None` for what describes neither.
+    pub fn is_file(&self) -> Option<bool> {
+        let is_folder = self.children.is_some();
+        (is_folder || self.updated().is_some()).then_some(!is_folder)
+    }
+
     /// When it was last updated.
-    pub fn updated(self) -> Option<SystemTime> {
-        let dates = [self.last_updated, self.created, self.last_modified];
-        dates.iter().flatten().find_map(|text| parse_iso(text))
+    pub fn updated(&self) -> Option<SystemTime> {
+        let dates = [&self.last_updated, &self.created, &self.last_modified];
+        dates.into_iter().flatten().find_map(|text| parse_iso(text))
     }
 }
 

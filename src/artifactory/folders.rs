@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::mask::Masker;
 use crate::model::listing::{Listing, ListingBuilder};
 use crate::model::name::marked_version;
+use crate::threads;
 
 /// A folder as the storage API describes it. An empty folder has `children: []`; an answer without
 /// `children` is no folder's.
@@ -95,25 +96,22 @@ pub fn walk(
     let (apps, whole) = wanted(&top, repo, &mut builder, &client.masker)?;
     let shared = Mutex::new((builder, None::<Error>));
     let next = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..jobs.max(1).min(apps.len()) {
-            scope.spawn(|| {
-                while let Some(app) = apps.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let found = markers(client, repo, app);
-                    let mut guard = shared.lock().unwrap_or_else(PoisonError::into_inner);
-                    let (builder, fatal) = &mut *guard;
-                    match found {
-                        Ok(names) => names.iter().for_each(|name| builder.file(app, name)),
-                        Err(failure) if failure.status == Some(401) || failure.unreachable => {
-                            next.store(apps.len(), Ordering::Relaxed);
-                            fatal.get_or_insert(failure.error);
-                        }
-                        Err(failure) => builder.unreadable(app, failure.error.one_line()),
-                    }
+    let work = || {
+        while let Some(app) = apps.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let found = markers(client, repo, app);
+            let mut guard = shared.lock().unwrap_or_else(PoisonError::into_inner);
+            let (builder, fatal) = &mut *guard;
+            match found {
+                Ok(names) => names.iter().for_each(|name| builder.file(app, name)),
+                Err(failure) if failure.status == Some(401) || failure.unreachable => {
+                    next.store(apps.len(), Ordering::Relaxed);
+                    fatal.get_or_insert(failure.error);
                 }
-            });
+                Err(failure) => builder.unreadable(app, failure.error.one_line()),
+            }
         }
-    });
+    };
+    threads::at_once(jobs.max(1).min(apps.len()), work);
     let (builder, fatal) = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
     match fatal {
         Some(error) => Err(error),

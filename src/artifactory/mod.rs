@@ -71,6 +71,11 @@ pub trait Releases: Sync {
     ///
     /// Errors: exit 1 where the marker is gone or has no date.
     fn marker_age(&self, app: &str, version: &str) -> Result<Duration>;
+    /// Whether a marker is there, by one cheap read. False is Artifactory's own word that it is not,
+    /// never a read that failed.
+    ///
+    /// Errors: exit 1 where it may not be read, 69 where that can't be told, 77 for a 401.
+    fn is_marked(&self, app: &str, version: &str) -> Result<bool>;
     /// Reads nothing past the end of a pass from now on.
     fn until(&mut self, deadline: Deadline);
     /// How many requests were sent so far.
@@ -234,6 +239,21 @@ impl Releases for Artifactory {
         })?;
         let now = answer.date.unwrap_or_else(SystemTime::now);
         Ok(now.duration_since(updated).unwrap_or_default())
+    }
+
+    fn is_marked(&self, app: &str, version: &str) -> Result<bool> {
+        let repo = &self.config.deploy_repo;
+        let file = format!("{version}.deploy");
+        let what = format!("marker {repo}/{app}/{file}");
+        let path = ["storage", repo, app, &file];
+        match self.client.get_json::<FileInfo>(&what, &path) {
+            Ok(answer) => answer.value.is_file().ok_or_else(|| {
+                Error::unavailable(what).because("the answer is not what Artifactory sends")
+            }),
+            Err(failure) if failure.is_not_found() => Ok(false),
+            Err(failure) if failure.status == Some(403) => Err(failure.of_app().error),
+            Err(failure) => Err(failure.error),
+        }
     }
 
     fn until(&mut self, deadline: Deadline) {

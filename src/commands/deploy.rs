@@ -88,7 +88,7 @@ pub(super) fn carry_out(
         .get(asked.app)
         .and_then(|r| r.deployed.clone());
     if deployed.as_deref() == Some(asked.version) && !asked.force {
-        session.report.deployed_already(asked.app, asked.version);
+        session.report().deployed_already(asked.app, asked.version);
         if !session.output.is_json() {
             let what = format!("{} {} is deployed already", asked.app, asked.version);
             session.output.line(&what);
@@ -102,7 +102,7 @@ pub(super) fn carry_out(
         Some(above) if !asked.no_hold => Some(hold_for(session, asked, above)?),
         _ => None,
     };
-    session.report.request(
+    session.report().request(
         asked.app,
         deployed,
         asked.version,
@@ -121,7 +121,7 @@ pub(super) fn carry_out(
             };
             give_up(session, snapshot, asked)?;
             let result = pass::deploy_one(session, &job);
-            if job.place_hold.is_some() && session.report.was_tried(asked.app) {
+            if job.place_hold.is_some() && session.report().was_tried(asked.app) {
                 warn_of_hold(session, asked.app);
             }
             result
@@ -129,7 +129,7 @@ pub(super) fn carry_out(
         Prepared::Error(error, bad) => {
             let error = of_unknown_app(session, snapshot, app, error)?;
             session
-                .report
+                .report()
                 .not_sent(asked.app, Prepared::Error(error.clone(), bad));
             Err(error)
         }

@@ -28,7 +28,7 @@ use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::model::name::Scope;
 use crate::output::{Output, Terminal};
-use crate::pass::{self, Invocation, ReportBuilder, Session};
+use crate::pass::{self, Ending, Invocation, ReportBuilder, Session};
 
 /// Runs the command that was asked for, prints what came of it, and says how to exit.
 pub fn dispatch(cli: &Cli, config: &Config) -> Exit {
@@ -196,11 +196,19 @@ fn in_session(
     invocation: &Invocation<'_>,
     work: impl FnOnce(&mut Session<'_>) -> Result<()>,
 ) -> Result<Exit> {
-    let mut session = Session::open(context.config, context.output, context.ports, invocation)?;
-    let result = work(&mut session);
-    context.output.note(&format!(
-        "requests sent to Artifactory: {}",
-        session.releases.requests()
-    ));
-    Ok(session.finish(result))
+    let Context {
+        config,
+        output,
+        ports,
+        ..
+    } = *context;
+    let report = ReportBuilder::new(invocation.command, ports.clock()).with_id(invocation.pass);
+    let ending = Ending::new(ports.interrupt()?, report);
+    ending.watched(ports, (config.scope()?, output), || {
+        let mut session = Session::open(config, output, ports, invocation, &ending)?;
+        let result = work(&mut session);
+        let requests = session.releases.requests();
+        output.note(&format!("requests sent to Artifactory: {requests}"));
+        Ok(session.finish(result))
+    })
 }

@@ -109,7 +109,7 @@ fn keep(session: &mut Session<'_>, asked: &Asked<'_>, known: &Attempt) -> Result
     if let Some(row) = other_name {
         return Err(Error::new(Kind::Failed, plan::name_taken(&row)));
     }
-    session.report.deployed_already(app, version);
+    session.report().deployed_already(app, version);
     let what = format!("{app} {version} is deployed already; nothing was sent");
     session.output.warning(&what);
     warn_of_hold(session, app);

@@ -114,7 +114,7 @@ pub fn deploy_one(session: &mut Session<'_>, job: &Job<'_>) -> Result<()> {
     line.finish(ended.outcome_word());
     let interrupted = || session.stopped().filter(|_| ended.is_open());
     let stop = ended.stop.clone().or_else(interrupted);
-    session.report.ended(&ready.app, ended);
+    session.report().ended(&ready.app, ended);
     stop.map_or(Ok(()), Err)
 }
 
@@ -124,9 +124,7 @@ pub fn deploy(session: &mut Session<'_>, job: &Job<'_>) -> Result<Ended> {
     if let Some(message) = service_taken(session, ready) {
         return Ok(Ended::unsent(Ok(Outcome::Error), message));
     }
-    // A takeover: what the former holder sent last must have arrived before we look and send.
-    let delay = session.lease.send_delay();
-    session.interrupt.sleep(session.clock.as_ref(), delay);
+    wait_for_takeover(session);
     check_target(session)?;
     let mut attempt = new_attempt(job, session.clock.as_ref());
     let mut after = job.snapshot.latest_id(&ready.app);
@@ -164,8 +162,12 @@ pub fn deploy(session: &mut Session<'_>, job: &Job<'_>) -> Result<Ended> {
         Ok(stop) => stop,
         Err(unsent) => return Ok(*unsent),
     };
+    session.report().in_flight(&attempt);
     let polled = if attempt.state == State::Submitted {
-        poll(session, &mut attempt, session.deploy.timeout, false)
+        // The wait for the reply is a part of the time that the deploy is given.
+        let sent = session.clock.since(started);
+        let limit = session.deploy.timeout.saturating_sub(sent);
+        poll(session, &mut attempt, limit, false)
     } else {
         Ok(())
     };
@@ -205,10 +207,17 @@ fn unaccounted(
     };
     let reason = look::reason(&attempt.app, &noted);
     session
-        .report
+        .report()
         .unaccounted
         .insert(attempt.app.clone(), noted);
     Ended::unsent(Err(Action::Unaccounted), reason)
+}
+
+/// Waits, after a takeover, until what the former holder sent last has arrived: only then we look and
+/// send.
+pub(super) fn wait_for_takeover(session: &Session<'_>) {
+    let delay = session.deadline.left(session.lease.send_delay());
+    session.interrupt.sleep(session.clock.as_ref(), delay);
 }
 
 /// Records what runs already.
@@ -237,7 +246,7 @@ pub fn check_target(session: &mut Session<'_>) -> Result<()> {
         environment,
     } = session.scope;
     let probe = session.target.info();
-    session.report.busy = Some(matches!(probe, Probe::Busy(_)));
+    session.report().busy = Some(matches!(probe, Probe::Busy(_)));
     match probe {
         Probe::Answered(info)
             if session.deploy.skip_scope_check
@@ -251,7 +260,7 @@ pub fn check_target(session: &mut Session<'_>) -> Result<()> {
         ))
         .hint("check --deploy-url, --domain and --environment (or give --skip-scope-check)")),
         Probe::Busy(reason) => {
-            let since = session.report.busy_since;
+            let since = session.report().busy_since;
             let time = since.map_or(0, |since| session.clock.now_ms() - since);
             Err(busy(&reason, time))
         }
@@ -307,6 +316,7 @@ fn send(
     if let Some(unsent) = intend(session, job, attempt, after)? {
         return Ok(Err(Box::new(unsent)));
     }
+    session.report().in_flight(attempt);
     let (event, counts, stop) = match submit(session, job) {
         Submission::Accepted(id) => (Event::Accepted(id), true, None),
         Submission::Refused {

@@ -90,7 +90,7 @@ pub fn look_again(session: &mut Session<'_>, snapshot: &mut Snapshot) {
             snapshot.unaccounted.insert(app, still);
         }
     }
-    session.report.begin(snapshot);
+    session.report().begin(snapshot);
 }
 
 /// What an attempt is made under.

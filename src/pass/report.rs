@@ -192,6 +192,8 @@ impl ReportBuilder {
         };
         self.planned = true;
         self.apps.insert(app.to_owned(), AppResult::of(&step));
+        // Its payload is looked at afresh.
+        self.bad_payloads.remove(app);
     }
 
     /// Says why due deploys that were not tried are left.
@@ -225,6 +227,17 @@ impl ReportBuilder {
                     None => self.bad_payloads.remove(name),
                 };
             }
+        }
+    }
+
+    /// Notes what is known of an attempt that is under way, should the pass get no further.
+    pub fn in_flight(&mut self, attempt: &Attempt) {
+        let ended = Ended {
+            message: "the pass ended before its outcome; the next one finds out".to_owned(),
+            ..Ended::of(attempt, None)
+        };
+        if ended.is_open() {
+            self.ended(&attempt.app, ended);
         }
     }
 

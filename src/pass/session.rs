@@ -1,9 +1,10 @@
 //! What a command that may deploy works with.
 
 use std::collections::BTreeMap;
+use std::sync::MutexGuard;
 use std::time::Duration;
 
-use super::{Interrupt, Ports, ReportBuilder};
+use super::{Ending, Interrupt, Ports, ReportBuilder};
 use crate::artifactory::Releases;
 use crate::clock::SharedClock;
 use crate::config::{Config, DeployConfig, Rules};
@@ -67,8 +68,8 @@ pub struct Session<'a> {
     pub deadline: Deadline,
     /// The services that attempts have named, and the app of each.
     pub services: BTreeMap<String, String>,
-    /// What was found out.
-    pub report: ReportBuilder,
+    /// What was found out, and how it is told.
+    pub ending: Ending,
     /// The report of the pass before, against which is judged what is news.
     pub(super) previous: Option<Report>,
 }
@@ -81,18 +82,21 @@ impl<'a> Session<'a> {
         output: &'a Output,
         ports: &dyn Ports,
         invocation: &Invocation<'_>,
+        ending: &Ending,
     ) -> Result<Self> {
         let (scope, rules, deploy) = (config.scope()?, &config.rules, config.deploy()?);
-        let (clock, mut releases, target) = (ports.clock(), ports.releases()?, ports.target()?);
-        let interrupt = ports.interrupt()?;
+        let (clock, mut releases, mut target) = (ports.clock(), ports.releases()?, ports.target()?);
+        let interrupt = ending.interrupt().clone();
         if invocation.stop_at_eof {
-            interrupt.stop_at_eof();
+            interrupt.stop_at_eof()?;
         }
         let mut ledger = open_to_write(ports, output)?;
         let apps: Vec<&str> = invocation.app.into_iter().collect();
         let lease = take_lease(ledger.as_mut(), scope, output, rules.lock_wait, &apps)?;
+        ending.with_lease();
         let deadline = Deadline::new(clock.clone(), rules.max_duration);
         releases.until(deadline.clone());
+        target.until(deadline.clone());
         let previous = ledger.last_run(scope)?;
         Ok(Self {
             rules,
@@ -106,10 +110,15 @@ impl<'a> Session<'a> {
             lease,
             deadline,
             services: BTreeMap::new(),
-            report: ReportBuilder::new(invocation.command, clock.clone()).with_id(invocation.pass),
+            ending: ending.clone(),
             clock,
             previous,
         })
+    }
+
+    /// What was found out so far.
+    pub fn report(&self) -> MutexGuard<'_, ReportBuilder> {
+        self.ending.report()
     }
 
     /// Why nothing new may be started, if so.
@@ -120,17 +129,19 @@ impl<'a> Session<'a> {
     /// Keeps and prints the report of a pass that ended, well or not, and says how to exit.
     pub fn finish(mut self, result: Result<()>) -> Exit {
         let error = result.err();
-        let (mut report, mut exit) = self.report.report(self.scope, error.as_ref());
+        let (mut report, mut exit) = self.report().report(self.scope, error.as_ref());
+        let record = self.report().record(report.clone());
+        self.ending.recording();
         if self.lease.is_held()
-            && let Err(failed) = self
-                .ledger
-                .finish_pass(self.scope, &self.report.record(report.clone()))
+            && let Err(failed) = self.ledger.finish_pass(self.scope, &record)
         {
             exit = exit.and(Exit::of(failed.kind));
             report.exit_code = exit.code();
             report.error.get_or_insert_with(|| failed.one_line());
             self.output.error(&failed);
         }
+        self.ending.recorded();
+        self.ending.telling(exit);
         self.output.report(&report, self.previous.as_ref());
         if let Some(error) = &error {
             self.output.error(error);

@@ -1,7 +1,10 @@
 //! Whole passes in one process, against releases and a cluster in memory.
 
 use super::testing::{Does, Lab, app};
+use super::{Prepared, Preparer};
+use crate::error::Kind;
 use crate::exit::Exit;
+use crate::ledger::BadPayload;
 use crate::model::report::{Action, Outcome};
 
 /// A cluster that runs 1.0 of `video`.
@@ -278,4 +281,90 @@ fn a_service_has_one_app() {
     }
     assert_eq!(lab.state().posted, ["1.0", "1.0"]);
     assert!(lab.attempts("web").is_empty());
+}
+
+#[test]
+fn what_is_withdrawn_after_the_listing_is_not_sent_and_comes_back_with_its_marker() {
+    let lab = one_release();
+    lab.publish("video", "1.1");
+    lab.publish("web", "1.0");
+    lab.state().withdrawn.push(("video".into(), "1.1".into()));
+    // Not even the target is asked: what it would say of this version is of no use.
+    lab.state().busy = true;
+    let (report, exit) = lab.pass();
+    assert_eq!(app(&report, "video").action, Action::Waiting);
+    assert_eq!(exit, Exit::TryLater);
+    lab.state().busy = false;
+    let (report, exit) = lab.pass();
+    assert_eq!((exit, report.complete), (Exit::Success, true));
+    let video = app(&report, "video");
+    assert_eq!((video.action, video.outcome), (Action::Waiting, None));
+    assert!(video.reason.contains("withdrawn"), "{}", video.reason);
+    assert_eq!(lab.state().posted, ["1.0", "1.0"]);
+    assert_eq!(lab.attempts("video"), ["1.0 succeeded"]);
+    lab.state().withdrawn.clear();
+    assert_eq!(lab.pass().1, Exit::Success);
+    assert_eq!(lab.attempts("video"), ["1.0 succeeded", "1.1 succeeded"]);
+}
+
+#[test]
+fn a_marker_that_cannot_be_read_again_is_not_taken_for_there() {
+    for (kind, exit, rest_is_tried) in [
+        (Kind::Unavailable, Exit::Unavailable, true),
+        (Kind::Failed, Exit::Failed, true),
+        (Kind::Busy, Exit::TryLater, true),
+        (Kind::Credentials, Exit::Credentials, false),
+    ] {
+        let lab = one_release();
+        lab.publish("video", "1.1");
+        lab.publish("web", "1.0");
+        lab.state().unread_marker = Some(kind);
+        lab.state().looks = 0;
+        let (report, found) = lab.pass();
+        assert_eq!(found, exit, "{kind:?}");
+        assert_eq!(lab.state().posted, ["1.0"], "{kind:?}");
+        assert_eq!(lab.state().looks, if rest_is_tried { 2 } else { 1 });
+        let web = app(&report, "web");
+        assert_eq!(web.outcome == Some(Outcome::Error), rest_is_tried);
+        lab.state().unread_marker = None;
+        assert_eq!(lab.pass().1, Exit::Success, "{kind:?}");
+        assert_eq!(lab.state().posted.len(), 3, "{kind:?}");
+    }
+}
+
+#[test]
+fn a_retry_looks_at_its_marker_like_a_first_try() {
+    let lab = one_release();
+    lab.publish("video", "1.1");
+    lab.state().next.push_back(Does::Fail(0));
+    assert_eq!(lab.pass().1, Exit::Failed);
+    lab.state().withdrawn.push(("video".into(), "1.1".into()));
+    assert_eq!(lab.pass().1, Exit::Success);
+    assert_eq!(lab.state().posted, ["1.0", "1.1"]);
+}
+
+#[test]
+fn what_was_refused_once_is_looked_at_afresh_for_an_operator_only() {
+    let lab = one_release();
+    lab.run("deploy", |session| {
+        let mut snapshot = super::begin(session)?;
+        let bad = BadPayload {
+            version: "1.1".into(),
+            checksum: "00".repeat(32),
+            error: "cannot start the rendering".into(),
+        };
+        snapshot.bad_payloads.insert("video".into(), bad);
+        session.report().begin(&snapshot);
+        let preparer = Preparer::of(session, &snapshot);
+        let of_a_pass = preparer.one("video", "1.1", true)?;
+        assert!(matches!(of_a_pass, Prepared::Error(_, Some(_))));
+        let of_an_operator = preparer.one("video", "1.1", false)?;
+        assert!(matches!(of_an_operator, Prepared::Ready(_)));
+        // What he is told of it is what is remembered from then on.
+        let mut report = session.report();
+        report.request("video", None, "1.1", "asked for".into());
+        let (document, _) = report.report(session.scope, None);
+        assert!(report.record(document).bad_payloads.is_empty());
+        Ok(())
+    });
 }

@@ -2,7 +2,8 @@
 //!
 //! At the arrival of each POST: its intent is committed and open, and nothing else is; it is the
 //! first one of its attempt; no other deploy is at work; a pass sends no older version than the one
-//! that runs, none that runs already and alone, nor one that an operator has rolled back from.
+//! that runs, none that runs already and alone, none that an operator has rolled back from, and none
+//! whose marker was gone when it looked, which it does before each.
 //!
 //! At the end of each command: an exit code of 0 leaves nothing open.
 //!
@@ -66,6 +67,9 @@ pub fn arrival(world: &mut World, who: usize, request: &DeployRequest) {
             world.fled.extend(newer.map(|newer| (app, newer)));
         }
         return;
+    }
+    if world.tasks[who].saw.take() != Some((app.clone(), version.clone())) {
+        world.violation(format!("{what}: its marker was not seen"));
     }
     if world.fled.contains(&(app.clone(), version.clone())) {
         world.violation(format!("{what}: it was rolled back from"));

@@ -130,6 +130,9 @@ fn between(world: &mut World) {
     let time = [1, 30, 400, 1000, 4000][world.rng.usize(..5)];
     world.wait(Duration::from_secs(time));
     let app = APPS[world.rng.usize(..APPS.len())].to_owned();
+    if world.rng.u32(..4) == 0 {
+        world.withdrawn.clear();
+    }
     let marked = world.markers.get(&app).map_or(0, Vec::len);
     if world.rng.bool() && marked < VERSIONS.len() {
         let versions = world.markers.entry(app).or_default();

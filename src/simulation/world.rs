@@ -56,6 +56,10 @@ pub enum Fault {
     DeployHangs,
     /// The markers can't be read.
     MarkersAway,
+    /// A marker is withdrawn.
+    Withdrawn,
+    /// The markers that were withdrawn are there again.
+    MarkedAgain,
 }
 
 /// What a command that crashed unwinds with.
@@ -76,6 +80,8 @@ pub struct Task {
     pub has_lost_lease: bool,
     /// Whether it has ended.
     pub ended: bool,
+    /// The marker that it saw when it looked last, and has sent nothing since.
+    pub saw: Option<(String, String)>,
     /// The exit code of one that ended by itself.
     pub exit: Option<u8>,
     /// Whether it was ended from outside: nothing that it does while it unwinds has an effect.
@@ -101,6 +107,8 @@ pub struct World {
     pub now: Duration,
     /// The marked versions by app.
     pub markers: BTreeMap<String, Vec<String>>,
+    /// Those of them that are withdrawn: app and version.
+    pub withdrawn: BTreeSet<(String, String)>,
     /// What the database holds.
     pub store: Store,
     /// What a copy of it holds that has not seen the last acquisition of the lease.
@@ -151,6 +159,30 @@ impl World {
             .find(|fault| self.draws(who, *fault))
     }
 
+    /// What people do to the markers while a command runs: one is withdrawn, or all are back.
+    pub fn touch_markers(&mut self, who: usize) {
+        if self.draws(who, Fault::Withdrawn) {
+            let newest = |(app, versions): (&String, &Vec<String>)| {
+                Some((app.clone(), versions.last()?.clone()))
+            };
+            let newest: Vec<_> = self.markers.iter().filter_map(newest).collect();
+            self.withdrawn
+                .insert(newest[self.rng.usize(..newest.len())].clone());
+        }
+        if !self.withdrawn.is_empty() && self.draws(who, Fault::MarkedAgain) {
+            self.withdrawn.clear();
+        }
+    }
+
+    /// Whether a version is marked now.
+    pub fn is_marked(&self, app: &str, version: &str) -> bool {
+        let is_listed = |versions: &Vec<String>| versions.iter().any(|v| v == version);
+        self.markers.get(app).is_some_and(is_listed)
+            && !self
+                .withdrawn
+                .contains(&(app.to_owned(), version.to_owned()))
+    }
+
     /// Nothing happens but what happens by itself.
     pub fn wait(&mut self, time: Duration) {
         self.pass(self.now + time);
@@ -159,6 +191,7 @@ impl World {
     /// Nothing goes wrong any more.
     pub fn heal(&mut self) {
         self.faults = 0;
+        self.withdrawn.clear();
         self.hosts.iter_mut().for_each(|host| host.ahead = 0);
         self.story.push("  all is well again".to_owned());
     }
@@ -237,6 +270,7 @@ impl Shared {
             counts: BTreeMap::new(),
             now: Duration::ZERO,
             markers: BTreeMap::new(),
+            withdrawn: BTreeSet::new(),
             store: Store::default(),
             copy: None,
             is_file,
@@ -271,6 +305,7 @@ impl Shared {
                     still_since: None,
                     has_lost_lease: false,
                     ended: false,
+                    saw: None,
                     exit: None,
                     crashed: false,
                 });
@@ -369,6 +404,7 @@ impl Actor {
             task.still_since = None;
             task.has_lost_lease |= stood >= LEASE_TTL / 12 * 11;
         }
+        world.touch_markers(self.who);
         if world.draws(self.who, Fault::ClockStep) {
             let step = [-1, 1][world.rng.usize(..2)] * [2, 1200, 31_536_000][world.rng.usize(..3)];
             let host = world.tasks[self.who].host;

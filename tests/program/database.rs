@@ -1,11 +1,12 @@
 //! A ledger on a server that fails in mid-pass: each failure has its exit code, and leaves what the
 //! next pass carries on from.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use simulator::{Cut, Lost};
 
-use crate::support::{Ledger, Ran, Rig, app, until};
+use crate::support::{Ledger, Ran, Rig, app, kill, until};
 
 /// A rig on `MariaDB` with one release to deploy.
 fn rig(ledger: Ledger) -> Rig {
@@ -120,6 +121,29 @@ fn a_server_that_stays_away_leaves_what_the_next_pass_carries_on_from() {
     assert_eq!(app(&report, "video")["outcome"], "succeeded", "{report:#}");
     assert_eq!(rig.posted(), ["1.0.0"]);
     assert_eq!(rig.states(), ["video 1.0.0 succeeded"]);
+}
+
+#[test]
+fn a_signal_while_the_server_is_away_still_leaves_a_document() {
+    let rig = rig(Ledger::on_own_server());
+    let (server, _) = rig.ledger.server();
+    rig.deploy.deploy_takes(Duration::from_secs(600));
+    let pass = rig.spawn(&["run", "--output", "json"]);
+    until_submitted(&rig);
+    server.kill();
+    rig.deploy.deploy_takes(Duration::ZERO);
+    until("that is known", || rig.deploy.deploys()[0].status != 1);
+    let asked = Instant::now();
+    kill(pass.id(), Signal::TERM);
+    let ran = Ran::wait(pass);
+    let took = asked.elapsed();
+    assert!(took < Duration::from_secs(18), "{took:?}");
+    assert_eq!(ran.code, Some(143), "{ran:#?}");
+    let report = ran.json();
+    assert_eq!(app(&report, "video")["outcome"], "submitted", "{report:#}");
+    server.restart();
+    rig.json(&["run", "--lock-wait", "3m"], 0);
+    assert_eq!(rig.posted(), ["1.0.0"]);
 }
 
 #[test]

@@ -261,7 +261,7 @@ impl<'a> Acquisition<'a> {
             holder: tenure.holder_id.clone(),
         };
         let renewal = Renewal::start(self.session, tenure, taken.sent, limit).map_err(|e| {
-            Error::unavailable(format!("cannot renew the lease of {}", self.scope)).because_of(&e)
+            Error::shortage(format!("cannot renew the lease of {}", self.scope)).because_of(&e)
         })?;
         Ok(MysqlLease {
             fence,
