@@ -19,12 +19,12 @@ fn names(mountinfo: &[u8], path: &Path) -> bool {
     let mut lines = mountinfo.split(|byte| *byte == b'\n');
     lines.any(|line| {
         let mut fields = line.split(|byte| *byte == b' ');
-        fields.nth(4).is_some_and(|point| unescaped(point) == path)
+        fields.nth(4).is_some_and(|point| decoded(point) == path)
     })
 }
 
 /// Blanks, tabs, line ends and backslashes are written as `\` and three octal digits.
-fn unescaped(field: &[u8]) -> Vec<u8> {
+fn decoded(field: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(field.len());
     let mut rest = field;
     while let Some((first, after)) = rest.split_first() {
@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn other_backslashes_stay() {
         for text in ["\\", "a\\9", "a\\04", "\\999", "\\x40"] {
-            assert_eq!(unescaped(text.as_bytes()), text.as_bytes());
+            assert_eq!(decoded(text.as_bytes()), text.as_bytes());
         }
     }
 
