@@ -25,7 +25,14 @@ pub(super) fn run(context: &Context<'_>, named: &[String], new: bool) -> Result<
     let wanted = parse(named);
     refuse_twice(&wanted)?;
     let apps: Vec<&str> = wanted.iter().map(|(app, _)| app.as_str()).collect();
-    let lease = pass::take_lease(ledger.as_mut(), scope, output, rules.lock_wait, &apps)?;
+    let lease = pass::take_lease(
+        ledger.as_mut(),
+        scope,
+        output,
+        rules,
+        ports.clock().as_ref(),
+        &apps,
+    )?;
     ledger.take_over(scope, lease.fence())?;
     let snapshot = ledger.snapshot(scope)?;
     let newest = if wanted.is_empty() || wanted.iter().any(|(_, v)| v.is_none()) {

@@ -57,7 +57,8 @@ pub(super) fn run(context: &Context<'_>, wanted: &Wanted<'_>) -> Result<Exit> {
         ledger.as_mut(),
         scope,
         output,
-        context.config.rules.lock_wait,
+        &context.config.rules,
+        ports.clock().as_ref(),
         &[wanted.app],
     )?;
     ledger.take_over(scope, lease.fence())?;

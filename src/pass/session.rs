@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Ending, Interrupt, Ports, ReportBuilder};
 use crate::artifactory::Releases;
-use crate::clock::SharedClock;
+use crate::clock::{Clock, SharedClock};
 use crate::config::{Config, DeployConfig, Rules};
 use crate::deadline::Deadline;
 use crate::error::{Error, Kind, Result};
@@ -92,7 +92,7 @@ impl<'a> Session<'a> {
         }
         let mut ledger = open_to_write(ports, output)?;
         let apps: Vec<&str> = invocation.app.into_iter().collect();
-        let lease = take_lease(ledger.as_mut(), scope, output, rules.lock_wait, &apps)?;
+        let lease = take_lease(ledger.as_mut(), scope, output, rules, clock.as_ref(), &apps)?;
         ending.with_lease();
         let deadline = Deadline::new(clock.clone(), rules.max_duration);
         releases.until(deadline.clone());
@@ -173,15 +173,17 @@ pub(super) fn stopped(interrupt: &Interrupt, deadline: &Deadline) -> Option<Erro
         .then(|| deadline.missed("not everything was reached"))
 }
 
-/// Takes the lease, or says who has it (exit 75). Who asked something of an app had its state
+/// Takes the lease, or says who has it (exit 75, or 69 where it stands still). Who asked something of an app had its state
 /// before their eyes: where somebody else changed it while the lease was waited for, that is exit 5.
 pub fn take_lease(
     ledger: &mut dyn Ledger,
     scope: &Scope,
     output: &Output,
-    wait: Duration,
+    rules: &Rules,
+    clock: &dyn Clock,
     apps: &[&str],
 ) -> Result<Box<dyn Lease>> {
+    let wait = rules.lock_wait;
     let before = latest(ledger, scope, apps)?;
     let mut lease = ledger.acquire(scope, Duration::ZERO)?;
     if lease.is_none() && !wait.is_zero() {
@@ -189,7 +191,7 @@ pub fn take_lease(
         lease = ledger.acquire(scope, wait)?;
     }
     let Some(lease) = lease else {
-        return Err(held_by_another(ledger, scope));
+        return Err(held_by_another(ledger, scope, rules.longest_hold, clock));
     };
     for ((app, before), now) in apps.iter().zip(before).zip(latest(ledger, scope, apps)?) {
         if now != before {
@@ -205,20 +207,31 @@ fn latest(ledger: &mut dyn Ledger, scope: &Scope, apps: &[&str]) -> Result<Vec<O
         .collect()
 }
 
-fn held_by_another(ledger: &mut dyn Ledger, scope: &Scope) -> Error {
-    let error = Error::new(
-        Kind::Busy,
-        format!("another pass holds the lease of {scope}"),
-    );
-    match ledger.lease_info(scope) {
-        Ok(Some(info)) => error.because(format!(
-            "held by {} since {}",
-            info.holder,
-            rfc3339(info.since)
-        )),
-        _ => error,
+/// Exit 75: somebody is at work. Exit 69 where that goes on for longer than any pass may: a process
+/// that stands still would keep all others from working, and each would say that all is well.
+pub(super) fn held_by_another(
+    ledger: &mut dyn Ledger,
+    scope: &Scope,
+    longest: Duration,
+    clock: &dyn Clock,
+) -> Error {
+    let message = format!("another pass holds the lease of {scope}");
+    let Ok(Some(info)) = ledger.lease_info(scope) else {
+        return Error::new(Kind::Busy, message).hint("--lock-wait waits for it");
+    };
+    let who = format!("held by {} since {}", info.holder, rfc3339(info.since));
+    // A time in the future counts as now.
+    let held = u64::try_from(clock.now_ms().saturating_sub(info.since)).unwrap_or(0);
+    if info.held && Duration::from_millis(held) > longest {
+        let longest = humantime::format_duration(longest);
+        return Error::unavailable(message)
+            .because(who)
+            .because(format!("no pass takes longer than {longest}"))
+            .hint("if that process stands still, kill it: the next pass takes over");
     }
-    .hint("--lock-wait waits for it")
+    Error::new(Kind::Busy, message)
+        .because(who)
+        .hint("--lock-wait waits for it")
 }
 
 fn changed_meanwhile(app: &str, now: Option<&Attempt>) -> Error {

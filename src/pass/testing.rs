@@ -110,6 +110,7 @@ impl Default for Lab {
                 payload_wait: Duration::from_secs(3600),
                 max_duration: Duration::from_secs(3600),
                 lock_wait: Duration::ZERO,
+                longest_hold: Duration::from_secs(4500),
             },
             deploy: DeployConfig {
                 url: "http://127.0.0.1:1".into(),
@@ -155,7 +156,8 @@ impl Lab {
             ledger.as_mut(),
             &self.scope,
             &self.output,
-            Duration::ZERO,
+            &self.rules,
+            &System,
             &[],
         )
         .unwrap();

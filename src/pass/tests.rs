@@ -368,3 +368,45 @@ fn what_was_refused_once_is_looked_at_afresh_for_an_operator_only() {
         Ok(())
     });
 }
+
+/// Age of the lease, whether it is still held -> how who waits for it exits.
+#[test]
+fn a_lease_that_is_held_for_longer_than_any_pass_may_take_is_no_work_in_progress() {
+    use std::time::Duration;
+
+    use crate::clock::Clock;
+    use crate::clock::testing::Hand;
+    use crate::error::Kind;
+    use crate::model::name::Scope;
+
+    let lab = Lab::default();
+    let scope = Scope {
+        domain: "example.com".to_owned(),
+        environment: "qa".to_owned(),
+    };
+    let (mut ledger, mut other) = (lab.ledger(), lab.ledger());
+    let lease = ledger.acquire(&scope, Duration::ZERO).unwrap().unwrap();
+    let since = other.lease_info(&scope).unwrap().unwrap().since;
+    let longest = Duration::from_secs(4500);
+    let mut kind = |age: i64| {
+        let hand = Hand::shared();
+        hand.sleep(Duration::from_millis(u64::try_from(since + age).unwrap()));
+        let error = super::session::held_by_another(&mut *other, &scope, longest, &*hand);
+        assert!(
+            error.hint.is_some() && !error.causes.is_empty(),
+            "{error:?}"
+        );
+        error.kind
+    };
+    for (age, expected) in [
+        (-3_600_000, Kind::Busy),
+        (0, Kind::Busy),
+        (4_500_000, Kind::Busy),
+        (4_500_001, Kind::Unavailable),
+        (864_000_000, Kind::Unavailable),
+    ] {
+        assert_eq!(kind(age), expected, "{age}");
+    }
+    drop(lease);
+    assert_eq!(kind(864_000_000), Kind::Busy, "it was given back meanwhile");
+}

@@ -114,6 +114,10 @@ impl Engine for Session {
         &mut self,
         work: impl FnOnce(&mut dyn Database) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        // A lease is renewed all the time; what is done here comes after downloads and deploys.
+        if let Some(idle) = self.conn.take() {
+            self.conn = contain::run(|| awake(idle)).flatten();
+        }
         self.contained(|conn, config| work(&mut Connection { conn, config }))
     }
 
@@ -132,6 +136,12 @@ impl Engine for Session {
     fn lease_info(&mut self, scope: &Scope) -> Result<Option<LeaseInfo>, Failure> {
         self.call(|conn| lease::info(conn, scope))
     }
+}
+
+/// The connection, where it still is one: servers and what is on the way to them cut what was idle
+/// while a payload was downloaded. Nothing was sent yet, so that a new one is as good.
+fn awake(mut conn: Conn) -> Option<Conn> {
+    conn.ping().is_ok().then_some(conn)
 }
 
 fn connect(config: &MysqlConfig) -> Result<Conn, Failure> {
@@ -281,8 +291,12 @@ fn of_server(code: u16, error: Error) -> Failure {
             "the user lacks a grant: db/README.md lists those for migrating and for running",
         )),
         1290 | 1792 | 1836 => {
-            Failure::Refused(error.hint("the server is read-only: name the primary with --dsn"))
+            Failure::Passing(error.hint("the server is read-only: name the primary with --dsn"))
         }
+        // Disks and memory, tables that are full, limits on the time of a statement and on the number
+        // of them, a lock for a backup, another node that could not follow.
+        1021 | 1030 | 1037 | 1038 | 1041 | 1114 | 1135 | 1206 | 1223 | 1226 | 1637 | 1969
+        | 3024 | 3100 => Failure::Passing(error),
         // No connection is free (1040, 1203): there may be one in a moment.
         1040
         | 1047
@@ -351,7 +365,11 @@ mod tests {
         for code in [1040, 1203, 1053, 1317, 1927, 3169, 4031] {
             assert!(matches!(of(code), Failure::Lost(_)), "{code}");
         }
-        for code in [1045, 1142, 1146, 1290] {
+        // Read-only, out of disk or memory, a statement that took too long on either server.
+        for code in [1290, 1792, 1836, 1021, 1041, 1114, 1969, 3024] {
+            assert!(matches!(of(code), Failure::Passing(_)), "{code}");
+        }
+        for code in [1045, 1142, 1146, 1153] {
             assert!(matches!(of(code), Failure::Refused(_)), "{code}");
         }
     }

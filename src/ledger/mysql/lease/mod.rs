@@ -154,7 +154,7 @@ impl<'a> Acquisition<'a> {
                     // What was claimed may be ours: the next look tells.
                     Round::Again(some(PAUSE_MS))
                 }
-                Err(Failure::Refused(error)) => return Err(error),
+                Err(Failure::Passing(error) | Failure::Refused(error)) => return Err(error),
             };
             match round {
                 Round::Taken(taken) => return Ok(Some(taken)),

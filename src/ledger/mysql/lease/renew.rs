@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::row::{self, Tenure};
 use super::timing::Timing;
 use crate::clock::{Clock, System};
+use crate::error::Error;
 use crate::ledger::mysql::session::Session;
 use crate::ledger::sql::Failure;
 
@@ -189,16 +190,19 @@ impl Work {
                 tracing::debug!("the lease of {} was lost", self.tenure.scope);
                 Outcome::Gone
             }
-            Err(Failure::Conflict(e) | Failure::Lost(e) | Failure::Refused(e)) => {
-                tracing::debug!("the lease could not be renewed: {}", e.one_line());
+            Err(failure) => {
+                let error = Error::from(failure);
+                tracing::debug!("the lease could not be renewed: {}", error.one_line());
                 Outcome::Failed(System.elapsed().saturating_sub(self.renewed))
             }
         }
     }
 
+    /// Once more where a lock was in the way, or the connection was cut: then on a new one. Only our
+    /// own row is freed, so that it may have been done already.
     fn release(&mut self) {
         let freed = self.session.call(|conn| row::release(conn, &self.tenure));
-        if let Err(Failure::Conflict(_)) = freed {
+        if let Err(Failure::Conflict(_) | Failure::Lost(_) | Failure::Passing(_)) = freed {
             let _ = self.session.call(|conn| row::release(conn, &self.tenure));
         }
     }

@@ -7,15 +7,15 @@ use crate::error::Kind;
 use crate::model::report::{Report, Summary};
 
 /// A ledger behind a wire that can be cut, with the lease of the scope.
-struct Cuttable {
-    database: Database,
-    cut: Cut,
-    ledger: Box<dyn Ledger>,
-    lease: Box<dyn Lease>,
+pub(super) struct Cuttable {
+    pub(super) database: Database,
+    pub(super) cut: Cut,
+    pub(super) ledger: Box<dyn Ledger>,
+    pub(super) lease: Box<dyn Lease>,
 }
 
 impl Cuttable {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let database = Database::new().ready();
         let cut = Cut::before(MariaDb::shared().port());
         let config = MysqlConfig {
@@ -36,7 +36,7 @@ impl Cuttable {
         }
     }
 
-    fn intend(&mut self, id: &str) -> Result<Intended> {
+    pub(super) fn intend(&mut self, id: &str) -> Result<Intended> {
         let latest = "SELECT id FROM artifactory_attempts ORDER BY seq DESC LIMIT 1";
         let latest = self.database.sql(latest).pop();
         let after = latest.and_then(|mut row| row.remove(0));
@@ -48,14 +48,14 @@ impl Cuttable {
             .intend(&contract::scope(), &intent, &*self.lease)
     }
 
-    fn ids(&self) -> Vec<String> {
+    pub(super) fn ids(&self) -> Vec<String> {
         let ids = self
             .database
             .sql("SELECT id FROM artifactory_attempts ORDER BY seq");
         ids.into_iter().flatten().flatten().collect()
     }
 
-    fn count(&self, table: &str) -> String {
+    pub(super) fn count(&self, table: &str) -> String {
         let mut rows = self.database.sql(&format!("SELECT COUNT(*) FROM {table}"));
         rows.remove(0).remove(0).unwrap()
     }
@@ -65,7 +65,7 @@ fn intent(id: &str) -> Intent {
     contract::intent(id, "x", "1")
 }
 
-fn step(to: State) -> Move {
+pub(super) fn step(to: State) -> Move {
     Move {
         to,
         deploy_id: Some("i".to_owned()),
@@ -189,7 +189,7 @@ fn what_was_written_once_is_there_once() {
     }
 }
 
-fn pass() -> PassRecord {
+pub(super) fn pass() -> PassRecord {
     PassRecord {
         report: Report {
             pass: "p".to_owned(),
@@ -281,14 +281,9 @@ fn a_server_that_is_started_again_is_waited_for_and_a_replica_is_not() {
     });
     assert_eq!(ledger.events("a").unwrap().len(), 2);
     server.sql("", "SET GLOBAL read_only = 1").unwrap();
+    let baseline = contract::attempt("b", "y", "1", State::Baseline);
     let error = ledger
-        .advance(
-            "a",
-            State::Submitted,
-            &step(State::Failed),
-            true,
-            &contract::fence(1),
-        )
+        .record(&s, &baseline, None, lease.fence())
         .unwrap_err();
     assert!(
         error.kind == Kind::Unavailable && error.hint.is_some(),
@@ -298,6 +293,25 @@ fn a_server_that_is_started_again_is_waited_for_and_a_replica_is_not() {
         ledger.snapshot(&s).unwrap().open.len() == 1,
         "reading goes on"
     );
+    // Only what became of something that was sent is waited for.
+    let tries = || {
+        server
+            .sql("", "SHOW GLOBAL STATUS LIKE 'Com_rollback'")
+            .unwrap()
+    };
+    let before = tries();
+    std::thread::scope(|threads| {
+        let recorded = threads.spawn(|| {
+            let fence = contract::fence(1);
+            ledger.advance("a", State::Submitted, &step(State::Failed), true, &fence)
+        });
+        while tries() == before {
+            assert!(!recorded.is_finished(), "{:?}", recorded.join());
+            std::thread::yield_now();
+        }
+        server.sql("", "SET GLOBAL read_only = 0").unwrap();
+        assert_eq!(recorded.join().unwrap(), Ok(true));
+    });
 }
 
 #[test]

@@ -1,6 +1,7 @@
 mod cuts;
 mod fence;
 mod hostile;
+mod moments;
 mod session;
 
 use std::collections::BTreeMap;
