@@ -17,7 +17,7 @@ use serde::de::{
     DeserializeSeed, Deserializer as _, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
 
-use super::client::{Client, json_failure};
+use super::client::Client;
 use super::failure::{Failure, ReadResult};
 use crate::error::Error;
 use crate::http::{BodyError, Bounded};
@@ -86,17 +86,14 @@ fn parse<R: Read>(
     let parsed = json
         .deserialize_map(TopLevel(&mut listed))
         .and_then(|range| json.end().map(|()| range));
-    let no_proof = |reason: String| {
-        let error = Error::unavailable(what).because(reason);
-        Err(Failure::answered(200, error))
-    };
+    let no_proof = |reason| Err(Error::unavailable(what).because(reason).into());
     if parsed.is_ok() && listed.has_one_twice() {
         listed.contradiction = Some("it lists one row twice".to_owned());
     }
     if let Some(reason) = listed.contradiction {
         return no_proof(masker.text(reason));
     }
-    let range = parsed.map_err(|e| json_failure(what, e, masker))?;
+    let range = parsed.map_err(|e| Failure::of_json(what, e, masker))?;
     match range.objection(listed.rows) {
         Some(reason) => no_proof(reason),
         None => Ok(listed.rows),
