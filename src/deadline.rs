@@ -43,6 +43,15 @@ impl Deadline {
         self.clock.elapsed() >= self.at
     }
 
+    /// Sleeps for `time`; false, at once, where that would be past the end of the pass.
+    pub fn sleep(&self, time: Duration) -> bool {
+        let fits = self.left(time) == time;
+        if fits {
+            self.clock.sleep(time);
+        }
+        fits
+    }
+
     /// The pass is over; `what` was not done in time.
     pub fn missed(&self, what: &str) -> Error {
         let limit = humantime::format_duration(self.limit);
@@ -66,7 +75,9 @@ mod tests {
         hand.sleep(Duration::from_secs(51));
         assert!(!deadline.is_over());
         assert_eq!(deadline.left(minute), Duration::from_secs(9));
-        hand.sleep(minute);
+        assert!(!deadline.sleep(Duration::from_secs(10)));
+        assert_eq!(hand.elapsed(), Duration::from_secs(51));
+        assert!(deadline.sleep(Duration::from_secs(9)));
         assert!(deadline.is_over());
         assert_eq!(deadline.left(minute), Duration::ZERO);
         assert_eq!(deadline.missed("nothing was read").kind, Kind::Busy);

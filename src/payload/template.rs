@@ -20,7 +20,7 @@ use super::functions;
 use super::guard::{self, Action};
 use super::metadata::Metadata;
 use super::{RECORD_LIMIT, refusal, refuse};
-use crate::contain;
+use crate::catch_panic;
 use crate::error::{Error, Result};
 
 /// How long the engine may render.
@@ -47,7 +47,7 @@ pub fn render(file: &File, metadata: &Metadata) -> Result<String> {
         .stack_size(STACK)
         .spawn(move || {
             // The receiver is gone when it lost patience; then nobody wants the answer.
-            contain::run(|| sender.send(run(text, data)));
+            catch_panic::run(|| sender.send(run(text, data)));
         })
         .map_err(|error| short(&file.name, "no thread can be started").because_of(&error))?;
     let rendered = match receiver.recv_timeout(PATIENCE) {

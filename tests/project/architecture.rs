@@ -13,7 +13,7 @@ use coreos_artifactory_monitor::exit::Exit;
 const MAY_USE: [(&str, &str); 24] = [
     ("text", ""),
     ("clock", ""),
-    ("contain", ""),
+    ("catch_panic", ""),
     ("file", ""),
     ("hangup", ""),
     ("secret", ""),
@@ -37,9 +37,9 @@ const MAY_USE: [(&str, &str); 24] = [
         "clock config error exit hangup ledger mask model output text",
     ),
     ("commands", COMMANDS),
-    ("main", "cli commands config contain"),
+    ("main", "catch_panic cli commands config"),
 ];
-const ADAPTER: &str = "clock config contain deadline error http mask model secret text threads";
+const ADAPTER: &str = "catch_panic clock config deadline error http mask model secret text threads";
 const PASS: &str = "artifactory clock config target deadline error exit hangup ledger model output payload \
                     threads";
 const COMMANDS: &str = "artifactory cli clock config target deadline error exit ledger model output pass \

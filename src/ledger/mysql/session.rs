@@ -9,8 +9,8 @@ use mysql::{Conn, DriverError, OptsBuilder, SslOpts};
 
 use super::lease;
 use super::statements::Connection;
+use crate::catch_panic;
 use crate::config::{MysqlAddress, MysqlConfig, MysqlTls};
-use crate::contain;
 use crate::error::{Error, Kind};
 use crate::ledger::sql::{Database, Engine, Failure};
 use crate::ledger::{Lease, LeaseInfo};
@@ -96,7 +96,7 @@ impl Session {
             let keep = !matches!(result, Err(Failure::Lost(_)));
             Ok((result, keep.then_some(conn)))
         };
-        match contain::run(run) {
+        match catch_panic::run(run) {
             Some(Ok((result, conn))) => {
                 self.conn = conn;
                 result
@@ -116,7 +116,7 @@ impl Engine for Session {
     ) -> Result<T, Failure> {
         // A lease is renewed all the time; what is done here comes after downloads and deploys.
         if let Some(idle) = self.conn.take() {
-            self.conn = contain::run(|| awake(idle)).flatten();
+            self.conn = catch_panic::run(|| awake(idle)).flatten();
         }
         self.contained(|conn, config| work(&mut Connection { conn, config }))
     }
