@@ -108,14 +108,15 @@ fn a_holder_that_stands_still_before_it_records_units_that_run_records_nothing_a
     until("the units are asked for", asked);
     kill(stopped.id(), Signal::STOP);
     gate.open();
-    rig.publish("video", "2.0.0");
     let ran = rig.run(&[&short[..], &["--lock-wait", "1m"]].concat());
     assert_eq!(ran.code, Some(0), "{ran:#?}");
     let attempts = rig.attempts();
+    assert_eq!(attempts.len(), 1, "the other pass observed it");
     kill(stopped.id(), Signal::CONT);
     let ran = Ran::wait(stopped);
     assert_eq!(ran.code, Some(75), "{ran:#?}");
     assert_eq!(rig.attempts(), attempts, "it changed nothing");
+    rig.publish("video", "2.0.0");
     assert_eq!(rig.run(&short).code, Some(0));
     assert_eq!(rig.posted(), ["2.0.0"], "nothing is deployed twice");
 }
