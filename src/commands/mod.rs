@@ -68,6 +68,7 @@ pub(crate) fn carry_out(context: &Context<'_>, command: &Command) -> Result<Exit
             let invocation = Invocation {
                 command: "run",
                 app: None,
+                asked_by: None,
                 pass: pass_id.as_deref(),
                 stop_at_eof: *stop_at_eof,
             };

@@ -36,6 +36,8 @@ pub struct Attempt {
     pub counts: bool,
     /// The command that made it: run, deploy, rollback, baseline, takeover.
     pub command: String,
+    /// Who asked for it; none where a pass decided by itself.
+    pub asked_by: Option<String>,
     /// Fencing token of the lease it was made under.
     pub token: i64,
     /// Milliseconds since 1970 UTC: when the intent was committed.
@@ -82,6 +84,7 @@ impl Attempt {
             suffixes_before: None,
             counts: false,
             command: command.to_owned(),
+            asked_by: None,
             token: 0,
             created_at: now,
             updated_at: now,

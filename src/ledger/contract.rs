@@ -40,6 +40,7 @@ pub fn attempt(id: &str, app: &str, version: &str, state: State) -> Attempt {
         suffixes_before: Some(vec!["a".to_owned()]),
         counts: true,
         command: "run".to_owned(),
+        asked_by: Some("ann@host".to_owned()),
         token: 0,
         created_at: 0,
         updated_at: 0,
@@ -481,6 +482,7 @@ fn baselines(fixture: &dyn Fixture) {
     let latest = &seen.latest["x"];
     assert_eq!((latest.token, latest.state), (4, State::Observed));
     assert_eq!(latest.suffixes_before, older.suffixes_before);
+    assert_eq!(latest.asked_by, older.asked_by);
     assert!(ledger.name_conflicts(&s, &["x", "y"]).unwrap().is_empty());
     let other = Scope {
         environment: "QA".to_owned(),

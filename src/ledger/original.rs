@@ -64,6 +64,7 @@ impl OriginalRow {
             suffixes_before: None,
             counts: true,
             command: COMMAND.to_owned(),
+            asked_by: None,
             token: 0,
             // The row was created with the app; this deploy of it began at its last change.
             created_at: milliseconds(&self.updated_at),

@@ -167,6 +167,7 @@ impl Lab {
             report: ReportBuilder::new(command, System::shared()),
             clock: System::shared(),
             services: BTreeMap::new(),
+            asked_by: None,
             previous: None,
         };
         let error = work(&mut session).err();

@@ -20,7 +20,8 @@ pub fn columns(dialect: &Dialect) -> String {
     format!(
         "a.id, a.app, a.version, a.service_name, a.num_instances, COALESCE(a.verdict, a.state),
          a.deploy_id, a.payload_sha256, a.template_sha256, a.suffixes_before, a.counts, a.command,
-         a.token, a.created_at, a.updated_at, a.message, a.boot_id, a.boot_ms, {}",
+         a.token, a.created_at, a.updated_at, a.message, a.boot_id, a.boot_ms, {},
+         a.asked_by",
         dialect.server_age
     )
 }
@@ -52,6 +53,7 @@ pub fn attempt(row: &mut Row) -> Result<Attempt, Unreadable> {
             boot: row.get::<Option<String>>()?.zip(row.get()?),
             server_age: row.get()?,
         },
+        asked_by: row.get()?,
     })
 }
 
@@ -178,8 +180,8 @@ pub fn insert(db: &mut dyn Database, scope: &Scope, attempt: &Attempt, at: i64) 
         "INSERT INTO artifactory_attempts (id, domain, environment, app, version, service_name,
              num_instances, state, verdict, deploy_id, payload_sha256, template_sha256,
              suffixes_before, counts, command, token, created_at, updated_at, message, boot_id,
-             boot_ms{column})
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?{value})"
+             boot_ms, asked_by{column})
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?{value})"
     );
     let (boot_id, boot_ms) = attempt.made.boot.clone().unzip();
     db.execute(
@@ -206,6 +208,7 @@ pub fn insert(db: &mut dyn Database, scope: &Scope, attempt: &Attempt, at: i64) 
             &attempt.message,
             boot_id,
             boot_ms,
+            &attempt.asked_by,
         ],
     )?;
     let event = AttemptEvent {
