@@ -204,6 +204,12 @@ pub enum Command {
         #[arg(id = "app_name", value_name = "APP", value_parser = values::app_name)]
         app: String,
     },
+    /// Retire an app whose markers are gone: it is no longer shown or compared
+    Forget {
+        /// The app, by whatever name the ledger has it
+        #[arg(id = "forgotten_app", value_name = "APP")]
+        app: String,
+    },
     /// Say what became of an open attempt that cannot be found out
     Settle {
         /// The app, by whatever name the ledger has it

@@ -5,6 +5,7 @@ mod completions;
 mod context;
 mod deploy;
 mod dry_run;
+mod forget;
 mod health;
 mod history;
 mod hold;
@@ -118,6 +119,7 @@ pub(crate) fn carry_out(context: &Context<'_>, command: &Command) -> Result<Exit
         }
         Command::Release { app } => hold::release(context, app),
         Command::Rollback { app } => rollback::run(context, app),
+        Command::Forget { app } => forget::run(context, app),
         Command::Settle {
             app,
             as_,
@@ -183,6 +185,7 @@ pub(crate) const fn name(command: &Command) -> &'static str {
         Command::Hold { .. } => "hold",
         Command::Release { .. } => "release",
         Command::Rollback { .. } => "rollback",
+        Command::Forget { .. } => "forget",
         Command::Settle { .. } => "settle",
         Command::Baseline { .. } => "baseline",
         Command::Migrate => "migrate",

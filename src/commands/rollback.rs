@@ -26,6 +26,7 @@ pub fn run(context: &Context<'_>, app: &str) -> Result<Exit> {
         let mut history = session
             .ledger
             .history(session.scope, Some(app), pass::HISTORY)?;
+        history.retain(|attempt| attempt.state != State::Retired);
         history.reverse();
         let past = past(session.ledger.as_mut(), &history)?;
         let Some(found) = rollback::rollback(&past, session.rules.order) else {

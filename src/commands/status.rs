@@ -20,6 +20,8 @@ pub(super) fn run(context: &Context<'_>, app: Option<&str>) -> Result<Exit> {
         snapshot.latest.retain(|a, _| a == app);
         snapshot.holds.retain(|a, _| a == app);
         snapshot.open.retain(|a| a.app == app);
+    } else {
+        snapshot.drop_retired();
     }
     let stored = snapshot.holds.clone();
     snapshot.drop_ended_holds(context.config.rules.order, now);

@@ -8,6 +8,9 @@ use crate::model::attempt::State;
 use crate::model::plan::Hold;
 use crate::model::version::Order;
 
+/// The `command` of what a history ends with once its app is retired.
+pub const FORGET: &str = "forget";
+
 /// One attempt, as the ledger keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {

@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use attempts::check_move;
-pub use attempts::{Attempt, AttemptEvent, Intended, Intent, Made};
+pub use attempts::{Attempt, AttemptEvent, FORGET, Intended, Intent, Made};
 pub use holder::host;
 pub use original::COMMAND as TAKEOVER;
 use schema::Schema;

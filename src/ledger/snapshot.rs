@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Attempt, original};
+use crate::model::attempt::State;
 use crate::model::plan::{AppRecord, Hold};
 use crate::model::report::Report;
 use crate::model::version::Order;
@@ -59,6 +60,38 @@ impl Snapshot {
         let id = |app: &String| latest.get(app).map(|attempt| &attempt.id);
         self.unaccounted
             .retain(|app, noted| id(app) == noted.after.as_ref());
+    }
+
+    /// Whether an app is retired, and nothing was tried of it since.
+    pub fn is_retired(&self, app: &str) -> bool {
+        let latest = self.latest.get(app);
+        latest.is_some_and(|attempt| attempt.state == State::Retired)
+    }
+
+    /// Has nothing deployed of apps that are retired. What was deployed last stays what nothing
+    /// older may follow.
+    pub fn retire(&mut self) {
+        let retired: Vec<String> = self.retired().cloned().collect();
+        for app in retired {
+            let record = self.records.entry(app).or_default();
+            record.floor = record.deployed.take().or(record.floor.take());
+            record.is_retired = true;
+        }
+    }
+
+    /// Leaves out the apps that are retired, and the holds of before: what is put since is shown.
+    pub fn drop_retired(&mut self) {
+        let retired: Vec<String> = self.retired().cloned().collect();
+        for app in &retired {
+            let since = self.latest.remove(app).map_or(0, |a| a.created_at);
+            self.records.remove(app);
+            self.holds
+                .retain(|held, hold| held != app || hold.placed_at > since);
+        }
+    }
+
+    fn retired(&self) -> impl Iterator<Item = &String> {
+        self.latest.keys().filter(|app| self.is_retired(app))
     }
 
     /// The id of the latest attempt of an app.

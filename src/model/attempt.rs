@@ -35,11 +35,13 @@ pub enum State {
     Settled,
     /// Open until an operator said that it was not deployed.
     Dismissed,
+    /// No attempt: the app was retired by an operator (`forget`).
+    Retired,
 }
 
 impl State {
     /// All states.
-    pub const ALL: [State; 11] = [
+    pub const ALL: [State; 12] = [
         State::Submitting,
         State::Submitted,
         State::Unknown,
@@ -51,6 +53,7 @@ impl State {
         State::Baseline,
         State::Settled,
         State::Dismissed,
+        State::Retired,
     ];
 
     /// The name in the ledger, in JSON and on screen.
@@ -67,6 +70,7 @@ impl State {
             State::Baseline => "baseline",
             State::Settled => "settled",
             State::Dismissed => "dismissed",
+            State::Retired => "retired",
         }
     }
 
@@ -93,24 +97,29 @@ impl State {
         match self {
             State::Submitting | State::Submitted | State::Unknown => 1,
             State::Succeeded | State::Observed | State::Baseline | State::Settled => 2,
-            State::Failed | State::Refused | State::Abandoned | State::Dismissed => 3,
+            State::Failed
+            | State::Refused
+            | State::Abandoned
+            | State::Dismissed
+            | State::Retired => 3,
         }
     }
 
     /// What the column `state` holds: an operator's word stands in a column of its own, beside the
-    /// state that it amounts to.
+    /// state that it amounts to; that an app is retired is told by the command.
     #[must_use]
     pub const fn stored(self) -> State {
         match self {
             State::Settled => State::Observed,
             State::Dismissed => State::Failed,
+            State::Retired => State::Abandoned,
             other => other,
         }
     }
 
     /// What the column `verdict` holds.
     pub fn verdict(self) -> Option<&'static str> {
-        (self.stored() != self).then_some(self.as_str())
+        matches!(self, State::Settled | State::Dismissed).then_some(self.as_str())
     }
 
     /// Whether the ledger may move an attempt from this state to `to`.

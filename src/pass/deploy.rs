@@ -88,7 +88,7 @@ impl Ended {
         let outcome = match attempt.state {
             State::Succeeded | State::Baseline | State::Settled => Outcome::Succeeded,
             State::Observed => Outcome::Observed,
-            State::Failed | State::Abandoned | State::Dismissed => Outcome::Failed,
+            State::Failed | State::Abandoned | State::Dismissed | State::Retired => Outcome::Failed,
             State::Refused => Outcome::Refused,
             State::Submitted => Outcome::Submitted,
             State::Submitting | State::Unknown => Outcome::Unknown,

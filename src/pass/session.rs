@@ -196,7 +196,12 @@ pub fn take_lease(
 
 fn latest(ledger: &mut dyn Ledger, scope: &Scope, apps: &[&str]) -> Result<Vec<Option<Attempt>>> {
     apps.iter()
-        .map(|app| Ok(ledger.history(scope, Some(app), 1)?.pop()))
+        .map(|app| {
+            let mut latest = ledger.history(scope, Some(app), 1)?.pop();
+            // How long ago it was made is another time at each look.
+            latest.iter_mut().for_each(|a| a.made.server_age = None);
+            Ok(latest)
+        })
         .collect()
 }
 

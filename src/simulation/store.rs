@@ -102,7 +102,9 @@ impl Store {
         for attempt in self.attempts() {
             let record = seen.records.entry(attempt.app.clone()).or_default();
             let version = attempt.version.clone();
-            if attempt.state.is_deployed() {
+            if attempt.state == State::Retired {
+                // It tells of the app, and of no version.
+            } else if attempt.state.is_deployed() {
                 record.deployed = Some(version.clone());
                 record.troubled.remove(&version);
             } else {
@@ -139,6 +141,7 @@ impl Store {
             seen.unaccounted = last.unaccounted.clone();
         }
         seen.drop_accounted();
+        seen.retire();
         seen
     }
 

@@ -134,6 +134,9 @@ fn between(world: &mut World) {
     if world.rng.bool() && marked < VERSIONS.len() {
         let versions = world.markers.entry(app).or_default();
         versions.push(VERSIONS[marked].to_owned());
+    } else if world.rng.u32(..8) == 0 {
+        // Withdrawn: what is marked next is the oldest again.
+        world.markers.remove(&app);
     }
 }
 
@@ -141,7 +144,7 @@ fn between(world: &mut World) {
 fn draw(world: &mut World) -> Command {
     let app = APPS[world.rng.usize(..APPS.len())].to_owned();
     let version = VERSIONS[world.rng.usize(..4)].to_owned();
-    match world.rng.u32(..17) {
+    match world.rng.u32(..18) {
         0..10 => pass(),
         10..12 => Command::Deploy {
             app,
@@ -157,6 +160,7 @@ fn draw(world: &mut World) -> Command {
             reason: None,
             new: true,
         },
+        16 => Command::Forget { app },
         _ => Command::Release { app },
     }
 }
