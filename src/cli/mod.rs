@@ -256,6 +256,29 @@ pub enum Command {
     },
 }
 
+/// The options that the original has, by their long names.
+const ORIGINAL: [&str; 19] = [
+    "name",
+    "hostname",
+    "domain",
+    "environment",
+    "deploy-url",
+    "deploy-token",
+    "art-endpoint",
+    "art-userid",
+    "art-password",
+    "art-polling",
+    "art-deploy-repo",
+    "art-payload-repo",
+    "port",
+    "profiler-port",
+    "procs",
+    "dsn",
+    "debug",
+    "help",
+    "version",
+];
+
 /// The options that may be repeated: given on both sides of the command, both count.
 const LISTS: [&str; 2] = ["app", "exclude_app"];
 
@@ -298,7 +321,7 @@ impl Cli {
     {
         let command = Self::command_line();
         let matches = (command.clone())
-            .try_get_matches_from(args)
+            .try_get_matches_from(as_go_takes_them(args))
             .map_err(|error| name_the_variable(error, &command))?;
         let mut cli = Self::from_arg_matches(&matches)?;
         if let Some((_, sub)) = matches.subcommand() {
@@ -310,6 +333,27 @@ impl Cli {
         cli.of_one_call = variables::of_one_call(&command, matches.subcommand_name());
         Ok(cli)
     }
+}
+
+/// Go's flags have one dash or two: a long name of the original's after one dash gets the other.
+fn as_go_takes_them<I, T>(args: I) -> impl Iterator<Item = OsString>
+where
+    I: IntoIterator<Item = T>,
+    T: Into<OsString>,
+{
+    let mut is_over = false;
+    args.into_iter().map(move |arg| {
+        let arg = arg.into();
+        is_over |= arg == "--";
+        let text = arg.to_str().filter(|_| !is_over).unwrap_or_default();
+        let name = text.split('=').next().unwrap_or_default().strip_prefix('-');
+        match name {
+            Some(name) if ORIGINAL.contains(&name.replace('_', "-").as_str()) => {
+                format!("-{text}").into()
+            }
+            _ => arg,
+        }
+    })
 }
 
 /// Lets an option be written as the original does, with `_` for `-`.
@@ -327,6 +371,14 @@ fn of_every_command(arg: Arg) -> Arg {
     // dropped would widen a pass without a word, so lists are options of both places instead.
     let is_list = LISTS.contains(&arg.get_id().as_str());
     let arg = arg.global(!is_list).hide_env_values(true);
+    // Go's flags may be given again, and the last one counts.
+    let is_original = arg.get_long().is_some_and(|long| ORIGINAL.contains(&long));
+    let arg = if is_original {
+        let id = arg.get_id().clone();
+        arg.overrides_with(id)
+    } else {
+        arg
+    };
     match arg.get_long().map(ToOwned::to_owned) {
         Some(long) if !SECRETS.contains(&long.strip_suffix("-file").unwrap_or(&long)) => {
             arg.env(variable(&long))

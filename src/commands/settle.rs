@@ -160,6 +160,7 @@ pub(super) fn close(
             quiet: false,
             abandoned_before: false,
             taken_over: false,
+            had_failed: false,
         };
         let event = Event::Word(word, why.to_owned());
         // What may be tried again at once uses up no attempt.

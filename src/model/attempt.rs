@@ -216,6 +216,9 @@ pub struct Circumstances {
     /// The attempt was made of a row of the original's table. The daemon wrote the version before
     /// the POST and the id after it, so an id may be the one of the deploy before.
     pub taken_over: bool,
+    /// The row said that it failed. It is asked for, since a daemon that was stopped may have missed
+    /// the outcome; what is not heard of it changes nothing.
+    pub had_failed: bool,
 }
 
 /// The move that an event causes.
@@ -306,8 +309,13 @@ fn after_status(status: &Status, with: &Circumstances) -> Option<Move> {
     let died = |what: &str| {
         (with.quiet && with.past_hold()).then(|| {
             let age = whole_seconds(with.age);
+            let to = if with.had_failed {
+                State::Failed
+            } else {
+                State::Unknown
+            };
             Move::to(
-                State::Unknown,
+                to,
                 format!("{what} {age} after it was submitted, on a quiet server"),
             )
         })
@@ -321,9 +329,14 @@ fn after_status(status: &Status, with: &Circumstances) -> Option<Move> {
         Status::OtherDeploy(what) if with.taken_over => Some(Move::to(
             State::Failed,
             format!(
-                "taken over: started; its id is of another deploy ({})",
+                "taken over: {}; its id is of another deploy ({})",
+                if with.had_failed { "failed" } else { "started" },
                 printable(what)
             ),
+        )),
+        Status::NoRows if with.had_failed => Some(Move::to(
+            State::Failed,
+            "taken over: failed; coreos-deploy has no record of it",
         )),
         Status::Running => died("the deploy died: still running"),
         Status::NoRows => died("the deploy died: not on record"),

@@ -15,7 +15,9 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::schema::Schema;
-use super::sql::{Database, Engine, Failure, Sql, SqlLedger};
+use super::sql::{
+    Database, Engine, Failure, PATIENCE, Sql, SqlLedger, original_rows, persist, put_original_rows,
+};
 use super::{Access, Lease, LeaseInfo, Migrated};
 use crate::error::{Error, Kind, Result};
 use crate::model::name::Scope;
@@ -44,7 +46,7 @@ pub fn open(path: &Path, access: Access) -> Result<SqliteLedger> {
     let mut conn = connect(&path, access).map_err(|e| failure(&path, &e))?;
     let mut schema = migrations::schema(&conn).map_err(|e| failure(&path, &e))?;
     let mut migrated = Migrated::Unchanged;
-    if matches!(schema, Schema::Older | Schema::Empty) && access == Access::Write {
+    if schema.is_behind() && access == Access::Write {
         let found = migrations::migrate(&mut conn).map_err(|e| failure(&path, &e))?;
         migrated = found.into();
         schema = found.migrated();
@@ -52,6 +54,7 @@ pub fn open(path: &Path, access: Access) -> Result<SqliteLedger> {
     match schema.refusal(&path.display().to_string(), "") {
         Some(refusal) => Err(refusal),
         None if schema == Schema::Empty => empty_ledger(),
+        None if schema == Schema::Original => ledger_of_original(&mut SqliteFile { conn, path }),
         None => Ok(SqlLedger::new(SqliteFile { conn, path }, access, migrated)),
     }
 }
@@ -127,6 +130,15 @@ pub fn empty_ledger() -> Result<SqliteLedger> {
     let conn = empty().map_err(|e| failure(&path, &e))?;
     let file = SqliteFile { conn, path };
     Ok(SqlLedger::new(file, Access::ReadOnly, Migrated::Unchanged))
+}
+
+/// A ledger in memory that holds what the original's tables hold, for those who only read: there
+/// are no tables of ours beside them yet.
+pub fn ledger_of_original(from: &mut impl Engine) -> Result<SqliteLedger> {
+    let rows = persist(PATIENCE, |_| from.with(original_rows))?;
+    let mut ledger = empty_ledger()?;
+    ledger.engine.with(|db| put_original_rows(db, &rows))?;
+    Ok(ledger)
 }
 
 fn empty() -> rusqlite::Result<Connection> {
