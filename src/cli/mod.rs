@@ -177,8 +177,11 @@ pub enum Command {
     /// Make passes leave an app alone until it is released
     Hold {
         /// The app
-        #[arg(id = "app_name", value_name = "APP", value_parser = values::app_name)]
-        app: String,
+        #[arg(id = "app_name", value_name = "APP", value_parser = values::app_name, required_unless_present = "all")]
+        app: Option<String>,
+        /// Every app of the scope: passes deploy nothing
+        #[arg(long, conflicts_with_all = ["app_name", "newer_than", "new"])]
+        all: bool,
         /// End the hold after this time, such as 2d
         #[arg(long = "for", value_name = "DURATION", value_parser = values::duration)]
         for_: Option<Duration>,
@@ -195,8 +198,11 @@ pub enum Command {
     /// End the hold of an app
     Release {
         /// The app
-        #[arg(id = "app_name", value_name = "APP", value_parser = values::app_name)]
-        app: String,
+        #[arg(id = "app_name", value_name = "APP", value_parser = values::app_name, required_unless_present = "all")]
+        app: Option<String>,
+        /// The hold of every app of the scope; apps that are held by themselves stay held
+        #[arg(long, conflicts_with = "app_name")]
+        all: bool,
     },
     /// Deploy the last good version before the one last tried, and hold it
     Rollback {

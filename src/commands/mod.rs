@@ -28,6 +28,7 @@ use crate::config::{Config, OutputConfig};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::model::name::Scope;
+use crate::model::plan::EVERY_APP;
 use crate::output::{Output, Terminal};
 use crate::pass::{self, Invocation, ReportBuilder, Session};
 
@@ -103,13 +104,14 @@ pub(crate) fn carry_out(context: &Context<'_>, command: &Command) -> Result<Exit
         Command::History { app, limit } => history::run(context, app.as_deref(), *limit),
         Command::Hold {
             app,
+            all: _,
             for_,
             newer_than,
             reason,
             new,
         } => {
             let wanted = hold::Wanted {
-                app,
+                app: app.as_deref().unwrap_or(EVERY_APP),
                 for_: *for_,
                 newer_than: newer_than.as_deref(),
                 reason: reason.as_deref(),
@@ -117,7 +119,9 @@ pub(crate) fn carry_out(context: &Context<'_>, command: &Command) -> Result<Exit
             };
             hold::hold(context, &wanted)
         }
-        Command::Release { app } => hold::release(context, app),
+        Command::Release { app, all: _ } => {
+            hold::release(context, app.as_deref().unwrap_or(EVERY_APP))
+        }
         Command::Rollback { app } => rollback::run(context, app),
         Command::Forget { app } => forget::run(context, app),
         Command::Settle {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Attempt, original};
 use crate::model::attempt::State;
-use crate::model::plan::{AppRecord, Hold};
+use crate::model::plan::{AppRecord, EVERY_APP, Hold};
 use crate::model::report::Report;
 use crate::model::version::Order;
 
@@ -18,7 +18,7 @@ pub struct Snapshot {
     pub latest: BTreeMap<String, Attempt>,
     /// Open attempts, oldest first.
     pub open: Vec<Attempt>,
-    /// Holds in force or ended by themselves, by app.
+    /// Holds in force or ended by themselves, by app, or [`EVERY_APP`].
     pub holds: BTreeMap<String, Hold>,
     /// The report of the last finished `run` of the scope.
     pub last_run: Option<Report>,
@@ -101,7 +101,7 @@ impl Snapshot {
 
     /// Whether the ledger has anything of an app: an attempt, a row of the original's, a hold.
     pub fn knows(&self, app: &str) -> bool {
-        self.latest.contains_key(app) || self.holds.contains_key(app)
+        self.latest.contains_key(app) || (app != EVERY_APP && self.holds.contains_key(app))
     }
 
     /// Whether a hold would stop the next pass, as far as the ledger tells.

@@ -16,7 +16,7 @@ mod hold;
 #[cfg(test)]
 mod tests;
 
-pub use hold::{Hold, NO_REASON};
+pub use hold::{EVERY_APP, Hold, NO_REASON};
 
 /// What the ledger knows of one app.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -82,7 +82,7 @@ pub struct Inputs<'a> {
     pub open: &'a [OpenAttempt],
     /// Of apps of which other versions run than the ledger has, why nothing is sent.
     pub unaccounted: &'a BTreeMap<String, String>,
-    /// Holds, by app.
+    /// Holds, by app, or [`EVERY_APP`].
     pub holds: &'a BTreeMap<String, Hold>,
     /// The order of versions.
     pub order: Order,
@@ -277,8 +277,10 @@ pub fn name_taken(row: &str) -> String {
 
 /// The rules, in order: the first that applies decides.
 fn decide(inputs: &Inputs<'_>, record: &AppRecord, hold: Option<&Hold>, newest: &str) -> Decision {
-    if let Some(reason) = hold
-        .filter(|hold| hold.stops(inputs.order, newest, inputs.now))
+    let every = inputs.holds.get(EVERY_APP);
+    let mut holds = hold.into_iter().chain(every);
+    if let Some(reason) = holds
+        .find(|hold| hold.stops(inputs.order, newest, inputs.now))
         .map(Hold::describe)
     {
         return Decision::new(Action::Held, reason);

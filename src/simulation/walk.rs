@@ -154,14 +154,18 @@ fn draw(world: &mut World) -> Command {
         },
         12..15 => Command::Rollback { app },
         15 => Command::Hold {
-            app,
+            all: app == APPS[0],
+            app: (app != APPS[0]).then_some(app),
             for_: world.rng.bool().then(|| Duration::from_secs(900)),
             newer_than: None,
             reason: None,
             new: true,
         },
         16 => Command::Forget { app },
-        _ => Command::Release { app },
+        _ => Command::Release {
+            app: Some(app),
+            all: false,
+        },
     }
 }
 
@@ -220,10 +224,16 @@ fn to_rest(setting: &Setting, shared: &Shared) {
             setting,
             shared,
             &[Command::Release {
-                app: app.to_owned(),
+                app: Some(app.to_owned()),
+                all: false,
             }],
         );
     }
+    let thaw = Command::Release {
+        app: None,
+        all: true,
+    };
+    run(setting, shared, &[thaw]);
     for round in 0..LAST_ROUNDS {
         shared.world().wait(Duration::from_secs(1300));
         let told = (round >= LAST_ROUNDS / 2)

@@ -207,10 +207,7 @@ fn absence_is_a_verdict_only_on_a_quiet_server_past_the_hold() {
         let rests_on_absence = match (&event, &step) {
             (Event::Status(Status::OtherDeploy(_)), Some(_)) => !with.taken_over,
             (Event::Status(Status::NoRows), Some(_)) => !with.had_failed,
-            (
-                Event::Status(Status::Running | Status::NoRows | Status::Inconclusive(_)),
-                Some(_),
-            ) => true,
+            (Event::Status(Status::Running | Status::Inconclusive(_)), Some(_)) => true,
             (Event::Units(_), Some(step)) => step.to != State::Observed,
             _ => false,
         };
