@@ -5,6 +5,7 @@
     reason = "doc comments are the help text, printed as they are"
 )]
 
+mod go_flags;
 mod options;
 mod values;
 mod variables;
@@ -19,6 +20,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 
+use go_flags::{ORIGINAL, as_go_takes_them};
 pub use options::{
     ArtifactoryArgs, DeployArgs, GlobalArgs, LedgerArgs, OutputArgs, RuleArgs, ScopeArgs,
     ServerArgs,
@@ -262,29 +264,6 @@ pub enum Command {
     },
 }
 
-/// The options that the original has, by their long names.
-const ORIGINAL: [&str; 19] = [
-    "name",
-    "hostname",
-    "domain",
-    "environment",
-    "deploy-url",
-    "deploy-token",
-    "art-endpoint",
-    "art-userid",
-    "art-password",
-    "art-polling",
-    "art-deploy-repo",
-    "art-payload-repo",
-    "port",
-    "profiler-port",
-    "procs",
-    "dsn",
-    "debug",
-    "help",
-    "version",
-];
-
 /// The options that may be repeated: given on both sides of the command, both count.
 const LISTS: [&str; 2] = ["app", "exclude_app"];
 
@@ -341,27 +320,6 @@ impl Cli {
     }
 }
 
-/// Go's flags have one dash or two: a long name of the original's after one dash gets the other.
-fn as_go_takes_them<I, T>(args: I) -> impl Iterator<Item = OsString>
-where
-    I: IntoIterator<Item = T>,
-    T: Into<OsString>,
-{
-    let mut is_over = false;
-    args.into_iter().map(move |arg| {
-        let arg = arg.into();
-        is_over |= arg == "--";
-        let text = arg.to_str().filter(|_| !is_over).unwrap_or_default();
-        let name = text.split('=').next().unwrap_or_default().strip_prefix('-');
-        match name {
-            Some(name) if ORIGINAL.contains(&name.replace('_', "-").as_str()) => {
-                format!("-{text}").into()
-            }
-            _ => arg,
-        }
-    })
-}
-
 /// Lets an option be written as the original does, with `_` for `-`.
 fn with_old_spelling(arg: Arg) -> Arg {
     match arg.get_long().map(|long| long.replace('-', "_")) {
@@ -409,7 +367,7 @@ fn name_the_variable(mut error: clap::Error, command: &clap::Command) -> clap::E
     let Some(ContextValue::String(arg)) = error.get(ContextKind::InvalidArg) else {
         return error;
     };
-    let name = arg.split([' ', '=']).next().unwrap_or_default();
+    let name = arg.split([' ', '=', '[']).next().unwrap_or_default();
     let long = command
         .get_arguments()
         .filter_map(Arg::get_long)
