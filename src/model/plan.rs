@@ -298,9 +298,10 @@ fn decide(inputs: &Inputs<'_>, record: &AppRecord, hold: Option<&Hold>, newest: 
     if let Some((version, than)) = &floor
         && key < *than
     {
-        let when = match record.is_retired {
-            true => "deployed last before it was retired",
-            false => "tried before",
+        let when = if record.is_retired {
+            "deployed last before it was retired"
+        } else {
+            "tried before"
         };
         let reason = format!("{newest} is older than {version}, which was {when}");
         return Decision::new(Action::Ahead, reason);

@@ -199,7 +199,9 @@ fn latest(ledger: &mut dyn Ledger, scope: &Scope, apps: &[&str]) -> Result<Vec<O
         .map(|app| {
             let mut latest = ledger.history(scope, Some(app), 1)?.pop();
             // How long ago it was made is another time at each look.
-            latest.iter_mut().for_each(|a| a.made.server_age = None);
+            if let Some(attempt) = &mut latest {
+                attempt.made.server_age = None;
+            }
             Ok(latest)
         })
         .collect()
