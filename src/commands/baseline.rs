@@ -84,9 +84,9 @@ pub(super) fn run(context: &Context<'_>, named: &[String], new: bool) -> Result<
             )?;
         }
     }
-    let clock = ports.clock();
+    let (clock, operator) = (ports.clock(), operator());
     for (app, version) in &records {
-        let message = format!("recorded as deployed by {}", operator());
+        let message = format!("recorded as deployed by {operator}");
         if let Some(noted) = snapshot.unaccounted.get(app) {
             let made = Made {
                 scope,
@@ -96,18 +96,17 @@ pub(super) fn run(context: &Context<'_>, named: &[String], new: bool) -> Result<
                     "baseline",
                     &format!("seen running when {version} was recorded"),
                 ),
+                asked_by: Some(&operator),
             };
             let mut others = noted.versions.clone();
             others.remove(version);
             pass::account_for(ledger.as_mut(), &made, (app, &noted.service_name), &others)?;
         }
-        let attempt = Attempt::new(
-            app,
-            version,
-            State::Baseline,
-            ("baseline", &message),
-            clock.as_ref(),
-        );
+        let made = ("baseline", message.as_str());
+        let attempt = Attempt {
+            asked_by: Some(operator.clone()),
+            ..Attempt::new(app, version, State::Baseline, made, clock.as_ref())
+        };
         let taken = ledger.record(scope, &attempt, None, lease.fence())?;
         if let Some(row) = taken {
             let message = format!("{app} {version} was not recorded");

@@ -27,7 +27,7 @@ pub(super) struct Asked<'a> {
 
 /// Deploys one version.
 pub(super) fn run(context: &Context<'_>, asked: &Asked<'_>) -> Result<Exit> {
-    let invocation = Invocation::about(asked.command, asked.app);
+    let invocation = Invocation::about(asked.command, asked.app, operator());
     in_session(context, &invocation, |session| {
         let given_up = |a: &Attempt| asked.force && a.app == asked.app && a.state == State::Unknown;
         let (snapshot, _) = resolve(session, given_up)?;

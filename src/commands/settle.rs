@@ -106,13 +106,11 @@ fn try_again(
     let mut again = Vec::new();
     for (version, _) in dismissed {
         let why = wanted.why("allowed to be tried again");
-        let attempt = Attempt::new(
-            wanted.app,
-            version,
-            State::Abandoned,
-            ("settle", &why),
-            clock,
-        );
+        let made = ("settle", why.as_str());
+        let attempt = Attempt {
+            asked_by: Some(operator()),
+            ..Attempt::new(wanted.app, version, State::Abandoned, made, clock)
+        };
         if let Some(row) = ledger.record(scope, &attempt, None, fence)? {
             return Err(Error::new(Kind::Failed, plan::name_taken(&row)));
         }
@@ -163,6 +161,7 @@ pub(super) fn close(
             quiet: false,
             abandoned_before: false,
             taken_over: false,
+            had_failed: false,
         };
         let event = Event::Word(word, why.to_owned());
         // What may be tried again at once uses up no attempt.

@@ -8,6 +8,9 @@ use crate::model::attempt::State;
 use crate::model::plan::Hold;
 use crate::model::version::Order;
 
+/// The `command` of what a history ends with once its app is retired.
+pub const FORGET: &str = "forget";
+
 /// One attempt, as the ledger keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
@@ -36,6 +39,8 @@ pub struct Attempt {
     pub counts: bool,
     /// The command that made it: run, deploy, rollback, baseline, takeover.
     pub command: String,
+    /// Who asked for it; none where a pass decided by itself.
+    pub asked_by: Option<String>,
     /// Fencing token of the lease it was made under.
     pub token: i64,
     /// Milliseconds since 1970 UTC: when the intent was committed.
@@ -82,6 +87,7 @@ impl Attempt {
             suffixes_before: None,
             counts: false,
             command: command.to_owned(),
+            asked_by: None,
             token: 0,
             created_at: now,
             updated_at: now,

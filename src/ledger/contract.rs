@@ -40,6 +40,7 @@ pub fn attempt(id: &str, app: &str, version: &str, state: State) -> Attempt {
         suffixes_before: Some(vec!["a".to_owned()]),
         counts: true,
         command: "run".to_owned(),
+        asked_by: Some("ann@host".to_owned()),
         token: 0,
         created_at: 0,
         updated_at: 0,
@@ -219,6 +220,7 @@ fn takeover(fixture: &dyn Fixture) {
         ("done", "example.com", "1", 2, "i1"),
         ("DONE", "example.com", "2", 2, ""),
         ("done.", "example.com", "3", 3, "i3"),
+        ("fell", "example.com", "3", 3, ""),
         ("run", "example.com", "1", 1, "i4"),
         ("run2", "example.com", "1", 1, "i5"),
         ("lost", "example.com", "1", 1, ""),
@@ -235,9 +237,11 @@ fn takeover(fixture: &dyn Fixture) {
     let before = ledger.snapshot(&s).unwrap();
     assert_eq!(before.records["done"].deployed.as_deref(), Some("1"));
     assert_eq!(before.records["DONE"].deployed.as_deref(), Some("2"));
-    assert_eq!(before.records["done."].troubled["3"].attempts, 1);
+    assert_eq!(before.records["fell"].troubled["3"].attempts, 1);
+    assert_eq!(before.latest["done."].state, State::Submitted);
+    assert_eq!(before.records["done."].floor.as_deref(), Some("3"));
     assert_eq!(before.records["lost"].floor.as_deref(), Some("1"));
-    assert_eq!(before.open.len(), 2);
+    assert_eq!(before.open.len(), 3);
     assert!(!before.records.contains_key("none"));
     let lease = ledger.acquire(&s, Duration::ZERO).unwrap().unwrap();
     fixture
@@ -250,7 +254,7 @@ fn takeover(fixture: &dyn Fixture) {
     ledger.take_over(&s, &fence).unwrap();
     ledger.take_over(&s, &fence).unwrap();
     assert_eq!(ledger.snapshot(&s).unwrap(), before);
-    assert_eq!(ledger.history(&s, None, 99).unwrap().len(), 6);
+    assert_eq!(ledger.history(&s, None, 99).unwrap().len(), 7);
 }
 
 fn original_row(fixture: &dyn Fixture) {
@@ -481,6 +485,7 @@ fn baselines(fixture: &dyn Fixture) {
     let latest = &seen.latest["x"];
     assert_eq!((latest.token, latest.state), (4, State::Observed));
     assert_eq!(latest.suffixes_before, older.suffixes_before);
+    assert_eq!(latest.asked_by, older.asked_by);
     assert!(ledger.name_conflicts(&s, &["x", "y"]).unwrap().is_empty());
     let other = Scope {
         environment: "QA".to_owned(),

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::follow::{apply, circumstances, poll};
 use super::{Ready, Session, look};
-use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{Attempt, Intended, Intent, Snapshot, Unaccounted};
 use crate::model::attempt::{Event, State};
@@ -89,7 +88,7 @@ impl Ended {
         let outcome = match attempt.state {
             State::Succeeded | State::Baseline | State::Settled => Outcome::Succeeded,
             State::Observed => Outcome::Observed,
-            State::Failed | State::Abandoned | State::Dismissed => Outcome::Failed,
+            State::Failed | State::Abandoned | State::Dismissed | State::Retired => Outcome::Failed,
             State::Refused => Outcome::Refused,
             State::Submitted => Outcome::Submitted,
             State::Submitting | State::Unknown => Outcome::Unknown,
@@ -126,7 +125,7 @@ pub fn deploy(session: &mut Session<'_>, job: &Job<'_>) -> Result<Ended> {
     }
     wait_for_takeover(session);
     check_target(session)?;
-    let mut attempt = new_attempt(job, session.clock.as_ref());
+    let mut attempt = new_attempt(session, job);
     let mut after = job.snapshot.latest_id(&ready.app);
     match session.target.units(&ready.request.service_name) {
         Ok(units) => {
@@ -145,6 +144,7 @@ pub fn deploy(session: &mut Session<'_>, job: &Job<'_>) -> Result<Ended> {
                 fence: session.lease.fence(),
                 clock: session.clock.as_ref(),
                 by: (job.command, &why),
+                asked_by: session.asked_by.as_deref(),
             };
             let seen = &seen.unaccounted;
             after = look::account_for(session.ledger.as_mut(), &made, service, seen)?.or(after);
@@ -280,7 +280,7 @@ fn busy(reason: &str, time: i64) -> Error {
     }
 }
 
-fn new_attempt(job: &Job<'_>, clock: &dyn Clock) -> Attempt {
+fn new_attempt(session: &Session<'_>, job: &Job<'_>) -> Attempt {
     let ready = job.ready;
     Attempt {
         service_name: ready.request.service_name.clone(),
@@ -288,12 +288,13 @@ fn new_attempt(job: &Job<'_>, clock: &dyn Clock) -> Attempt {
         payload_sha256: ready.payload_sha256.clone(),
         template_sha256: Some(ready.template_sha256.clone()),
         counts: true,
+        asked_by: session.asked_by.clone(),
         ..Attempt::new(
             &ready.app,
             &ready.version,
             State::Submitting,
             (job.command, "intent"),
-            clock,
+            session.clock.as_ref(),
         )
     }
 }

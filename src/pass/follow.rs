@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::Session;
 use crate::deadline::Deadline;
 use crate::error::{Error, Kind, Result};
-use crate::ledger::{Attempt, TAKEOVER};
+use crate::ledger::{Attempt, TAKEN_OVER_FAILED, TAKEOVER};
 use crate::model::attempt::{Circumstances, Event, advance, wants_quiet};
 
 /// The first and the longest pause between two polls.
@@ -25,6 +25,7 @@ pub fn circumstances(
         quiet,
         abandoned_before,
         taken_over: attempt.command == TAKEOVER,
+        had_failed: attempt.command == TAKEOVER && attempt.message == TAKEN_OVER_FAILED,
     }
 }
 

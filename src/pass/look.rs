@@ -103,6 +103,8 @@ pub struct Made<'a> {
     pub clock: &'a dyn Clock,
     /// The command, and why.
     pub by: (&'a str, &'a str),
+    /// The operator, if one has asked.
+    pub asked_by: Option<&'a str>,
 }
 
 /// Records versions of an app's service that run and that the ledger knows nothing of, for an
@@ -118,6 +120,7 @@ pub fn account_for(
     for version in versions {
         let seen = Attempt {
             service_name: service_name.to_owned(),
+            asked_by: made.asked_by.map(str::to_owned),
             ..Attempt::new(app, version, State::Abandoned, made.by, made.clock)
         };
         ledger.record(made.scope, &seen, None, made.fence)?;

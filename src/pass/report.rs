@@ -160,12 +160,10 @@ impl ReportBuilder {
             self.apps.entry(app.clone()).or_insert_with(|| {
                 AppResult::of(&Step {
                     app: app.clone(),
-                    deployed: Some(deployed.clone()),
+                    deployed: deployed.clone(),
                     newest: None,
-                    action: Action::Ahead,
-                    reason: format!(
-                        "its markers are gone from Artifactory; {deployed} stays deployed"
-                    ),
+                    action: Action::Gone,
+                    reason: gone(app, deployed.as_deref()),
                     attempt: None,
                     failing: false,
                 })
@@ -348,11 +346,21 @@ impl ReportBuilder {
                 }
                 (None, Action::Waiting) if app.failing => &mut summary.failed,
                 (None, Action::UpToDate) => &mut summary.up_to_date,
-                (None, Action::Held | Action::Ahead | Action::Waiting) => &mut summary.skipped,
+                (None, Action::Held | Action::Ahead | Action::Gone | Action::Waiting) => {
+                    &mut summary.skipped
+                }
                 (None, _) => continue,
             };
             *count += 1;
         }
         summary
     }
+}
+
+/// What is told of an app without markers.
+fn gone(app: &str, deployed: Option<&str>) -> String {
+    let deployed = deployed.map_or("nothing of it was deployed".to_owned(), |version| {
+        format!("{version} stays deployed")
+    });
+    format!("its markers are gone from Artifactory; {deployed}; `forget {app}` retires it")
 }

@@ -18,8 +18,8 @@ pub struct Scan {
     pub listing: Listing,
     /// What a pass would do.
     pub steps: Vec<Step>,
-    /// Known apps of which no marker is left, with the version that is deployed.
-    pub missing: Vec<(String, String)>,
+    /// Known apps of which no marker is left, with the version that is deployed, if one is.
+    pub missing: Vec<(String, Option<String>)>,
 }
 
 /// Reads Artifactory and plans. Changes nothing.
@@ -91,7 +91,7 @@ impl Scanner<'_> {
         });
         let missing = plan::missing(&listing, &snapshot.records, &rules.filter)
             .into_iter()
-            .filter_map(|app| Some((app.to_owned(), snapshot.records.get(app)?.deployed.clone()?)))
+            .filter_map(|app| Some((app.to_owned(), snapshot.records.get(app)?.deployed.clone())))
             .collect();
         Ok(Scan {
             listing,

@@ -24,6 +24,8 @@ pub struct Invocation<'a> {
     pub command: &'static str,
     /// The app that an operator asked something of.
     pub app: Option<&'a str>,
+    /// The operator, if one has asked.
+    pub asked_by: Option<String>,
     /// The id that the pass was announced under, if it was.
     pub pass: Option<&'a str>,
     /// Whether the end of standard input ends the pass.
@@ -32,10 +34,11 @@ pub struct Invocation<'a> {
 
 impl<'a> Invocation<'a> {
     /// What a person asks of one app.
-    pub const fn about(command: &'static str, app: &'a str) -> Self {
+    pub const fn about(command: &'static str, app: &'a str, asked_by: String) -> Self {
         Self {
             command,
             app: Some(app),
+            asked_by: Some(asked_by),
             pass: None,
             stop_at_eof: false,
         }
@@ -68,6 +71,8 @@ pub struct Session<'a> {
     pub deadline: Deadline,
     /// The services that attempts have named, and the app of each.
     pub services: BTreeMap<String, String>,
+    /// The operator who has asked, if one has; stands with every attempt that is made.
+    pub asked_by: Option<String>,
     /// What was found out, and how it is told.
     pub ending: Ending,
     /// The report of the pass before, against which is judged what is news.
@@ -110,6 +115,7 @@ impl<'a> Session<'a> {
             lease,
             deadline,
             services: BTreeMap::new(),
+            asked_by: invocation.asked_by.clone(),
             ending: ending.clone(),
             clock,
             previous,
@@ -203,7 +209,14 @@ pub fn take_lease(
 
 fn latest(ledger: &mut dyn Ledger, scope: &Scope, apps: &[&str]) -> Result<Vec<Option<Attempt>>> {
     apps.iter()
-        .map(|app| Ok(ledger.history(scope, Some(app), 1)?.pop()))
+        .map(|app| {
+            let mut latest = ledger.history(scope, Some(app), 1)?.pop();
+            // How long ago it was made is another time at each look.
+            if let Some(attempt) = &mut latest {
+                attempt.made.server_age = None;
+            }
+            Ok(latest)
+        })
         .collect()
 }
 

@@ -178,6 +178,7 @@ impl Lab {
             ),
             clock: System::shared(),
             services: BTreeMap::new(),
+            asked_by: None,
             previous: None,
         };
         let error = work(&mut session).err();

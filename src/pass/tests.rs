@@ -180,7 +180,7 @@ fn markers_that_vanish_are_reported_and_never_acted_on() {
     lab.state().markers.remove("video");
     let (report, exit) = lab.pass();
     assert_eq!(exit, Exit::Success);
-    assert_eq!(app(&report, "video").action, Action::Ahead);
+    assert_eq!(app(&report, "video").action, Action::Gone);
     lab.state().markers.clear();
     assert_eq!(lab.pass().1, Exit::Unavailable);
 }

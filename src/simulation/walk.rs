@@ -137,6 +137,9 @@ fn between(world: &mut World) {
     if world.rng.bool() && marked < VERSIONS.len() {
         let versions = world.markers.entry(app).or_default();
         versions.push(VERSIONS[marked].to_owned());
+    } else if world.rng.u32(..8) == 0 {
+        // Withdrawn: what is marked next is the oldest again.
+        world.markers.remove(&app);
     }
 }
 
@@ -144,7 +147,7 @@ fn between(world: &mut World) {
 fn draw(world: &mut World) -> Command {
     let app = APPS[world.rng.usize(..APPS.len())].to_owned();
     let version = VERSIONS[world.rng.usize(..4)].to_owned();
-    match world.rng.u32(..17) {
+    match world.rng.u32(..18) {
         0..10 => pass(),
         10..12 => Command::Deploy {
             app,
@@ -154,13 +157,18 @@ fn draw(world: &mut World) -> Command {
         },
         12..15 => Command::Rollback { app },
         15 => Command::Hold {
-            app,
+            all: app == APPS[0],
+            app: (app != APPS[0]).then_some(app),
             for_: world.rng.bool().then(|| Duration::from_secs(900)),
             newer_than: None,
             reason: None,
             new: true,
         },
-        _ => Command::Release { app },
+        16 => Command::Forget { app },
+        _ => Command::Release {
+            app: Some(app),
+            all: false,
+        },
     }
 }
 
@@ -219,10 +227,16 @@ fn to_rest(setting: &Setting, shared: &Shared) {
             setting,
             shared,
             &[Command::Release {
-                app: app.to_owned(),
+                app: Some(app.to_owned()),
+                all: false,
             }],
         );
     }
+    let thaw = Command::Release {
+        app: None,
+        all: true,
+    };
+    run(setting, shared, &[thaw]);
     for round in 0..LAST_ROUNDS {
         shared.world().wait(Duration::from_secs(1300));
         let told = (round >= LAST_ROUNDS / 2)

@@ -270,6 +270,7 @@ pub fn failure(config: &MysqlConfig, fault: &Fault) -> Failure {
 /// Numbers of the servers' manuals; 1180 and 1047 are what a Galera node without quorum answers
 /// (measured). 3101 is how Group Replication tells of a conflict with another node, 4031 how
 /// `MySQL` (8.0.24 and newer) tells of a connection that was idle for longer than `wait_timeout`.
+/// A locked account is 3118 on `MySQL` and 4151 on `MariaDB`.
 fn of_server(code: u16, error: Error) -> Failure {
     let credentials = |error: Error| Error {
         kind: Kind::Credentials,
@@ -280,6 +281,13 @@ fn of_server(code: u16, error: Error) -> Failure {
         1044 | 1045 | 1698 => {
             Failure::Refused(credentials(error).hint("check user and password of --dsn"))
         }
+        1820 | 1862 => Failure::Refused(
+            credentials(error).hint("the password has expired: set a new one, there and in --dsn"),
+        ),
+        3118 | 4151 => Failure::Refused(
+            credentials(error)
+                .hint("the account is locked: `ALTER USER … ACCOUNT UNLOCK` unlocks it"),
+        ),
         1049 => Failure::Refused(
             Error {
                 kind: Kind::Usage,
@@ -371,6 +379,11 @@ mod tests {
         }
         for code in [1045, 1142, 1146, 1153] {
             assert!(matches!(of(code), Failure::Refused(_)), "{code}");
+        }
+        for code in [1044, 1045, 1698, 1820, 1862, 3118, 4151] {
+            let error = Error::from(of(code));
+            assert_eq!(error.kind, Kind::Credentials, "{code}");
+            assert!(error.hint.is_some(), "{code}");
         }
     }
 }

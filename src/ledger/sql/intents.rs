@@ -7,7 +7,7 @@ use super::{attempts, deploys, holds, snapshot};
 use crate::ledger::{Attempt, AttemptEvent, Fence, Intended, Intent};
 use crate::model::attempt::{Move, State};
 use crate::model::name::Scope;
-use crate::model::plan::Hold;
+use crate::model::plan::{EVERY_APP, Hold};
 use crate::model::version::Order;
 
 /// Makes attempts of the original's rows that no attempt accounts for.
@@ -49,11 +49,16 @@ pub fn intend(
     if attempts::latest(&mut *tx, scope, &attempt.app)? != intent.after {
         return Ok(Intended::Changed);
     }
-    if intent.respect_holds
-        && let Some(hold) = holds::find(&mut *tx, scope, &attempt.app)?
-        && hold.stops(intent.order, &attempt.version, at)
+    let of = |name| intent.respect_holds.then_some(name);
+    for name in [of(attempt.app.as_str()), of(EVERY_APP)]
+        .into_iter()
+        .flatten()
     {
-        return Ok(Intended::Held(hold));
+        if let Some(hold) = holds::find(&mut *tx, scope, name)?
+            && hold.stops(intent.order, &attempt.version, at)
+        {
+            return Ok(Intended::Held(hold));
+        }
     }
     attempt.state = State::Submitting;
     let hold = intent.place_hold.as_ref().map(|hold| (hold, intent.order));

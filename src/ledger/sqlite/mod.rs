@@ -15,7 +15,9 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::schema::Schema;
-use super::sql::{Database, Engine, Failure, PATIENCE, Sql, SqlLedger, persist};
+use super::sql::{
+    Database, Engine, Failure, PATIENCE, Sql, SqlLedger, original_rows, persist, put_original_rows,
+};
 use super::{Access, Lease, LeaseInfo, Migrated};
 use crate::error::{Error, Kind, Result};
 use crate::model::name::Scope;
@@ -67,7 +69,10 @@ fn open_to_read(path: PathBuf) -> Result<SqliteLedger> {
         None if schema == Schema::Empty => empty_ledger(),
         None => {
             let watch = Watch::Reader(reader);
-            let file = SqliteFile { conn, path, watch };
+            let mut file = SqliteFile { conn, path, watch };
+            if schema == Schema::Original {
+                return ledger_of_original(&mut file);
+            }
             Ok(SqlLedger::new(file, Access::ReadOnly, Migrated::Unchanged))
         }
     }
@@ -78,7 +83,7 @@ fn open_to_write(path: PathBuf) -> Result<SqliteLedger> {
     let mut conn = connect(&path).map_err(|e| failure(&path, &e))?;
     let mut schema = migrations::schema(&conn).map_err(|e| failure(&path, &e))?;
     let mut migrated = Migrated::Unchanged;
-    if matches!(schema, Schema::Older | Schema::Empty) {
+    if schema.is_behind() {
         let found = migrations::migrate(&mut conn).map_err(|e| failure(&path, &e))?;
         migrated = found.into();
         schema = found.migrated();
@@ -99,6 +104,15 @@ pub fn empty_ledger() -> Result<SqliteLedger> {
     let watch = Watch::Nothing;
     let file = SqliteFile { conn, path, watch };
     Ok(SqlLedger::new(file, Access::ReadOnly, Migrated::Unchanged))
+}
+
+/// A ledger in memory that holds what the original's tables hold, for those who only read: there
+/// are no tables of ours beside them yet.
+pub fn ledger_of_original(from: &mut impl Engine) -> Result<SqliteLedger> {
+    let rows = persist(PATIENCE, |_| from.with(original_rows))?;
+    let mut ledger = empty_ledger()?;
+    ledger.engine.with(|db| put_original_rows(db, &rows))?;
+    Ok(ledger)
 }
 
 fn empty() -> rusqlite::Result<Connection> {
