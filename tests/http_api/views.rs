@@ -22,6 +22,7 @@ fn attempt(app: &str) -> Attempt {
         payload_sha256: None,
         template_sha256: None,
         suffixes_before: None,
+        accounted: std::collections::BTreeSet::new(),
         counts: false,
         command: "baseline".into(),
         token: 1,
