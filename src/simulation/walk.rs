@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::check;
 use super::host::Ports as Steps;
 use super::store::Store;
-use super::world::{Actor, Fault, Shared, Work, World};
+use super::world::{Actor, Fault, Shared, Task, Work, World};
 use crate::artifactory::Releases;
 use crate::cli::{Cli, Command, SettleAs};
 use crate::clock::SharedClock;
@@ -256,7 +256,8 @@ fn to_rest(setting: &Setting, shared: &Shared) {
         run(setting, shared, &[told.unwrap_or_else(pass)]);
         let world = shared.world();
         let is_open = world.store.attempts.iter().any(|a| a.state.is_open());
-        if round > 2 && !is_open && world.tasks.last().is_some_and(|t| t.exit == Some(0)) {
+        let is_done = |t: &Task| t.command == "run" && t.exit == Some(0);
+        if round > 2 && !is_open && world.tasks.last().is_some_and(is_done) {
             break;
         }
     }
