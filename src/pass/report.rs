@@ -69,6 +69,7 @@ impl AppResult {
                 self.report.action = action;
                 self.report.reason = ended.message;
                 self.failing = action == Action::Unaccounted;
+                self.report.failing = self.failing;
                 if self.failing {
                     self.exit = Exit::Failed;
                 }

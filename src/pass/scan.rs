@@ -75,7 +75,14 @@ impl Scanner<'_> {
         let unaccounted = snapshot
             .unaccounted
             .iter()
-            .map(|(app, noted)| (app.clone(), look::reason(app, noted)))
+            .filter_map(|(app, noted)| {
+                // What is to be sent may be what runs.
+                let mut noted = noted.clone();
+                let newest = listing.apps.get(app).and_then(|a| a.newest.as_ref());
+                noted.versions.retain(|version| Some(version) != newest);
+                let is_left = !noted.versions.is_empty();
+                is_left.then(|| (app.clone(), look::reason(app, &noted)))
+            })
             .collect();
         let steps = plan::plan(&Inputs {
             conflicts: &conflicts,

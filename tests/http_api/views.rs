@@ -23,6 +23,7 @@ fn attempt(app: &str) -> Attempt {
         template_sha256: None,
         suffixes_before: None,
         asked_by: None,
+        accounted: std::collections::BTreeSet::new(),
         counts: false,
         command: "baseline".into(),
         token: 1,

@@ -70,6 +70,7 @@ pub(super) fn step(to: State) -> Move {
         to,
         deploy_id: Some("i".to_owned()),
         message: "why".to_owned(),
+        accounted: std::collections::BTreeSet::new(),
     }
 }
 
