@@ -20,12 +20,18 @@
 //! * the version that a ledger of before has as deployed is believed until something else is due.
 
 use super::world::World;
+use crate::ledger::{Attempt, Intent};
 use crate::model::attempt::State;
+use crate::model::plan::{EVERY_APP, Hold};
 use crate::model::request::DeployRequest;
-use crate::model::version::Order;
+use crate::model::version::{Order, VersionKey};
 
 /// What the sample's metadata puts before the name of the app.
 const PREFIX: &str = "example-";
+
+fn key(version: &str) -> Option<VersionKey> {
+    Order::Natural.key(version)
+}
 
 fn app_of(service: &str) -> String {
     service.strip_prefix(PREFIX).unwrap_or(service).to_owned()
@@ -44,59 +50,140 @@ impl World {
     }
 }
 
+/// A hold, as it was put.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// The app, or every one.
+    pub app: String,
+    /// Up to this version, else all.
+    newer_than: Option<String>,
+}
+
+impl World {
+    /// Remembers a hold. One for a time ends by clocks that are set: it is not remembered.
+    pub fn stand(&mut self, app: &str, hold: &Hold) {
+        if hold.until.is_none() {
+            self.standing.push(Standing {
+                app: app.to_owned(),
+                newer_than: hold.newer_than.clone(),
+            });
+        }
+    }
+}
+
+/// Looks at an intent that was committed.
+pub fn intended(world: &mut World, who: usize, intent: &Intent) {
+    let (app, version) = (&intent.attempt.app, &intent.attempt.version);
+    let what = format!("intent {app} {version}");
+    if world.store.lease.holder != Some(who) {
+        world.violation(format!("{what}: another command holds the lease"));
+    }
+    let is_held = |hold: &Standing| {
+        let is_older = |than: &String| key(version) <= key(than);
+        (hold.app == *app || hold.app == EVERY_APP) && hold.newer_than.iter().all(is_older)
+    };
+    let command = world.tasks[who].command;
+    if command == "run" && world.standing.iter().any(is_held) {
+        world.violation(format!("{what}: it is held"));
+    }
+    let others = world.store.attempts.iter().rev();
+    let before: Vec<&Attempt> = others
+        .filter(|a| a.app == *app && a.id != intent.attempt.id)
+        .collect();
+    let own = before.iter().filter(|a| a.version == *version);
+    let traceless = own
+        .take_while(|a| !a.state.is_deployed())
+        .filter(|a| a.state == State::Abandoned && a.command != "settle")
+        .count();
+    let reached = |a: &&&Attempt| a.command != "rollback" && a.state != State::Refused;
+    let from = before.iter().find(reached).map(|a| key(&a.version));
+    if command == "run" && traceless > 1 {
+        world.violation(format!("{what}: two of it have left no trace"));
+    }
+    if command == "rollback" && from.is_none_or(|from| key(version) >= from) {
+        world.violation(format!("{what}: a rollback that does not go back"));
+    }
+    if let Some(placed) = &intent.place_hold {
+        world.stand(app, placed);
+    }
+}
+
+/// Looks at a request that is sent.
+pub fn sent(world: &mut World, who: usize, request: &DeployRequest) {
+    let lease = &world.store.lease;
+    let is_ours = lease.holder == Some(who) && (world.is_file || world.now < lease.ends);
+    if !is_ours {
+        let what = format!("{} {}", request.service_name, request.version);
+        world.violation(format!("POST {what}: the lease is not held"));
+    }
+}
+
 /// Looks at a request that arrives.
-pub fn arrival(world: &mut World, who: usize, request: &DeployRequest) {
+pub fn arrival(world: &mut World, who: usize, request: &DeployRequest, attempt: Option<&str>) {
     let (app, version) = (app_of(&request.service_name), request.version.clone());
     let what = format!("POST {app} {version}");
-    let open: Vec<_> = world
-        .store
-        .attempts
-        .iter()
-        .filter(|a| a.state.is_open())
-        .cloned()
-        .collect();
+    let is_open = |a: &&Attempt| a.state.is_open();
+    let open: Vec<_> = world.store.attempts.iter().filter(is_open).collect();
     match open.as_slice() {
-        [own] if own.state == State::Submitting && own.app == app && own.version == version => {
-            if !world.posted.insert(own.id.clone()) {
+        [own] if Some(own.id.as_str()) == attempt && own.app == app && own.version == version => {
+            let id = own.id.clone();
+            let token = own.token;
+            if !world.posted.insert(id) {
                 world.violation(format!("{what}: the second one of its attempt"));
             }
+            if token < world.token {
+                world.violation(format!("{what}: one with a greater token has arrived"));
+            }
+            world.token = token;
         }
         [] => world.violation(format!("{what}: no intent is committed")),
         _ => world.violation(format!("{what}: another attempt is open")),
     }
-    if world.cluster.is_busy() {
+    if world.cluster.has_ours() {
         world.violation(format!("{what}: another deploy is at work"));
     }
-    let key = |version: &str| Order::Natural.key(version);
     let runs = world.runs(&app).map(str::to_owned);
     let newer = runs.filter(|runs| key(runs) > key(&version));
-    if world.tasks[who].command != "run" {
-        world.fled.retain(|(fled, _)| *fled != app);
-        if world.tasks[who].command == "rollback" {
+    let has_fled = world.fled.contains(&(app.clone(), version.clone()));
+    match world.tasks[who].command {
+        "run" => unattended(world, who, request, (&app, &version, newer, has_fled)),
+        "rollback" => {
+            if has_fled {
+                world.violation(format!("{what}: a rollback to what was rolled back from"));
+            }
             world.fled.extend(newer.map(|newer| (app, newer)));
         }
-        return;
+        _ => world.fled.retain(|(fled, _)| *fled != app),
     }
+}
+
+/// Looks at a request of a pass.
+fn unattended(
+    world: &mut World,
+    who: usize,
+    request: &DeployRequest,
+    (app, version, newer, has_fled): (&String, &String, Option<String>, bool),
+) {
+    let what = format!("POST {app} {version}");
     if world.tasks[who].saw.take() != Some((app.clone(), version.clone())) {
         world.violation(format!("{what}: its marker was not seen"));
     }
-    if let Some(runs) = world.runs(&app).filter(|_| world.stale.contains_key(&app)) {
-        let mut own = world.store.attempts.iter().filter(|a| a.app == app);
+    if let Some(runs) = world.runs(app).filter(|_| world.stale.contains_key(app)) {
+        let mut own = world.store.attempts.iter().filter(|a| a.app == *app);
         if world.tasks[who].is_blind || own.any(|a| a.version == runs) {
             return;
         }
     }
-    if world.fled.contains(&(app.clone(), version.clone())) {
+    if has_fled {
         world.violation(format!("{what}: it was rolled back from"));
     }
     let units = world.cluster.units(&request.service_name);
-    let is_alone = units.iter().all(|unit| unit.version == version);
-    if is_alone && world.runs(&app) == Some(version.as_str()) {
+    let is_alone = units.iter().all(|unit| unit.version == *version);
+    if is_alone && world.runs(app) == Some(version.as_str()) {
         world.violation(format!("{what}: it runs already, and it alone"));
     }
     if let Some(runs) = newer {
-        let what = format!("{what}: {runs} runs, which is newer");
-        world.violation(what);
+        world.violation(format!("{what}: {runs} runs, which is newer"));
     }
 }
 

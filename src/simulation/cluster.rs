@@ -1,5 +1,6 @@
 //! A coreos-deploy with its cluster, as the real one was seen to behave: one deploy at a time, of
-//! all others the reply is lost; while one runs nothing answers; who waits is served in any order.
+//! all others the reply is lost; while one runs nothing answers; who waits is served in any order,
+//! and between two deploys the service answers for a moment.
 
 use std::time::Duration;
 
@@ -7,6 +8,9 @@ use crate::model::units::Unit;
 
 /// How long destroyed units are still listed as running, at most (seen on fleet).
 const LINGER: Duration = Duration::from_secs(12);
+
+/// The service of somebody else.
+pub const STRANGER: &str = "stranger";
 
 /// What becomes of a deploy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +40,8 @@ pub struct Deploy {
     pub takes: Duration,
     /// Whether it has ended.
     pub ended: bool,
+    /// Whether its attempt was given up for another one while it was on its way.
+    pub is_given_up: bool,
 }
 
 impl Deploy {
@@ -54,15 +60,36 @@ pub struct Cluster {
     at_work: Option<(usize, Duration)>,
     /// Those that wait for it.
     waiting: Vec<Deploy>,
+    /// When the next of them begins.
+    next: Duration,
     /// Service, unit, and when it is no longer listed.
     units: Vec<(String, Unit, Option<Duration>)>,
     posts: usize,
 }
 
 impl Cluster {
-    /// Whether a deploy is at work or waits: nothing answers.
+    /// Whether a deploy is at work: nothing answers.
     pub fn is_busy(&self) -> bool {
         self.at_work.is_some()
+    }
+
+    /// Whether a deploy waits.
+    pub fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Whether one of ours is at work or waits.
+    pub fn has_ours(&self) -> bool {
+        let at_work = self.at_work.map(|(index, _)| &self.deploys[index]);
+        let mut all = self.waiting.iter().chain(at_work);
+        all.any(|deploy| deploy.service != STRANGER && !deploy.is_given_up)
+    }
+
+    /// When the deploy that is at work ends, where another one waits for it.
+    pub fn gap(&self) -> Option<Duration> {
+        self.at_work
+            .filter(|_| self.has_waiting())
+            .map(|(_, end)| end)
     }
 
     /// The number of the next deploy.
@@ -73,7 +100,7 @@ impl Cluster {
 
     /// Takes a request. True where it began at once, so that its reply is sent.
     pub fn post(&mut self, deploy: Deploy, now: Duration) -> bool {
-        if self.is_busy() {
+        if self.is_busy() || self.has_waiting() {
             self.waiting.push(deploy);
             return false;
         }
@@ -86,14 +113,18 @@ impl Cluster {
         self.deploys.push(deploy);
     }
 
-    /// Lets happen what happens until `now`; `pick` chooses among those that wait.
-    pub fn advance(&mut self, now: Duration, mut pick: impl FnMut(usize) -> usize) {
-        while let Some((index, end)) = self.at_work.filter(|(_, end)| *end <= now) {
-            self.at_work = None;
-            self.end(index, end);
-            if !self.waiting.is_empty() {
-                let next = self.waiting.remove(pick(self.waiting.len()));
-                self.begin(next, end);
+    /// Lets happen what happens until `now`.
+    pub fn advance(&mut self, now: Duration, rng: &mut fastrand::Rng) {
+        loop {
+            if let Some((index, end)) = self.at_work.filter(|(_, end)| *end <= now) {
+                self.at_work = None;
+                self.end(index, end);
+                self.next = end + Duration::from_secs(rng.u64(1..5));
+            } else if self.at_work.is_none() && self.has_waiting() && self.next <= now {
+                let deploy = self.waiting.remove(rng.usize(..self.waiting.len()));
+                self.begin(deploy, self.next);
+            } else {
+                break;
             }
         }
         self.units

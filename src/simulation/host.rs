@@ -5,31 +5,22 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::cluster::{Deploy, Fate};
-use super::world::{Actor, Fault, LEASE_TTL, World};
-use crate::artifactory::{Checksum, Releases};
+use super::check;
+use super::fault::Fault;
+use super::turns::Actor;
+use super::world::{LEASE_TTL, VALIDITY, World};
 use crate::clock::Clock;
-use crate::deadline::Deadline;
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{
     Attempt, AttemptEvent, Fence, Intended, Intent, Lease, LeaseInfo, Ledger, Migrated, PassRecord,
     PassRow, Snapshot, TokenRow,
 };
-use crate::model::attempt::{Move, State, Status};
-use crate::model::listing::{Listing, ListingBuilder};
+use crate::model::attempt::{Move, State};
 use crate::model::name::Scope;
 use crate::model::plan::Hold;
 use crate::model::report::Report;
-use crate::model::request::DeployRequest;
-use crate::model::units::Unit;
 use crate::model::version::Order;
-use crate::target::{Info, Probe, Submission, Target};
 
-/// How long coreos-deploy waits for a request, and a client for its reply.
-const REPLY_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// When a reply comes that is nearly too late.
-const LATE_REPLY: Duration = Duration::from_secs(14);
 /// How often the lease is renewed.
 const RENEWAL: Duration = Duration::from_secs(10);
 
@@ -91,9 +82,10 @@ impl Ledger for Ports {
             })?;
             if let Some((token, is_takeover)) = taken {
                 let actor = self.0.clone();
-                let renewed = Mutex::new(actor.elapsed());
+                let taken = actor.elapsed();
                 return Ok(Some(Box::new(Held {
-                    renewed,
+                    renewed: Mutex::new(taken),
+                    taken,
                     actor,
                     fence: Fence {
                         token,
@@ -127,7 +119,14 @@ impl Ledger for Ports {
             return Ok(Intended::LeaseLost);
         }
         let (fence, at) = (lease.fence(), self.0.now_ms());
-        self.write(&what, |world| world.store.intend(intent, fence, at))
+        let who = self.0.who;
+        self.write(&what, |world| {
+            let intended = world.store.intend(intent, fence, at);
+            if intended == Intended::Committed {
+                check::intended(world, who, intent);
+            }
+            intended
+        })
     }
 
     fn advance(
@@ -159,7 +158,14 @@ impl Ledger for Ports {
         let at = self.0.now_ms();
         let hold = hold.map(|(hold, order)| (hold.clone(), order));
         let what = format!("records {app} {version} as {state}");
-        let done = self.write(&what, |world| world.store.record(attempt, hold, fence, at))?;
+        let done = self.write(&what, |world| {
+            let placed = hold.as_ref().map(|(hold, _)| hold.clone());
+            let done = world.store.record(attempt, hold, fence, at);
+            if let Some(placed) = placed.filter(|_| done.is_ok()) {
+                world.stand(&attempt.app, &placed);
+            }
+            done
+        })?;
         done.map_err(|()| Error::new(Kind::Busy, "the lease was lost"))?;
         Ok(None)
     }
@@ -171,12 +177,14 @@ impl Ledger for Ports {
     fn hold(&mut self, _: &Scope, app: &str, hold: &Hold, order: Order) -> Result<Hold> {
         let at = self.0.now_ms();
         self.write(&format!("holds {app}"), |world| {
+            world.stand(app, hold);
             world.store.hold(app, hold.clone(), order, at)
         })
     }
 
     fn release(&mut self, _: &Scope, app: &str) -> Result<bool> {
         self.write(&format!("releases {app}"), |world| {
+            world.standing.retain(|hold| hold.app != app);
             world.store.holds.remove(app).is_some()
         })
     }
@@ -235,6 +243,7 @@ struct Held {
     actor: Actor,
     fence: Fence,
     is_takeover: bool,
+    taken: Duration,
     /// When it was renewed last.
     renewed: Mutex<Duration>,
 }
@@ -253,7 +262,15 @@ impl Lease for Held {
             return world.store.lease.token == self.fence.token;
         }
         let mut renewed = self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
-        if world.now >= *renewed + RENEWAL {
+        if !world.tasks[who].ended && world.draws(who, Fault::RenewalsCut) {
+            // Nearly for as long as the lease may be relied upon.
+            let time = Duration::from_secs(world.rng.u64(..VALIDITY.as_secs()));
+            let since = self.taken.max(world.now.saturating_sub(time));
+            world.cut(who, since);
+        }
+        if let Some(since) = world.tasks[who].cut_since {
+            world.tasks[who].has_lost_lease |= world.now >= since + VALIDITY;
+        } else if world.now >= *renewed + RENEWAL {
             world.renew();
             let row = &world.store.lease;
             let is_ours = row.token == self.fence.token && row.holder == Some(who);
@@ -265,7 +282,7 @@ impl Lease for Held {
 
     fn send_delay(&self) -> Duration {
         if self.is_takeover {
-            LEASE_TTL / 4
+            (self.taken + LEASE_TTL / 4).saturating_sub(self.actor.elapsed())
         } else {
             Duration::ZERO
         }
@@ -278,191 +295,5 @@ impl Drop for Held {
             let mut world = self.actor.look();
             world.store.free(self.actor.who, self.fence.token);
         }
-    }
-}
-
-/// A payload is the sample with another name in it; what is wrong with payloads is tested elsewhere.
-impl Releases for Ports {
-    fn list(&self, mut builder: ListingBuilder) -> Result<Listing> {
-        let mut world = self.0.step("reads the markers", true);
-        if world.draws(self.0.who, Fault::MarkersAway) {
-            return Err(Error::unavailable("Artifactory cannot be used"));
-        }
-        for (app, versions) in &world.markers {
-            builder.folder(app);
-            for version in versions {
-                if world.is_marked(app, version) {
-                    builder.file(app, &format!("{version}.deploy"));
-                }
-            }
-        }
-        self.0.done(world);
-        Ok(builder.finish("aql", true))
-    }
-
-    fn checksum(&self, _: &str, _: &str) -> Result<Option<Checksum>> {
-        Ok(Some(Checksum::Sha256("00".repeat(32))))
-    }
-
-    fn download(&self, app: &str, file: &str, _: &Checksum) -> Result<Vec<u8>> {
-        /// Packing takes longer than all the rest.
-        static PACKED: Mutex<BTreeMap<String, Vec<u8>>> = Mutex::new(BTreeMap::new());
-        let version = file
-            .strip_prefix(&format!("example.com-development-{app}-"))
-            .and_then(|rest| rest.strip_suffix(".tar.gz"))
-            .ok_or_else(|| Error::new(Kind::Failed, file))?;
-        let mut packed = PACKED.lock().unwrap_or_else(PoisonError::into_inner);
-        let payload = packed.entry(file.to_owned());
-        Ok(payload
-            .or_insert_with(|| simulator::Payload::sample(app, version).build())
-            .clone())
-    }
-
-    fn marker_age(&self, _: &str, _: &str) -> Result<Duration> {
-        Ok(Duration::ZERO)
-    }
-
-    fn is_marked(&self, app: &str, version: &str) -> Result<bool> {
-        let what = format!("looks at the marker of {app} {version}");
-        let mut world = self.0.step(&what, true);
-        let who = self.0.who;
-        world.tasks[who].saw = None;
-        if world.draws(who, Fault::MarkersAway) {
-            return Err(Error::unavailable("Artifactory cannot be used"));
-        }
-        let is_marked = world.is_marked(app, version);
-        world.tasks[who].saw = is_marked.then(|| (app.to_owned(), version.to_owned()));
-        self.0.done(world);
-        Ok(is_marked)
-    }
-
-    fn until(&mut self, _: Deadline) {}
-
-    fn requests(&self) -> u64 {
-        0
-    }
-}
-
-impl Target for Ports {
-    fn until(&mut self, _: Deadline) {}
-
-    fn info(&self) -> Probe {
-        let mut world = self.0.step("asks who it is", true);
-        if world.draws(self.0.who, Fault::TargetAway) {
-            return Probe::Failed(Error::unavailable("coreos-deploy is not reached"));
-        }
-        if world.cluster.is_busy() {
-            return Probe::Busy("it does not answer".to_owned());
-        }
-        self.0.done(world);
-        Probe::Answered(Info {
-            domain: "example.com".to_owned(),
-            environment: "development".to_owned(),
-            shown: "example.com development".to_owned(),
-        })
-    }
-
-    fn is_quiet(&self, cancelled: &dyn Fn() -> bool) -> bool {
-        for answer in 0..3 {
-            if answer > 0 {
-                self.0.sleep(Duration::from_secs(5));
-            }
-            if cancelled() || !matches!(self.info(), Probe::Answered(_)) {
-                return false;
-            }
-        }
-        true
-    }
-
-    fn units(&self, service_name: &str) -> Result<Vec<Unit>> {
-        let mut world = self.0.step("looks at the units", true);
-        let is_blind = world.draws(self.0.who, Fault::TargetAway) || world.cluster.is_busy();
-        world.tasks[self.0.who].is_blind = is_blind;
-        if is_blind {
-            return Err(Error::unavailable("the units cannot be read"));
-        }
-        let units = world.cluster.units(service_name);
-        self.0.done(world);
-        Ok(units)
-    }
-
-    fn submit(&self, request: &DeployRequest) -> Submission {
-        let what = format!("POST {} {}", request.service_name, request.version);
-        let mut world = self.0.step(&what, false);
-        let chances = [Fault::TargetAway, Fault::Refused, Fault::LostRequest];
-        match world.draw(self.0.who, &chances) {
-            Some(Fault::LostRequest) => {
-                drop(world);
-                self.0.sleep(REPLY_TIMEOUT);
-                return Submission::Lost("no reply".to_owned());
-            }
-            Some(fault) => {
-                return Submission::Refused {
-                    reason: "not accepted".to_owned(),
-                    counts: fault == Fault::Refused,
-                    stop: None,
-                };
-            }
-            None => {}
-        }
-        super::check::arrival(&mut world, self.0.who, request);
-        let deploy = deploy(&mut world, self.0.who, request);
-        let (id, now) = (deploy.id(), world.now);
-        let is_answered = world.cluster.post(deploy, now);
-        let fault = world.draw(self.0.who, &[Fault::LostReply, Fault::LateReply]);
-        self.0.done(world);
-        match fault {
-            None if is_answered => Submission::Accepted(id),
-            Some(Fault::LateReply) if is_answered => {
-                self.0.sleep(LATE_REPLY);
-                Submission::Accepted(id)
-            }
-            _ => {
-                self.0.sleep(REPLY_TIMEOUT);
-                Submission::Lost("no reply".to_owned())
-            }
-        }
-    }
-
-    fn status(&self, id: &str, _: &str, version: &str) -> Status {
-        let mut world = self.0.step("asks for the outcome", true);
-        if world.draws(self.0.who, Fault::TargetAway) || world.cluster.is_busy() {
-            return Status::Inconclusive("no answer".to_owned());
-        }
-        let status = match world.cluster.deploys.iter().find(|d| d.id() == id) {
-            None => Status::NoRows,
-            Some(d) if d.version != version => Status::OtherDeploy(d.version.clone()),
-            Some(d) => match d.fate {
-                Fate::Succeeds => Status::Succeeded,
-                Fate::Fails(_) => Status::Failed("no machine".to_owned()),
-                Fate::Dies(_) => Status::Running,
-            },
-        };
-        self.0.done(world);
-        status
-    }
-}
-
-/// What becomes of a request that has arrived.
-fn deploy(world: &mut World, who: usize, request: &DeployRequest) -> Deploy {
-    let chances = [Fault::DeployFails, Fault::DeployDies, Fault::DeployHangs];
-    let fault = world.draw(who, &chances);
-    let some = world.rng.u32(..request.num_instances.max(1));
-    let seconds = match fault {
-        Some(Fault::DeployHangs) => world.rng.u64(700..4000),
-        _ => world.rng.u64(1..30),
-    };
-    Deploy {
-        number: world.cluster.next_number(),
-        service: request.service_name.clone(),
-        version: request.version.clone(),
-        instances: request.num_instances,
-        fate: match fault {
-            Some(Fault::DeployFails) => Fate::Fails(some),
-            Some(Fault::DeployDies) => Fate::Dies(some),
-            _ => Fate::Succeeds,
-        },
-        takes: Duration::from_secs(seconds),
-        ended: false,
     }
 }

@@ -3,16 +3,20 @@
 
 mod check;
 mod cluster;
+mod fault;
 mod host;
+mod peers;
+mod scenes;
 mod store;
 mod store_test;
+mod turns;
 mod walk;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fault::Fault;
 use walk::{Setting, episode};
-use world::Fault;
 
 /// How many episodes a test run takes; `CAM_EPISODES` makes it more.
 const EPISODES: u64 = 300;

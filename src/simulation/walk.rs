@@ -1,12 +1,14 @@
 //! Episodes: what happens in one, drawn from a seed.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::check;
+use super::fault::Fault;
 use super::host::Ports as Steps;
 use super::store::Store;
-use super::world::{Actor, Fault, Shared, Task, Work, World};
+use super::turns::{Actor, Shared, Work};
+use super::world::{Task, World};
 use crate::artifactory::Releases;
 use crate::cli::{Cli, Command, SettleAs};
 use crate::clock::SharedClock;
@@ -22,36 +24,45 @@ use crate::target::Target;
 /// The apps of an episode. The folder is the service's name, too.
 pub const APPS: [&str; 2] = ["web", "video"];
 /// The versions that are marked one after the other, oldest first.
-const VERSIONS: [&str; 6] = ["1.0", "1.1", "1.2", "2.0", "2.1", "3.0"];
+pub const VERSIONS: [&str; 6] = ["1.0", "1.1", "1.2", "2.0", "2.1", "3.0"];
 /// How often all is tried again at the end, at most.
 const LAST_ROUNDS: usize = 14;
 
 /// What all episodes are run with.
 pub struct Setting {
-    cli: Cli,
-    config: Config,
+    /// A command that gives up at once where another one is at work, and one that waits for it.
+    each: [(Cli, Config); 2],
 }
 
 impl Setting {
     /// The defaults of the program.
     pub fn new() -> Self {
-        let line = "x --domain example.com --deploy-url http://127.0.0.1:1 --dsn sqlite:/none/x.db \
-                    --art-endpoint http://127.0.0.1:1 --art-deploy-repo d --art-payload-repo p run";
-        let cli =
-            Cli::parse_from_args(line.split_whitespace().map(std::ffi::OsString::from)).unwrap();
-        let config = Config::from_cli(&cli, &|_| None).unwrap();
-        Self { cli, config }
+        let with = |wait: &str| {
+            let line = format!(
+                "x --domain example.com --deploy-url http://127.0.0.1:1 --dsn sqlite:/none/x.db \
+                 --art-endpoint http://127.0.0.1:1 --art-deploy-repo d --art-payload-repo p \
+                 --lock-wait {wait} run"
+            );
+            let words = line.split_whitespace().map(std::ffi::OsString::from);
+            let cli = Cli::parse_from_args(words).unwrap();
+            let config = Config::from_cli(&cli, &|_| None).unwrap();
+            (cli, config)
+        };
+        Self {
+            each: ["0s", "5m"].map(with),
+        }
     }
 
     /// Carries out one command, as a process of its own would.
-    fn carry_out(&self, actor: &Actor, command: &Command) {
+    fn carry_out(&self, actor: &Actor, command: &Command, is_patient: bool) {
+        let (cli, config) = &self.each[usize::from(is_patient)];
         let terminal = Terminal::detect(ColorMode::Never, &|_| None);
-        let mut output = Output::new(self.config.output, terminal);
+        let mut output = Output::new(config.output, terminal);
         output.captured = Some(Mutex::default());
         let ports = Steps(actor.clone());
         let context = Context {
-            cli: &self.cli,
-            config: &self.config,
+            cli,
+            config,
             output: &output,
             ports: &ports,
         };
@@ -90,40 +101,101 @@ impl Ports for Steps {
     }
 }
 
-/// One episode.
-pub fn episode(setting: &Setting, seed: u64, faults: u32) -> Shared {
-    let shared = Shared::new(seed, faults);
-    for app in APPS {
-        shared
-            .world()
-            .markers
-            .insert(app.to_owned(), vec![VERSIONS[0].to_owned()]);
-    }
-    let rounds = shared.world().rng.usize(3..9);
-    for _ in 0..rounds {
-        let commands = {
-            let mut world = shared.world();
-            between(&mut world);
-            let said = word(&mut world);
-            let at_once = [1, 1, 1, 2, 2, 3][world.rng.usize(..6)];
-            said.map_or_else(
-                || (0..at_once).map(|_| draw(&mut world)).collect::<Vec<_>>(),
-                |command| vec![command],
-            )
-        };
-        run(setting, &shared, &commands);
-    }
-    to_rest(setting, &shared);
-    shared
+/// Something that is done to the world of an episode, or in it.
+pub struct Episode<'a> {
+    setting: &'a Setting,
+    shared: Shared,
 }
 
-fn run(setting: &Setting, shared: &Shared, commands: &[Command]) {
-    let tasks = commands.iter().map(|command| {
-        let host = shared.world().rng.usize(..3);
-        let work: Work<'_> = Box::new(move |actor: Actor| setting.carry_out(&actor, command));
-        (commands::name(command), host, work)
-    });
-    shared.run_all(tasks.collect());
+/// One episode: of the scenes each has its turn, and the walk through all has every second one.
+pub fn episode(setting: &Setting, seed: u64, faults: u32) -> Shared {
+    let episode = Episode {
+        setting,
+        shared: Shared::new(seed, faults),
+    };
+    for app in APPS {
+        episode.mark(app, VERSIONS[0]);
+    }
+    match usize::try_from(seed).unwrap_or(0) {
+        even if even % 2 == 0 => episode.walk(),
+        odd => super::scenes::ALL[odd / 2 % super::scenes::ALL.len()].1(&episode),
+    }
+    episode.to_rest();
+    episode.shared
+}
+
+impl Episode<'_> {
+    /// The world.
+    pub fn world(&self) -> MutexGuard<'_, World> {
+        self.shared.world()
+    }
+
+    /// Marks a version.
+    pub fn mark(&self, app: &str, version: &str) {
+        let mut world = self.world();
+        let versions = world.markers.entry(app.to_owned()).or_default();
+        versions.push(version.to_owned());
+    }
+
+    /// Runs commands at once.
+    pub fn run(&self, commands: &[Command]) {
+        let tasks = commands.iter().map(|command| {
+            let (host, is_patient) = {
+                let mut world = self.world();
+                (world.rng.usize(..3), world.rng.bool())
+            };
+            let setting = self.setting;
+            let work: Work<'_> =
+                Box::new(move |actor: Actor| setting.carry_out(&actor, command, is_patient));
+            (commands::name(command), host, work)
+        });
+        let tasks = tasks.collect();
+        self.shared.run_all(tasks);
+    }
+
+    /// Anything may happen.
+    fn walk(&self) {
+        let rounds = self.world().rng.usize(2..7);
+        for _ in 0..rounds {
+            let commands = {
+                let mut world = self.world();
+                between(&mut world);
+                let said = word(&mut world);
+                let at_once = [1, 1, 2, 2, 2, 3][world.rng.usize(..6)];
+                said.map_or_else(
+                    || (0..at_once).map(|_| draw(&mut world)).collect::<Vec<_>>(),
+                    |command| vec![command],
+                )
+            };
+            self.run(&commands);
+        }
+    }
+
+    /// All is well again: the passes and, where they can't, an operator bring everything to rest.
+    fn to_rest(&self) {
+        self.world().heal();
+        let lift = |app: Option<&str>| Command::Release {
+            app: app.map(str::to_owned),
+            all: app.is_none(),
+        };
+        for app in [Some(APPS[0]), Some(APPS[1]), None] {
+            self.run(&[lift(app)]);
+        }
+        for round in 0..LAST_ROUNDS {
+            self.world().wait(Duration::from_secs(1300));
+            let told = (round >= LAST_ROUNDS / 2)
+                .then(|| said(&self.world()))
+                .flatten();
+            self.run(&[told.unwrap_or_else(pass)]);
+            let world = self.world();
+            let is_open = world.store.attempts.iter().any(|a| a.state.is_open());
+            let is_done = |t: &Task| t.command == "run" && t.exit == Some(0);
+            if round > 1 && !is_open && world.tasks.last().is_some_and(is_done) {
+                break;
+            }
+        }
+        check::at_rest(&mut self.world());
+    }
 }
 
 /// What happens between commands: time passes, versions are marked.
@@ -183,7 +255,8 @@ fn draw(world: &mut World) -> Command {
     }
 }
 
-const fn pass() -> Command {
+/// What a timer starts.
+pub const fn pass() -> Command {
     Command::Run {
         pass_id: None,
         stop_at_eof: false,
@@ -201,9 +274,9 @@ fn word(world: &mut World) -> Option<Command> {
 }
 
 /// What an operator says who has looked: where nothing is at work he knows what runs.
-fn settle(world: &World) -> Option<Command> {
+pub fn settle(world: &World) -> Option<Command> {
     let open = world.store.attempts.iter().find(|a| a.state.is_open())?;
-    if world.cluster.is_busy() {
+    if !world.is_at_rest() {
         return None;
     }
     let runs = world.runs(&open.app) == Some(open.version.as_str());
@@ -237,7 +310,7 @@ fn said(world: &World) -> Option<Command> {
 }
 
 fn baseline(world: &World, app: &str) -> Option<Command> {
-    if world.cluster.is_busy() {
+    if !world.is_at_rest() {
         return None;
     }
     let runs = world.runs(app)?;
@@ -245,38 +318,4 @@ fn baseline(world: &World, app: &str) -> Option<Command> {
         apps: vec![format!("{app}={runs}")],
         new: true,
     })
-}
-
-/// All is well again: the passes and, where they can't, an operator bring everything to rest.
-fn to_rest(setting: &Setting, shared: &Shared) {
-    shared.world().heal();
-    for app in APPS {
-        run(
-            setting,
-            shared,
-            &[Command::Release {
-                app: Some(app.to_owned()),
-                all: false,
-            }],
-        );
-    }
-    let thaw = Command::Release {
-        app: None,
-        all: true,
-    };
-    run(setting, shared, &[thaw]);
-    for round in 0..LAST_ROUNDS {
-        shared.world().wait(Duration::from_secs(1300));
-        let told = (round >= LAST_ROUNDS / 2)
-            .then(|| said(&shared.world()))
-            .flatten();
-        run(setting, shared, &[told.unwrap_or_else(pass)]);
-        let world = shared.world();
-        let is_open = world.store.attempts.iter().any(|a| a.state.is_open());
-        let is_done = |t: &Task| t.command == "run" && t.exit == Some(0);
-        if round > 2 && !is_open && world.tasks.last().is_some_and(is_done) {
-            break;
-        }
-    }
-    check::at_rest(&mut shared.world());
 }

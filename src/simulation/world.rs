@@ -1,85 +1,35 @@
-//! The world that the commands of an episode share, and the one thread of them that may run.
-//!
-//! Every call of a port is a step. Before a step the world may let another command run first, end
-//! the command (a crash), or let it stand still; all of it is drawn from one seed, so that a seed
-//! is a story.
+//! The world that the commands of an episode share. All that happens in it is drawn from one seed,
+//! so that a seed is a story.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::cluster::Cluster;
+use super::check::{self, Standing};
+use super::cluster::{Cluster, Deploy};
+use super::fault::Fault;
 use super::store::Store;
-use crate::clock::Clock;
+use crate::model::request::DeployRequest;
 
 /// 2026-01-01, in milliseconds since 1970 UTC: what the clocks of all hosts say at first.
 const EPOCH_MS: i64 = 1_767_225_600_000;
 /// How long a lease outlives its last renewal.
 pub const LEASE_TTL: Duration = Duration::from_secs(60);
-/// How often another command gets its turn, of a hundred steps.
-const SWITCH: u32 = 20;
-
-/// Something that goes wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fault {
-    /// The process ends before a step.
-    CrashBefore,
-    /// The process ends after a step, of which it hears nothing.
-    CrashAfter,
-    /// The process stands still.
-    Pause,
-    /// The clock of the host is set.
-    ClockStep,
-    /// The ledger can't be reached; nothing is done.
-    LedgerAway,
-    /// The ledger has done it, and can't be reached to say so.
-    LostCommit,
-    /// The database fails over to a copy that has not seen the last acquisition of the lease. What
-    /// a server loses that says it has it is not promised to be made up for: a deploy that was
-    /// recorded as ended is one of the past.
-    FailOver,
-    /// Between two commands: the ledger is gone, and a new one is made.
-    LedgerLost,
-    /// Between two commands: the ledger is one of before.
-    LedgerRestored,
-    /// The request never arrives.
-    LostRequest,
-    /// The reply never arrives.
-    LostReply,
-    /// The reply comes minutes later.
-    LateReply,
-    /// The request is refused.
-    Refused,
-    /// The service is not reached.
-    TargetAway,
-    /// The deploy fails.
-    DeployFails,
-    /// The service dies in a deploy.
-    DeployDies,
-    /// The deploy takes longer than `--deploy-timeout`.
-    DeployHangs,
-    /// The markers can't be read.
-    MarkersAway,
-    /// A marker is withdrawn.
-    Withdrawn,
-    /// The markers that were withdrawn are there again.
-    MarkedAgain,
-}
-
-/// What a command that crashed unwinds with.
-pub struct Crash;
+/// How long after the last renewal its holder still relies on it.
+pub const VALIDITY: Duration = Duration::from_secs(55);
 
 /// One run of one command.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Task {
     /// The command, as it is typed.
     pub command: &'static str,
     /// The host that it runs on.
     pub host: usize,
     /// Until when it sleeps or stands still.
-    wake: Duration,
+    pub wake: Duration,
     /// Since when it stands still: nothing of the process runs.
-    still_since: Option<Duration>,
+    pub still_since: Option<Duration>,
+    /// Since when the renewals of its lease don't reach the ledger.
+    pub cut_since: Option<Duration>,
     /// Whether it stood still for longer than its lease lives.
     pub has_lost_lease: bool,
     /// Whether it could not see the units when it looked last.
@@ -98,7 +48,21 @@ pub struct Task {
 #[derive(Debug, Default)]
 pub struct Host {
     /// What its wall clock is ahead of the truth, in milliseconds.
-    ahead: i64,
+    pub ahead: i64,
+}
+
+/// A request that is on its way.
+pub struct Flight {
+    /// When it arrives.
+    pub at: Duration,
+    /// Who has sent it.
+    pub who: usize,
+    /// What it asks for.
+    pub request: DeployRequest,
+    /// Its attempt.
+    pub attempt: Option<String>,
+    /// What becomes of it.
+    pub deploy: Deploy,
 }
 
 /// All that is shared.
@@ -107,6 +71,10 @@ pub struct World {
     pub rng: fastrand::Rng,
     /// Of a thousand steps, how many go wrong.
     pub faults: u32,
+    /// The faults that happen otherwise than that.
+    pub weights: BTreeMap<Fault, u32>,
+    /// How often another command gets its turn, of a hundred steps.
+    pub switch: u32,
     /// What has gone wrong, by command.
     pub counts: BTreeMap<(&'static str, Fault), u64>,
     /// The true time.
@@ -127,14 +95,22 @@ pub struct World {
     pub is_file: bool,
     /// The cluster.
     pub cluster: Cluster,
-    hosts: Vec<Host>,
+    /// The requests that have not arrived yet.
+    pub flights: Vec<Flight>,
+    /// The hosts.
+    pub hosts: Vec<Host>,
     /// Every command of the episode.
     pub tasks: Vec<Task>,
-    turn: Option<usize>,
+    /// Which of them runs.
+    pub turn: Option<usize>,
     /// The attempts of which a request has arrived.
     pub posted: BTreeSet<String>,
     /// Apps and versions that an operator has rolled back from, until he says otherwise.
     pub fled: BTreeSet<(String, String)>,
+    /// The holds that were put, as they were put, and not lifted.
+    pub standing: Vec<Standing>,
+    /// The greatest token of an attempt whose request has arrived.
+    pub token: i64,
     /// What happened, step by step.
     pub story: Vec<String>,
     /// What must not have happened.
@@ -152,7 +128,11 @@ impl World {
 
     /// Draws whether a fault happens to a command now.
     pub fn draws(&mut self, who: usize, fault: Fault) -> bool {
-        let happens = self.rng.u32(..1000) < self.faults;
+        if self.faults == 0 {
+            return false;
+        }
+        let weight = self.weights.get(&fault).copied();
+        let happens = self.rng.u32(..1000) < weight.unwrap_or(self.faults);
         if happens {
             let command = self.tasks[who].command;
             *self.counts.entry((command, fault)).or_default() += 1;
@@ -171,7 +151,7 @@ impl World {
 
     /// What people do to the markers while a command runs: one is withdrawn, or all are back.
     pub fn touch_markers(&mut self, who: usize) {
-        if self.draws(who, Fault::Withdrawn) {
+        if !self.markers.is_empty() && self.draws(who, Fault::Withdrawn) {
             let newest = |(app, versions): (&String, &Vec<String>)| {
                 Some((app.clone(), versions.last()?.clone()))
             };
@@ -213,6 +193,8 @@ impl World {
         if fault == Fault::LedgerRestored {
             self.fled.clear();
         }
+        self.standing.clear();
+        self.token = 0;
         *self.counts.entry(("nobody", fault)).or_default() += 1;
         self.story.push(format!("  {fault:?}"));
         self.copy = None;
@@ -227,23 +209,45 @@ impl World {
         self.story.push("  all is well again".to_owned());
     }
 
+    /// Lets the time pass. What is on its way arrives meanwhile.
     fn pass(&mut self, until: Duration) {
+        let due = |flight: &Flight| flight.at <= until;
+        while let Some(next) = (0..self.flights.len())
+            .filter(|at| due(&self.flights[*at]))
+            .min_by_key(|at| self.flights[*at].at)
+        {
+            let flight = self.flights.remove(next);
+            self.advance(flight.at);
+            self.tell(flight.who, "  its request arrives");
+            check::arrival(self, flight.who, &flight.request, flight.attempt.as_deref());
+            let now = self.now;
+            self.cluster.post(flight.deploy, now);
+        }
+        self.advance(until);
+    }
+
+    fn advance(&mut self, until: Duration) {
         self.now = self.now.max(until);
         let Self {
             cluster, rng, now, ..
         } = self;
-        cluster.advance(*now, |waiting| rng.usize(..waiting));
+        cluster.advance(*now, rng);
+    }
+
+    /// Whether something of ours or of others is at work, waits, or is on its way.
+    pub fn is_at_rest(&self) -> bool {
+        self.flights.is_empty() && !self.cluster.is_busy() && !self.cluster.has_waiting()
     }
 
     /// Whose turn is next: often the same command's, else one that is awake; where all sleep, the
     /// time passes until one wakes.
-    fn next_turn(&mut self, me: usize) {
+    pub fn next_turn(&mut self, me: usize) {
         let now = self.now;
         let awake: Vec<usize> = self
             .living()
             .filter(|t| self.tasks[*t].wake <= now)
             .collect();
-        let stays = awake.contains(&me) && self.rng.u32(..100) >= SWITCH;
+        let stays = awake.contains(&me) && self.rng.u32(..100) >= self.switch;
         self.turn = if stays {
             Some(me)
         } else if awake.is_empty() {
@@ -264,9 +268,18 @@ impl World {
             .map(|(index, _)| index)
     }
 
-    fn wall_ms(&self, host: usize) -> i64 {
+    /// What the wall clock of a host says.
+    pub fn wall_ms(&self, host: usize) -> i64 {
         let true_ms = EPOCH_MS + i64::try_from(self.now.as_millis()).unwrap_or(i64::MAX / 2);
         true_ms + self.hosts[host].ahead
+    }
+
+    /// The renewals of a command's lease have not reached the ledger since then.
+    pub fn cut(&mut self, who: usize, since: Duration) {
+        self.tasks[who].cut_since.get_or_insert(since);
+        if self.store.lease.holder == Some(who) {
+            self.store.lease.ends = since + LEASE_TTL;
+        }
     }
 
     /// What the thread that renews the lease of a living process has done until now.
@@ -276,225 +289,8 @@ impl World {
             return;
         };
         if !task.ended && !task.crashed && !task.has_lost_lease {
-            lease.ends = lease
-                .ends
-                .max(task.still_since.unwrap_or(self.now) + LEASE_TTL);
+            let last = task.cut_since.or(task.still_since).unwrap_or(self.now);
+            lease.ends = lease.ends.max(last + LEASE_TTL);
         }
-    }
-}
-
-/// What a process does.
-pub type Work<'a> = Box<dyn FnOnce(Actor) + Send + 'a>;
-
-/// The world, and the turns in it.
-#[derive(Clone)]
-pub struct Shared(Arc<(Mutex<World>, Condvar)>);
-
-impl Shared {
-    /// A world without anything in it.
-    pub fn new(seed: u64, faults: u32) -> Self {
-        let mut rng = fastrand::Rng::with_seed(seed);
-        let is_file = rng.bool();
-        let world = World {
-            rng,
-            faults,
-            counts: BTreeMap::new(),
-            now: Duration::ZERO,
-            markers: BTreeMap::new(),
-            withdrawn: BTreeSet::new(),
-            store: Store::default(),
-            copy: None,
-            backup: None,
-            stale: BTreeMap::new(),
-            is_file,
-            cluster: Cluster::default(),
-            hosts: (0..3).map(|_| Host::default()).collect(),
-            tasks: Vec::new(),
-            turn: None,
-            posted: BTreeSet::new(),
-            fled: BTreeSet::new(),
-            story: Vec::new(),
-            broken: Vec::new(),
-        };
-        Self(Arc::new((Mutex::new(world), Condvar::new())))
-    }
-
-    /// The world as it is. Only who has the turn, or nobody's turn, may change it.
-    pub fn world(&self) -> MutexGuard<'_, World> {
-        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Runs commands at once until the last one has ended. Each is told who it is.
-    pub fn run_all(&self, commands: Vec<(&'static str, usize, Work<'_>)>) {
-        let first = self.world().tasks.len();
-        {
-            let mut world = self.world();
-            for (command, host, _) in &commands {
-                let wake = world.now;
-                world.tasks.push(Task {
-                    command,
-                    host: *host,
-                    wake,
-                    still_since: None,
-                    has_lost_lease: false,
-                    is_blind: false,
-                    ended: false,
-                    saw: None,
-                    exit: None,
-                    crashed: false,
-                });
-            }
-            world.next_turn(first);
-        }
-        std::thread::scope(|threads| {
-            for (number, (_, _, work)) in commands.into_iter().enumerate() {
-                let actor = Actor {
-                    shared: self.clone(),
-                    who: first + number,
-                };
-                threads.spawn(move || {
-                    actor.wait_for_turn();
-                    let mine = actor.clone();
-                    let ended =
-                        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(mine)));
-                    let defect = ended.err().filter(|cause| !cause.is::<Crash>());
-                    let mut world = actor.shared.world();
-                    if defect.is_some() {
-                        world.broken.push("a command panicked".to_owned());
-                    }
-                    world.tasks[actor.who].ended = true;
-                    world.store.process_ended(actor.who);
-                    world.next_turn(actor.who);
-                    drop(world);
-                    actor.shared.0.1.notify_all();
-                });
-            }
-        });
-    }
-}
-
-/// A running command, as the world sees it.
-#[derive(Clone)]
-pub struct Actor {
-    shared: Shared,
-    /// Its number in [`World::tasks`].
-    pub who: usize,
-}
-
-impl Actor {
-    fn wait_for_turn(&self) {
-        let mut world = self.shared.world();
-        while world.turn != Some(self.who) {
-            world = self
-                .shared
-                .0
-                .1
-                .wait(world)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    /// The world, between two steps.
-    pub fn look(&self) -> MutexGuard<'_, World> {
-        self.shared.world()
-    }
-
-    /// Whether the command was ended: what it does while it unwinds has no effect.
-    pub fn is_crashed(&self) -> bool {
-        self.look().tasks[self.who].crashed
-    }
-
-    /// Sleeps until `wake`, and lets others run meanwhile.
-    fn yield_until(&self, wake: Duration) {
-        let mut world = self.look();
-        world.tasks[self.who].wake = wake;
-        world.next_turn(self.who);
-        let is_mine = world.turn == Some(self.who);
-        drop(world);
-        if !is_mine {
-            self.shared.0.1.notify_all();
-            self.wait_for_turn();
-        }
-    }
-
-    /// A step begins: others may run first, the process may stand still or end here. With
-    /// `may_pause` false it does not stand still: between the last look at the lease and the POST
-    /// nobody can help a process that does.
-    pub fn step(&self, what: &str, may_pause: bool) -> MutexGuard<'_, World> {
-        let now = self.look().now;
-        self.yield_until(now);
-        let mut world = self.look();
-        world.tell(self.who, what);
-        if may_pause && world.draws(self.who, Fault::Pause) {
-            let time = Duration::from_secs([1, 20, 61, 200, 1500][world.rng.usize(..5)]);
-            let (since, wake) = (world.now, world.now + time);
-            world.tasks[self.who].still_since = Some(since);
-            drop(world);
-            self.yield_until(wake);
-            world = self.look();
-            // A lease that is not relied upon any more stays lost.
-            let stood = world.now.saturating_sub(since);
-            let task = &mut world.tasks[self.who];
-            task.still_since = None;
-            task.has_lost_lease |= stood >= LEASE_TTL / 12 * 11;
-        }
-        world.touch_markers(self.who);
-        if world.draws(self.who, Fault::ClockStep) {
-            let step = [-1, 1][world.rng.usize(..2)] * [2, 1200, 31_536_000][world.rng.usize(..3)];
-            let host = world.tasks[self.who].host;
-            world.hosts[host].ahead = step * 1000;
-        }
-        if world.draws(self.who, Fault::CrashBefore) {
-            self.crash(world);
-        }
-        world
-    }
-
-    /// A step ends: the process may end here.
-    pub fn done(&self, mut world: MutexGuard<'_, World>) {
-        if world.draws(self.who, Fault::CrashAfter) {
-            self.crash(world);
-        }
-    }
-
-    fn crash(&self, mut world: MutexGuard<'_, World>) -> ! {
-        world.tasks[self.who].crashed = true;
-        world.store.process_ended(self.who);
-        drop(world);
-        // No panic hook: this is no defect.
-        std::panic::resume_unwind(Box::new(Crash));
-    }
-}
-
-impl std::fmt::Debug for Actor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "command {}", self.who)
-    }
-}
-
-impl Clock for Actor {
-    fn now_ms(&self) -> i64 {
-        let world = self.look();
-        world.wall_ms(world.tasks[self.who].host)
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.look().now
-    }
-
-    fn boot_id(&self) -> String {
-        let world = self.look();
-        // A file is of one host.
-        let host = if world.is_file {
-            0
-        } else {
-            world.tasks[self.who].host
-        };
-        format!("boot of {host}")
-    }
-
-    fn sleep(&self, time: Duration) {
-        let wake = self.look().now + time;
-        self.yield_until(wake);
     }
 }
