@@ -67,6 +67,16 @@ pub struct Made {
     pub server_age: Option<i64>,
 }
 
+impl Made {
+    /// Now, on this host.
+    pub fn now(clock: &dyn Clock) -> Self {
+        Self {
+            boot: Some((clock.boot_id(), milliseconds(clock.elapsed()))),
+            server_age: None,
+        }
+    }
+}
+
 impl Attempt {
     /// One that a command makes now, and says why; nothing else is known of it and no failure
     /// counts.
@@ -97,10 +107,7 @@ impl Attempt {
             created_at: now,
             updated_at: now,
             message: message.to_owned(),
-            made: Made {
-                boot: Some((clock.boot_id(), milliseconds(clock.elapsed()))),
-                server_age: None,
-            },
+            made: Made::now(clock),
         }
     }
 

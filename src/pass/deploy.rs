@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::follow::{apply, circumstances, poll};
 use super::{Ready, Session, look};
 use crate::error::{Error, Kind, Result};
-use crate::ledger::{Attempt, Intended, Intent, Snapshot, Unaccounted};
+use crate::ledger::{Attempt, Intended, Intent, Made, Snapshot, Unaccounted};
 use crate::model::attempt::{Event, State};
 use crate::model::name::Scope;
 use crate::model::plan::{self, Hold};
@@ -16,6 +16,8 @@ use crate::target::{Probe, Submission};
 
 /// How long coreos-deploy may be busy at every pass before that is an error of its own.
 const BUSY_LIMIT_MS: i64 = 3_600_000;
+/// How old an intent may be when its POST is sent.
+const OLDEST_INTENT: Duration = Duration::from_secs(60);
 /// How many attempts of one app are looked through for one that ended.
 pub const HISTORY: u32 = 10_000;
 
@@ -286,11 +288,14 @@ fn send(session: &mut Session<'_>, job: &Job<'_>, attempt: &mut Attempt) -> Resu
     if let Some(stop) = session.stopped() {
         return Err(stop);
     }
+    // Looking at the cluster may have taken its time.
+    let since = session.clock.elapsed();
+    attempt.made = Made::now(session.clock.as_ref());
     if let Some(unsent) = intend(session, job, attempt)? {
         return Ok(Err(Box::new(unsent)));
     }
     session.report().in_flight(attempt);
-    let (event, counts, stop) = match submit(session, job) {
+    let (event, counts, stop) = match submit(session, job, since) {
         Submission::Accepted(id) => (Event::Accepted(id), true, None),
         Submission::Refused {
             reason,
@@ -356,12 +361,17 @@ fn intend(session: &mut Session<'_>, job: &Job<'_>, attempt: &Attempt) -> Result
     }
 }
 
-/// Sends the POST, if the lease is still ours: the process may have stood still since the commit.
-fn submit(session: &Session<'_>, job: &Job<'_>) -> Submission {
-    if session.lease.is_held() {
+/// Sends the POST, if the lease is still ours and the intent was decided upon at `since`, just now:
+/// the process may have stood still since, and the wait for the outcome counts from then.
+fn submit(session: &Session<'_>, job: &Job<'_>, since: Duration) -> Submission {
+    let reason = if !session.lease.is_held() {
+        "the lease was lost; nothing was sent"
+    } else if session.clock.since(since) > OLDEST_INTENT {
+        "the process stood still before it was sent; nothing was sent"
+    } else {
         return session.target.submit(&job.ready.request);
-    }
-    let reason = "the lease was lost; nothing was sent".to_owned();
+    };
+    let reason = reason.to_owned();
     Submission::Refused {
         stop: Some(Error::new(Kind::Busy, reason.clone())),
         reason,

@@ -29,6 +29,10 @@ use crate::model::version::{Order, VersionKey};
 /// What the sample's metadata puts before the name of the app.
 const PREFIX: &str = "example-";
 
+/// How long before its request an attempt may have been made, in milliseconds: the wait for its
+/// outcome counts from then.
+const OLDEST_INTENT: i64 = 61_000;
+
 fn key(version: &str) -> Option<VersionKey> {
     Order::Natural.key(version)
 }
@@ -75,6 +79,7 @@ impl World {
 pub fn intended(world: &mut World, who: usize, intent: &Intent) {
     let (app, version) = (&intent.attempt.app, &intent.attempt.version);
     let what = format!("intent {app} {version}");
+    world.tasks[who].knows.insert(intent.attempt.id.clone());
     if world.store.lease.holder != Some(who) {
         world.violation(format!("{what}: another command holds the lease"));
     }
@@ -115,6 +120,25 @@ pub fn sent(world: &mut World, who: usize, request: &DeployRequest) {
     if !is_ours {
         let what = format!("{} {}", request.service_name, request.version);
         world.violation(format!("POST {what}: the lease is not held"));
+    }
+    if world.tasks[who].was_busy {
+        let what = &request.service_name;
+        world.violation(format!(
+            "POST {what}: coreos-deploy was busy when asked last"
+        ));
+    }
+    let now = i64::try_from(world.now.as_millis()).unwrap_or(i64::MAX);
+    let own = world
+        .store
+        .attempts
+        .iter()
+        .find(|a| a.state == State::Submitting);
+    let made = own
+        .and_then(|a| a.made.boot.as_ref())
+        .map_or(now, |(_, made)| *made);
+    if now - made > OLDEST_INTENT {
+        let what = format!("{} {}", request.service_name, request.version);
+        world.violation(format!("POST {what}: its age counts from long before it"));
     }
 }
 
@@ -157,6 +181,16 @@ pub fn arrival(world: &mut World, who: usize, request: &DeployRequest, attempt: 
     }
 }
 
+/// Looks at a request that arrives after an operator has given its attempt up for another one
+/// (`deploy --force`). What the former holder of a lease has sent last must be there before.
+pub fn given_up(world: &mut World, request: &DeployRequest) {
+    let is_open = world.store.attempts.iter().any(|a| a.state.is_open());
+    if is_open || world.cluster.has_ours() {
+        let what = format!("POST {} {}", request.service_name, request.version);
+        world.violation(format!("{what}: it was given up, and a later one is sent"));
+    }
+}
+
 /// Looks at a request of a pass.
 fn unattended(
     world: &mut World,
@@ -195,8 +229,11 @@ pub fn ended(world: &mut World, who: usize, exit: u8) {
     if exit == 0 && (world.tasks[who].command == "release" || has_decided) {
         world.fled.clear();
     }
-    let is_open = world.store.attempts.iter().any(|a| a.state.is_open());
-    if exit == 0 && is_open && world.tasks[who].command == "run" {
+    // What another command does once the lease is lost, this one can't know.
+    let task = &world.tasks[who];
+    let mut known = world.store.attempts.iter();
+    let is_open = known.any(|a| a.state.is_open() && task.knows.contains(&a.id));
+    if exit == 0 && is_open && task.command == "run" {
         world.violation("a pass exits 0 and leaves an attempt open".to_owned());
     }
 }
@@ -217,7 +254,10 @@ pub fn at_rest(world: &mut World) {
         let mut good = attempts.filter(|a| a.app == app && a.state.is_deployed());
         let (left, good) = (world.stale.get(&app), good.next());
         let is_believed = good.is_some_and(|a| left.is_some_and(|left| left.contains(&a.id)));
-        if runs != deployed && !is_believed {
+        // An operator has given up what came after all (`deploy --force`): it runs on his word.
+        let mut all = world.cluster.deploys.iter();
+        let is_given_up = all.any(|d| d.is_given_up && app_of(&d.service) == app);
+        if runs != deployed && !is_believed && !is_given_up {
             world.violation(format!("{app}: the ledger has {deployed:?}, {runs:?} runs"));
         }
     }

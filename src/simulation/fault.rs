@@ -56,3 +56,58 @@ pub enum Fault {
     /// The markers that were withdrawn are there again.
     MarkedAgain,
 }
+
+impl Fault {
+    /// What may go wrong for any command.
+    const ALWAYS: [Fault; 9] = [
+        Fault::CrashBefore,
+        Fault::CrashAfter,
+        Fault::Pause,
+        Fault::PauseAfter,
+        Fault::ClockStep,
+        Fault::LedgerAway,
+        Fault::LostCommit,
+        Fault::Withdrawn,
+        Fault::MarkedAgain,
+    ];
+    /// What may go wrong for those that send.
+    const SENDING: [Fault; 14] = [
+        Fault::RenewalsCut,
+        Fault::FailOver,
+        Fault::TargetAway,
+        Fault::MarkersAway,
+        Fault::LostRequest,
+        Fault::SlowRequest,
+        Fault::LateRequest,
+        Fault::Stranger,
+        Fault::LostReply,
+        Fault::LateReply,
+        Fault::Refused,
+        Fault::DeployFails,
+        Fault::DeployDies,
+        Fault::DeployHangs,
+    ];
+
+    /// Each command with each fault that may befall it.
+    pub fn pairs() -> Vec<(&'static str, Fault)> {
+        let more: [(&'static str, &'static [Fault]); 9] = [
+            ("run", &Self::SENDING),
+            ("deploy", &Self::SENDING),
+            ("rollback", &Self::SENDING),
+            ("settle", &[Fault::FailOver, Fault::TargetAway]),
+            ("baseline", &[Fault::FailOver, Fault::TargetAway]),
+            ("forget", &[Fault::MarkersAway]),
+            ("hold", &[]),
+            ("release", &[]),
+            ("nobody", &[]),
+        ];
+        let of = |(command, own): (&'static str, &'static [Fault])| {
+            let always: &[Fault] = match command {
+                "nobody" => &[Fault::LedgerLost, Fault::LedgerRestored],
+                _ => &Self::ALWAYS,
+            };
+            always.iter().chain(own).map(move |fault| (command, *fault))
+        };
+        more.into_iter().flat_map(of).collect()
+    }
+}

@@ -106,7 +106,13 @@ impl Ledger for Ports {
     }
 
     fn snapshot(&mut self, _: &Scope) -> Result<Snapshot> {
-        self.ledger("reads the ledger", |world| world.store.snapshot())
+        let who = self.0.who;
+        self.ledger("reads the ledger", |world| {
+            let seen = world.store.snapshot();
+            let open = seen.open.iter().map(|a| a.id.clone());
+            world.tasks[who].knows.extend(open);
+            seen
+        })
     }
 
     fn take_over(&mut self, _: &Scope, _: &Fence) -> Result<()> {
@@ -264,7 +270,7 @@ impl Lease for Held {
         let mut renewed = self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
         if !world.tasks[who].ended && world.draws(who, Fault::RenewalsCut) {
             // Nearly for as long as the lease may be relied upon.
-            let time = Duration::from_secs(world.rng.u64(..VALIDITY.as_secs()));
+            let time = Duration::from_secs(world.rng.u64(45..VALIDITY.as_secs()));
             let since = self.taken.max(world.now.saturating_sub(time));
             world.cut(who, since);
         }

@@ -26,11 +26,15 @@ const LATE_REPLY: Duration = Duration::from_secs(14);
 /// How long a request is on its way that is slow, at most: coreos-deploy waits 10 s for one.
 const SLOW: u64 = 14;
 /// How long one is on its way that is late, at most: less than `--unknown-hold`.
-const LATE: u64 = 880;
+const LATE: u64 = 830;
 
 /// A payload is the sample with another name in it; what is wrong with payloads is tested elsewhere.
 impl Releases for Ports {
     fn list(&self, mut builder: ListingBuilder) -> Result<Listing> {
+        let time = self.0.look().reading;
+        if !time.is_zero() {
+            self.0.sleep(time);
+        }
         let mut world = self.0.step("reads the markers", true);
         if world.draws(self.0.who, Fault::MarkersAway) {
             return Err(Error::unavailable("Artifactory cannot be used"));
@@ -99,8 +103,10 @@ impl Target for Ports {
             return Probe::Failed(Error::unavailable("coreos-deploy is not reached"));
         }
         if world.cluster.is_busy() {
+            world.tasks[self.0.who].was_busy = true;
             return Probe::Busy("it does not answer".to_owned());
         }
+        world.tasks[self.0.who].was_busy = false;
         self.0.done(world);
         Probe::Answered(Info {
             domain: "example.com".to_owned(),
@@ -168,10 +174,11 @@ impl Target for Ports {
             } else {
                 LATE
             };
-            let seconds = world.rng.u64(1..=longest);
+            let seconds = world.rng.u64(8..=longest);
             let at = world.now + Duration::from_secs(seconds);
             let request = request.clone();
             world.flights.push(Flight {
+                is_late: slow == Fault::LateRequest,
                 at,
                 who,
                 request,

@@ -7,12 +7,14 @@ use super::store::Store;
 use super::walk::{APPS, Episode, VERSIONS, pass, settle};
 use super::world::World;
 use crate::cli::Command;
+use crate::ledger::{Attempt, TAKEOVER};
+use crate::model::attempt::State;
 
 /// A scene.
 type Scene = fn(&Episode<'_>);
 
 /// All scenes, and what each is about.
-pub const ALL: [(&str, Scene); 12] = [
+pub const ALL: [(&str, Scene); 13] = [
     ("requests that are lost", lost),
     ("requests that come late, while clocks are set", late),
     ("a server that another deploy keeps busy", queue),
@@ -25,6 +27,7 @@ pub const ALL: [(&str, Scene); 12] = [
     ("older markers, after versions that failed", older),
     ("an operator's word on what is open", words),
     ("two operators at once", operators),
+    ("what the original daemon left", original),
 ];
 
 /// The app that a scene is about.
@@ -34,12 +37,6 @@ impl World {
     /// From now on these faults happen so often, of a thousand times.
     fn weigh(&mut self, weights: &[(Fault, u32)]) {
         self.weights.extend(weights.iter().copied());
-    }
-
-    /// From now on nothing goes wrong, but for what was weighed.
-    fn calm(&mut self) {
-        self.weights.clear();
-        self.faults = 0;
     }
 
     fn wait_some(&mut self, seconds: &[u64]) {
@@ -181,10 +178,16 @@ fn rollbacks(episode: &Episode<'_>) {
     episode
         .world()
         .weigh(&[(Fault::LostReply, 50), (Fault::DeployFails, 100)]);
-    for _ in 0..4 {
+    let mut markers = VERSIONS[4..].iter();
+    for _ in 0..5 {
         episode.world().wait_some(&[1, 30, 1000]);
-        let commands = match episode.world().rng.u32(..4) {
-            0 => vec![pass()],
+        let drawn = episode.world().rng.u32(..4);
+        let commands = match drawn {
+            0 => {
+                let next = markers.next();
+                next.into_iter().for_each(|next| episode.mark(APP, next));
+                vec![pass()]
+            }
             1 => vec![rollback(), rollback()],
             2 => vec![rollback(), pass()],
             _ => vec![rollback()],
@@ -229,38 +232,52 @@ fn takeover(episode: &Episode<'_>) {
     {
         let mut world = episode.world();
         world.is_file = false;
-        world.weigh(&[
-            (Fault::RenewalsCut, 500),
-            (Fault::SlowRequest, 800),
-            (Fault::CrashAfter, 100),
-            (Fault::CrashBefore, 0),
-        ]);
+        world.starts = vec![0, 60, 63];
+        let reading = world.rng.u64(44..54);
+        world.reading = Duration::from_secs(reading);
+        world.weigh(&[(Fault::RenewalsCut, 600), (Fault::SlowRequest, 900)]);
     }
+    // Of the apps, the one that a pass sends first.
+    let forced = Command::Deploy {
+        app: APPS[1].to_owned(),
+        version: VERSIONS[0].to_owned(),
+        force: true,
+        no_hold: true,
+    };
     for _ in 0..3 {
-        // The first app's deploy takes so long that the second one is sent late under the lease.
-        episode.run(&[pass()]);
-        let mut world = episode.world();
-        let left = world.store.lease.ends.saturating_sub(world.now);
-        if !world.flights.is_empty() && world.store.lease.holder.is_some() {
-            world.wait(left);
-        }
-        let open = world.store.attempts.iter().find(|a| a.state.is_open());
-        let forced = open.map(|a| Command::Deploy {
-            app: a.app.clone(),
-            version: a.version.clone(),
-            force: true,
-            no_hold: true,
-        });
-        drop(world);
-        if let Some(forced) = forced {
-            episode.run(&[forced]);
-        }
+        episode.run(&[pass(), forced.clone(), forced.clone()]);
         episode.world().wait_some(&[60, 1000]);
     }
+    let mut world = episode.world();
+    world.reading = Duration::ZERO;
+    world.starts.clear();
+}
+
+/// The daemon wrote the version before its POST, and the id after it: an id may be the one of the
+/// deploy before. Whose it is, coreos-deploy knows.
+fn original(episode: &Episode<'_>) {
+    episode.deploy_well(&VERSIONS[1..3]);
+    {
+        let mut world = episode.world();
+        let last = world.store.attempts.iter().rev().find(|a| a.app == APP);
+        let Some(last) = last.cloned().filter(|a| a.state.is_deployed()) else {
+            return;
+        };
+        world.is_left_alone = true;
+        let version = VERSIONS[world.rng.usize(3..5)].to_owned();
+        world.store.attempts.push(Attempt {
+            id: "taken over".to_owned(),
+            version,
+            state: State::Submitted,
+            suffixes_before: None,
+            command: TAKEOVER.to_owned(),
+            ..last
+        });
+    }
+    episode.run(&[pass()]);
 }
 
 fn older(episode: &Episode<'_>) {
-    episode.deploy_well(&[]);
     episode.world().weigh(&[(Fault::DeployFails, 500)]);
     episode.mark(APP, VERSIONS[1]);
     episode.run(&[pass()]);

@@ -44,6 +44,9 @@ impl Shared {
             copy: None,
             backup: None,
             stale: BTreeMap::new(),
+            reading: Duration::ZERO,
+            starts: Vec::new(),
+            is_left_alone: false,
             is_file,
             cluster: Cluster::default(),
             flights: Vec::new(),
@@ -70,8 +73,9 @@ impl Shared {
         let first = self.world().tasks.len();
         {
             let mut world = self.world();
-            for (command, host, _) in &commands {
-                let wake = world.now;
+            for (number, (command, host, _)) in commands.iter().enumerate() {
+                let later = world.starts.get(number).copied().unwrap_or(0);
+                let wake = world.now + Duration::from_secs(later);
                 world.tasks.push(Task {
                     command,
                     host: *host,

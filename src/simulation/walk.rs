@@ -183,9 +183,8 @@ impl Episode<'_> {
         }
         for round in 0..LAST_ROUNDS {
             self.world().wait(Duration::from_secs(1300));
-            let told = (round >= LAST_ROUNDS / 2)
-                .then(|| said(&self.world()))
-                .flatten();
+            let is_told = round >= LAST_ROUNDS / 2 && !self.world().is_left_alone;
+            let told = is_told.then(|| said(&self.world())).flatten();
             self.run(&[told.unwrap_or_else(pass)]);
             let world = self.world();
             let is_open = world.store.attempts.iter().any(|a| a.state.is_open());
@@ -202,7 +201,10 @@ impl Episode<'_> {
 fn between(world: &mut World) {
     let time = [1, 30, 400, 1000, 4000][world.rng.usize(..5)];
     world.wait(Duration::from_secs(time));
+    // What is on its way when its ledger goes, nobody can know of.
+    let is_quiet = world.flights.is_empty();
     match world.rng.u32(..30) {
+        _ if !is_quiet => {}
         0 => world.replace_ledger(Fault::LedgerLost, Store::default()),
         1..=2 => {
             if let Some(before) = world.backup.clone() {

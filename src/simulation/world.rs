@@ -8,6 +8,8 @@ use super::check::{self, Standing};
 use super::cluster::{Cluster, Deploy};
 use super::fault::Fault;
 use super::store::Store;
+use crate::ledger::Attempt;
+use crate::model::attempt::State;
 use crate::model::request::DeployRequest;
 
 /// 2026-01-01, in milliseconds since 1970 UTC: what the clocks of all hosts say at first.
@@ -30,10 +32,14 @@ pub struct Task {
     pub still_since: Option<Duration>,
     /// Since when the renewals of its lease don't reach the ledger.
     pub cut_since: Option<Duration>,
+    /// The attempts that it has made, or has read of while they were open.
+    pub knows: BTreeSet<String>,
     /// Whether it stood still for longer than its lease lives.
     pub has_lost_lease: bool,
     /// Whether it could not see the units when it looked last.
     pub is_blind: bool,
+    /// Whether coreos-deploy was busy when it asked last.
+    pub was_busy: bool,
     /// Whether it has ended.
     pub ended: bool,
     /// The marker that it saw when it looked last, and has sent nothing since.
@@ -61,6 +67,8 @@ pub struct Flight {
     pub request: DeployRequest,
     /// Its attempt.
     pub attempt: Option<String>,
+    /// Whether it takes longer than a lease and what is waited after a takeover.
+    pub is_late: bool,
     /// What becomes of it.
     pub deploy: Deploy,
 }
@@ -91,6 +99,12 @@ pub struct World {
     pub backup: Option<Store>,
     /// The apps of which the ledger has lost something, and the attempts of them that it had left.
     pub stale: BTreeMap<String, BTreeSet<String>>,
+    /// How many seconds later than the first the commands begin that are run at once.
+    pub starts: Vec<u64>,
+    /// How long it takes to read the markers.
+    pub reading: Duration,
+    /// Whether no operator is needed for what is open.
+    pub is_left_alone: bool,
     /// Whether the lease is a kernel lock, which dies with its process and never expires.
     pub is_file: bool,
     /// The cluster.
@@ -219,11 +233,23 @@ impl World {
             let flight = self.flights.remove(next);
             self.advance(flight.at);
             self.tell(flight.who, "  its request arrives");
-            check::arrival(self, flight.who, &flight.request, flight.attempt.as_deref());
-            let now = self.now;
-            self.cluster.post(flight.deploy, now);
+            self.arrive(flight);
         }
         self.advance(until);
+    }
+
+    fn arrive(&mut self, mut flight: Flight) {
+        let attempt = flight.attempt.as_deref();
+        let is_own = |a: &&Attempt| Some(a.id.as_str()) == attempt;
+        let own = self.store.attempts.iter().find(is_own);
+        flight.deploy.is_given_up = own.is_some_and(|a| a.state == State::Dismissed);
+        if !flight.deploy.is_given_up {
+            check::arrival(self, flight.who, &flight.request, attempt);
+        } else if !flight.is_late && !self.is_file {
+            check::given_up(self, &flight.request);
+        }
+        let now = self.now;
+        self.cluster.post(flight.deploy, now);
     }
 
     fn advance(&mut self, until: Duration) {
