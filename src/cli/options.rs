@@ -220,6 +220,9 @@ pub struct ServerArgs {
     /// Port of CPU profiles, on loopback only; 0 or less is none
     #[arg(short = 'L', long, value_name = "PORT", allow_negative_numbers = true)]
     pub profiler_port: Option<i32>,
+    /// Address or network of a proxy before the server, behind which clients share an address; may be repeated (the variable: separated by commas)
+    #[arg(long, value_name = "ADDRESS[/BITS]", value_delimiter = ',')]
+    pub trusted_proxy: Vec<String>,
     /// Worker threads, up to 64; 0 or less is the number of cores, 2 to 4
     #[arg(short = 'X', long, value_name = "MAX", allow_negative_numbers = true)]
     pub procs: Option<i32>,

@@ -1,6 +1,7 @@
 //! What every implementation of [`Ledger`] must do.
 
 mod holds;
+mod parts;
 mod trouble;
 
 use std::time::Duration;
@@ -96,6 +97,8 @@ pub fn suite(make: &dyn Fn() -> Box<dyn Fixture>) {
         recorded_once,
         tokens,
         baselines,
+        parts::are_the_whole,
+        parts::what_is_in_force,
         verdicts,
     ] {
         part(make().as_ref());

@@ -94,6 +94,21 @@ pub struct AppReport {
     pub failing: bool,
 }
 
+/// What the reason of an app says that waits after a failed attempt, before the time.
+pub const NEXT_TRY: &str = "; next try in ";
+
+impl AppReport {
+    /// Whether it counts as a failure, told by what a document holds.
+    pub fn is_failing(&self) -> bool {
+        use Action::{GivenUp, Unaccounted, Unreadable, Waiting};
+        match self.outcome {
+            Some(outcome) => outcome.exit() == Exit::Failed,
+            None if self.action == Waiting => self.reason.contains(NEXT_TRY),
+            None => matches!(self.action, GivenUp | Unaccounted | Unreadable),
+        }
+    }
+}
+
 /// Counts of a [`Report`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -18,7 +18,8 @@ const DIALECT: Dialect = Dialect {
     server_age: "TIMESTAMPDIFF(MICROSECOND, a.stored_at, UTC_TIMESTAMP(6)) DIV 1000",
     stored_at: Some((", stored_at", ", UTC_TIMESTAMP(6)")),
     latest: "SELECT MAX(seq) AS last FROM artifactory_attempts
-        WHERE domain = ? AND environment = ? GROUP BY app",
+        WHERE domain = ? AND environment = ? AND app > ? GROUP BY app ORDER BY app LIMIT ?",
+    name_bytes: "CAST(CONVERT(service_name USING utf8mb4) AS BINARY)",
 };
 
 /// A connection.

@@ -10,7 +10,7 @@ use crate::clock::{Clock, SharedClock, System};
 use crate::error::{Error, Result};
 use crate::ledger::{
     Access, Attempt, AttemptEvent, Fence, Intended, Intent, Lease, LeaseInfo, Ledger, Migrated,
-    PassRecord, PassRow, Snapshot, TokenRow, check_move,
+    Part, PassRecord, PassRow, Snapshot, TokenRow, check_move,
 };
 use crate::model::attempt::{Move, State};
 use crate::model::name::Scope;
@@ -131,6 +131,14 @@ impl<E: Engine> Ledger for SqlLedger<E> {
 
     fn snapshot(&mut self, scope: &Scope) -> Result<Snapshot> {
         self.run(|db| snapshot::snapshot(db, scope))
+    }
+
+    fn apps_after(&mut self, scope: &Scope, after: &str, most: u32) -> Result<Part> {
+        self.run(|db| snapshot::apps_after(db, scope, after, most))
+    }
+
+    fn in_force(&mut self, scope: &Scope) -> Result<Snapshot> {
+        self.run(|db| snapshot::in_force(db, scope))
     }
 
     fn take_over(&mut self, scope: &Scope, fence: &Fence) -> Result<()> {
