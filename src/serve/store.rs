@@ -214,12 +214,10 @@ impl Store {
         let Ok(place) = self.0.refreshes.clone().acquire_owned().await else {
             return;
         };
-        let inner = self.0.clone();
+        let (inner, before) = (self.0.clone(), self.past());
         let reading = tokio::task::spawn_blocking(move || {
             let _place = place;
-            let past = inner.known.read().unwrap_or_else(PoisonError::into_inner);
-            let past = past.past.clone();
-            let read = look(&inner.dsn, &inner.scope, past);
+            let read = look(&inner.dsn, &inner.scope, before);
             inner.learn(read);
         });
         // A panic in the driver of a database: the last tokens stay, as after any other failure.
