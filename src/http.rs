@@ -99,6 +99,23 @@ pub fn client(config: &HttpConfig, redirects: Policy, idle: Duration) -> Result<
     })
 }
 
+/// Builds a client of what runs on this host: no proxy is looked for, no redirect followed, and no
+/// certificate needed.
+///
+/// Errors: as of [`client`].
+pub fn client_of_this_host(config: &HttpConfig, wait: Duration) -> Result<Client> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = Client::builder()
+        .connect_timeout(wait)
+        .timeout(wait)
+        .redirect(Policy::none())
+        .tls_certs_only([])
+        .no_proxy();
+    builder.build().map_err(|e| {
+        Error::unavailable("the HTTP client cannot be set up").because(describe(&e, &config.masker))
+    })
+}
+
 fn comes_of_shortage(error: &reqwest::Error) -> bool {
     let first = std::error::Error::source(error);
     std::iter::successors(first, |cause| cause.source())

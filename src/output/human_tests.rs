@@ -18,6 +18,7 @@ fn pipe() -> Terminal {
     Terminal {
         stdout_tty: false,
         stderr_tty: false,
+        stderr_journal: false,
         color_stdout: false,
         color_stderr: false,
         width: 80,
@@ -29,6 +30,7 @@ fn screen(width: usize) -> Terminal {
     Terminal {
         stdout_tty: true,
         stderr_tty: true,
+        stderr_journal: false,
         width,
         ..pipe()
     }
