@@ -40,10 +40,16 @@ pub struct Server {
 impl Server {
     /// A server with an empty ledger that holds one plain token.
     pub fn start() -> Self {
+        Self::over(|_| ())
+    }
+
+    /// The same over a ledger that something is written to before.
+    pub fn over(write: impl FnOnce(&mut dyn Ledger)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let dsn = Dsn::Sqlite(folder.path().join("ledger.db"));
         let mut ledger = ledger::open(&dsn, Access::Write).unwrap();
         ledger.add_token("test", TOKEN).unwrap();
+        write(ledger.as_mut());
         drop(ledger);
         let config = Arc::new(ServerConfig {
             name: "rig-monitor".into(),
