@@ -29,20 +29,22 @@ pub(super) fn are_the_whole(fixture: &dyn Fixture) {
     let (mut ledger, s) = (fixture.open(), scope());
     assert_eq!(together(&mut *ledger, 1), Snapshot::default());
     let lease = ledger.acquire(&s, Duration::ZERO).unwrap().unwrap();
-    for app in ["B", "a", "c", "d", "gone", "é"] {
+    for app in ["Bb", "aa", "c", "d", "gone", "éé"] {
         let deployed = attempt(app, app, "1", State::Baseline);
         ledger.record(&s, &deployed, None, lease.fence()).unwrap();
     }
     let mut forgotten = attempt("f", "gone", "1", State::Retired);
     forgotten.command = crate::ledger::FORGET.to_owned();
     ledger.record(&s, &forgotten, None, lease.fence()).unwrap();
-    // Before, between, in the place of, and after those that have attempts.
+    // Before, between, in the place of, and after those that have attempts; no two names are one to a
+    // collation, which would sort them otherwise.
     for (app, domain, status) in [
-        ("A", "example.com", 2),
+        ("A0", "example.com", 2),
+        ("Y", "example.com", 2),
         ("b", "example.com", 1),
-        ("c ", "example.com", 2),
+        ("c.", "example.com", 2),
         ("x", "other.com", 2),
-        ("zz", "example.com", 3),
+        ("zy", "example.com", 3),
     ] {
         let row = format!(
             "INSERT INTO artifactory_deploys (deploy_id, domain, environment, service_name, \
@@ -55,10 +57,10 @@ pub(super) fn are_the_whole(fixture: &dyn Fixture) {
     fixture.sql(newer).unwrap();
     let whole = ledger.snapshot(&s).unwrap();
     let names: Vec<&str> = whole.latest.keys().map(String::as_str).collect();
-    assert_eq!(
-        names,
-        ["A", "B", "a", "b", "c", "c ", "d", "gone", "zz", "é"]
-    );
+    let expected = [
+        "A0", "Bb", "Y", "aa", "b", "c", "c.", "d", "gone", "zy", "éé",
+    ];
+    assert_eq!(names, expected);
     for most in [1, 2, 3, 7, 10, 100] {
         let mut all = together(&mut *ledger, most);
         assert_eq!(all.latest, whole.latest, "{most}");
