@@ -193,8 +193,8 @@ fn momentary(scrape: &Scrape<'_>) -> Registry {
     for app in survey.iter().flat_map(|report| failing_names(report)) {
         names.get_or_create(&AppLabels { app }).set(1);
     }
-    let help = "The apps, by the last pass that saw them, that failing_apps counts";
-    registry.register("failing_app", help, names);
+    let of_names = "The apps, by the last pass that saw them, that failing_apps counts";
+    registry.register("failing_app", of_names, names);
     let success = passes.last_success_at.max(scrape.past.last_success);
     let scan = passes.last_scan_at.max(scrape.past.last_scan);
     for (name, help, at) in [

@@ -163,8 +163,8 @@ impl Server {
             let signals = Signals::listen()?;
             let systemd = Arc::new(Systemd::from_env(&|name| std::env::var_os(name)));
             let status = announce(&api, profiler.as_ref());
-            let ports = (api, profiler, proxies);
-            let parts = Parts::start(config, launch, polling, ports, &stop).await;
+            let network = (api, profiler, proxies);
+            let parts = Parts::start(config, launch, polling, network, &stop).await;
             systemd.ready(&status);
             parts.attend(signals, &systemd, &stop).await
         });

@@ -132,7 +132,7 @@ fn many_apps_come_in_parts_that_are_the_whole() {
         (&document["open"], &document["lease"]),
         (&serde_json::json!([]), &().into())
     );
-    assert!(shown.ends_with("}") && shown.starts_with("{\"apps\":[{"));
+    assert!(shown.ends_with('}') && shown.starts_with("{\"apps\":[{"));
     let slow = Answer::read(&mut slow);
     assert_eq!(whole(&slow.body), Some(shown));
 }
