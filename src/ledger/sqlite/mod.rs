@@ -10,13 +10,14 @@ use std::fs::{DirBuilder, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::schema::Schema;
 use super::sql::{Database, Engine, Failure, Sql, SqlLedger};
 use super::{Access, Lease, LeaseInfo, Migrated};
+use crate::clock::{Clock, System};
 use crate::error::{Error, Kind, Result};
 use crate::model::name::Scope;
 
@@ -52,7 +53,12 @@ pub fn open(path: &Path, access: Access) -> Result<SqliteLedger> {
     match schema.refusal(&path.display().to_string(), "") {
         Some(refusal) => Err(refusal),
         None if schema == Schema::Empty => empty_ledger(),
-        None => Ok(SqlLedger::new(SqliteFile { conn, path }, access, migrated)),
+        None => Ok(SqlLedger::new(
+            SqliteFile { conn, path },
+            access,
+            migrated,
+            System::shared(),
+        )),
     }
 }
 
@@ -126,7 +132,12 @@ pub fn empty_ledger() -> Result<SqliteLedger> {
     let path = PathBuf::from(":memory:");
     let conn = empty().map_err(|e| failure(&path, &e))?;
     let file = SqliteFile { conn, path };
-    Ok(SqlLedger::new(file, Access::ReadOnly, Migrated::Unchanged))
+    Ok(SqlLedger::new(
+        file,
+        Access::ReadOnly,
+        Migrated::Unchanged,
+        System::shared(),
+    ))
 }
 
 fn empty() -> rusqlite::Result<Connection> {
@@ -161,14 +172,14 @@ fn configure(conn: &Connection) -> rusqlite::Result<()> {
 
 /// The switch to WAL doesn't always wait for other connections by itself.
 fn use_wal(conn: &Connection) -> rusqlite::Result<()> {
-    let start = Instant::now();
+    let start = System.elapsed();
     loop {
         let set = conn.query_row("PRAGMA journal_mode = WAL", [], |row| {
             row.get::<_, String>(0)
         });
         match set {
-            Err(e) if is_busy(&e) && start.elapsed() < BUSY_TIMEOUT => {
-                std::thread::sleep(Duration::from_millis(20));
+            Err(e) if is_busy(&e) && System.since(start) < BUSY_TIMEOUT => {
+                System.sleep(Duration::from_millis(20));
             }
             other => return other.map(|_| ()),
         }
