@@ -115,13 +115,12 @@ impl<'a> Acquisition<'a> {
         loop {
             let pause = match self.look(deadline) {
                 Ok(Look::Taken { token, before }) => return self.start(token, before).map(Some),
-                Ok(Look::Held) => return Ok(None),
                 Ok(Look::Wait(most)) => {
                     losses = 0;
                     most.min(jitter(POLL_MS))
                 }
                 Err(Failure::Conflict(_)) if self.clock.elapsed() < contention => jitter(PAUSE_MS),
-                Err(Failure::Conflict(_)) => return Ok(None),
+                Ok(Look::Held) | Err(Failure::Conflict(_)) => return Ok(None),
                 Err(Failure::Lost(error)) => {
                     losses += 1;
                     if losses >= LOSSES {
