@@ -171,11 +171,11 @@ impl World {
 
     /// What people do to the markers while a command runs: one is withdrawn, or all are back.
     pub fn touch_markers(&mut self, who: usize) {
-        if self.draws(who, Fault::Withdrawn) {
-            let newest = |(app, versions): (&String, &Vec<String>)| {
-                Some((app.clone(), versions.last()?.clone()))
-            };
-            let newest: Vec<_> = self.markers.iter().filter_map(newest).collect();
+        let newest = |(app, versions): (&String, &Vec<String>)| {
+            Some((app.clone(), versions.last()?.clone()))
+        };
+        let newest: Vec<_> = self.markers.iter().filter_map(newest).collect();
+        if !newest.is_empty() && self.draws(who, Fault::Withdrawn) {
             self.withdrawn
                 .insert(newest[self.rng.usize(..newest.len())].clone());
         }
