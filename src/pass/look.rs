@@ -37,7 +37,8 @@ pub fn seen(session: &mut Session<'_>, attempt: &Attempt, units: &[Unit]) -> Res
 /// What runs, and what may be another service's.
 ///
 /// Units that were just destroyed are listed for some seconds more: what the ledger has an attempt
-/// of is accounted for, whatever became of that.
+/// of is accounted for, whatever became of that. A word that accounted for more counts once the
+/// ledger has a deployed version: until then nothing tells it which of them is older.
 fn compare(
     ledger: &mut dyn Ledger,
     scope: &Scope,
@@ -47,8 +48,9 @@ fn compare(
 ) -> Result<(Seen, BTreeSet<String>)> {
     let (service, version) = (&attempt.service_name, &attempt.version);
     let history = ledger.history(scope, Some(&attempt.app), HISTORY)?;
+    let has_deployed = history.iter().any(|a| a.state.is_deployed());
     let known = |a: &'_ Attempt| {
-        let accounted = a.accounted.iter().cloned();
+        let accounted = a.accounted.iter().filter(|_| has_deployed).cloned();
         accounted.chain([a.version.clone()]).collect::<Vec<_>>()
     };
     let known: BTreeSet<String> = history.iter().flat_map(known).collect();
