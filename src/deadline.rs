@@ -26,6 +26,13 @@ impl Deadline {
         Self::new(clock, Duration::MAX)
     }
 
+    /// The end of a step that begins now and may take `most`, but not past the end of the pass.
+    #[must_use]
+    pub fn within(&self, most: Duration) -> Self {
+        let at = self.clock.elapsed().saturating_add(most).min(self.at);
+        Self { at, ..self.clone() }
+    }
+
     /// The time that a step may take: `most`, but not past the end of the pass.
     pub fn left(&self, most: Duration) -> Duration {
         most.min(self.at.saturating_sub(self.clock.elapsed()))
@@ -34,6 +41,15 @@ impl Deadline {
     /// Whether the time is over.
     pub fn is_over(&self) -> bool {
         self.clock.elapsed() >= self.at
+    }
+
+    /// Sleeps for `time`; false, at once, where that would be past the end of the pass.
+    pub fn sleep(&self, time: Duration) -> bool {
+        let fits = self.left(time) == time;
+        if fits {
+            self.clock.sleep(time);
+        }
+        fits
     }
 
     /// The pass is over; `what` was not done in time.
@@ -54,10 +70,14 @@ mod tests {
         let (hand, minute) = (Hand::shared(), Duration::from_secs(60));
         let deadline = Deadline::new(hand.clone(), minute);
         assert_eq!(deadline.left(minute * 2), minute);
+        assert_eq!(deadline.within(minute * 2).left(Duration::MAX), minute);
+        assert_eq!(deadline.within(minute / 2).left(minute), minute / 2);
         hand.sleep(Duration::from_secs(51));
         assert!(!deadline.is_over());
         assert_eq!(deadline.left(minute), Duration::from_secs(9));
-        hand.sleep(minute);
+        assert!(!deadline.sleep(Duration::from_secs(10)));
+        assert_eq!(hand.elapsed(), Duration::from_secs(51));
+        assert!(deadline.sleep(Duration::from_secs(9)));
         assert!(deadline.is_over());
         assert_eq!(deadline.left(minute), Duration::ZERO);
         assert_eq!(deadline.missed("nothing was read").kind, Kind::Busy);

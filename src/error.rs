@@ -1,6 +1,21 @@
 //! The error that stops a command, or that befalls one app.
 
+use std::io;
+
+use rustix::io::Errno;
+
 use crate::text::printable;
+
+/// Whether the system refused something for want of memory, threads, processes or descriptors.
+pub fn is_shortage(error: &io::Error) -> bool {
+    let is_short = |errno| {
+        matches!(
+            errno,
+            Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::AGAIN
+        )
+    };
+    error.kind() == io::ErrorKind::OutOfMemory || Errno::from_io_error(error).is_some_and(is_short)
+}
 
 /// What kind of failure an error is. It decides how the program exits (`exit::Exit::of`) and
 /// whether a caller goes on.
@@ -67,6 +82,14 @@ impl Error {
         Self::new(Kind::Unavailable, message)
     }
 
+    /// Memory, threads, processes or file descriptors of our own are short: nothing that a peer or a
+    /// payload is to blame for (exit 69).
+    pub fn shortage(message: impl AsRef<str>) -> Self {
+        Self::unavailable(message).hint(
+            "this process may not have more memory, threads or files: look at `ulimit -a` and at the limits of its service or container",
+        )
+    }
+
     /// Adds a cause.
     #[must_use]
     pub fn because(mut self, cause: impl AsRef<str>) -> Self {
@@ -103,5 +126,28 @@ impl Error {
             line.push_str(cause);
         }
         line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shortage_of_ours_is_told_from_what_is_wrong_with_a_file() {
+        for (errno, is_ours) in [
+            (Errno::MFILE, true),
+            (Errno::NFILE, true),
+            (Errno::NOMEM, true),
+            (Errno::AGAIN, true),
+            (Errno::NOENT, false),
+            (Errno::ACCESS, false),
+            (Errno::INVAL, false),
+        ] {
+            let cause = io::Error::from(errno);
+            assert_eq!(is_shortage(&cause), is_ours, "{cause}");
+        }
+        assert!(is_shortage(&io::ErrorKind::OutOfMemory.into()));
+        assert!(!is_shortage(&io::Error::other("x")));
     }
 }

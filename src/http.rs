@@ -1,16 +1,16 @@
-//! What both HTTP clients share: building, bounded reading, and words for failures.
+//! What both HTTP clients share: building, bounded reading, and what an answer means.
 
 use std::io::{self, Read};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use reqwest::blocking::{Client, Response};
-use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
 
 use crate::config::HttpConfig;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, is_shortage};
 use crate::file::{self, Unread};
 use crate::mask::Masker;
 
@@ -65,6 +65,12 @@ pub fn client(config: &HttpConfig, redirects: Policy, idle: Duration) -> Result<
         let shown = path.display();
         // One that can be read again: there are two clients.
         let pem = file::read_regular(path, file::CERTIFICATES).map_err(|e| {
+            if let Unread::Io(e) = &e
+                && is_shortage(e)
+            {
+                let what = format!("--ca-file (CAM_CA_FILE) {shown} cannot be read");
+                return Error::shortage(what).because_of(e);
+            }
             Error::usage(format!("--ca-file (CAM_CA_FILE) {shown} cannot be read"))
                 .because_of(&e)
                 .hint(file::NAME_CERTIFICATES)
@@ -83,10 +89,21 @@ pub fn client(config: &HttpConfig, redirects: Policy, idle: Duration) -> Result<
         builder = builder.tls_certs_merge(certificates);
     }
     builder.build().map_err(|e| {
-        Error::unavailable("the HTTP client cannot be set up")
+        let what = "the HTTP client cannot be set up";
+        if comes_of_shortage(&e) {
+            return Error::shortage(what).because(describe(&e, &config.masker));
+        }
+        Error::unavailable(what)
             .because(describe(&e, &config.masker))
             .hint("install the ca-certificates package, or name a PEM file with --ca-file")
     })
+}
+
+fn comes_of_shortage(error: &reqwest::Error) -> bool {
+    let first = std::error::Error::source(error);
+    std::iter::successors(first, |cause| cause.source())
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(is_shortage)
 }
 
 /// Refuses what `SSL_CERT_FILE` names where it has no end: the library would read on for ever.
@@ -103,6 +120,68 @@ fn check_system_file() -> Result<()> {
                 .hint(file::NAME_CERTIFICATES),
         ),
     }
+}
+
+/// What became of a request that was not answered as hoped. Told in this one place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Meaning {
+    /// Not even a connection was made.
+    Unreachable,
+    /// The pass ended first.
+    OutOfTime,
+    /// 401.
+    Unauthorized,
+    /// 403.
+    Forbidden,
+    /// 404.
+    NotFound,
+    /// 404 with a page for people: the word of a proxy, or of a wrong address.
+    NotFoundPage,
+    /// It may pass, but not before this time: 408, 429, 5xx, or an answer that breaks off.
+    Passing(Duration),
+    /// To ask again would only repeat it.
+    Lasting,
+}
+
+impl Meaning {
+    /// Of an answer, by its status and its headers.
+    pub fn of(response: &Response) -> Self {
+        let wait = header(response, &RETRY_AFTER)
+            .and_then(|text| parse_retry_after(text, SystemTime::now()));
+        match response.status().as_u16() {
+            401 => Self::Unauthorized,
+            403 => Self::Forbidden,
+            404 if is_html(response) => Self::NotFoundPage,
+            404 => Self::NotFound,
+            408 | 429 | 500..=599 => Self::Passing(wait.unwrap_or_default()),
+            _ => Self::Lasting,
+        }
+    }
+
+    /// The least time before the same request may be sent again, or `None` where it may not. 401
+    /// and 403 are never tried again: that locks accounts.
+    pub fn wait(self) -> Option<Duration> {
+        match self {
+            Self::Passing(wait) => Some(wait),
+            Self::Unreachable => Some(Duration::ZERO),
+            _ => None,
+        }
+    }
+}
+
+/// The time that a `Retry-After` header asks for: seconds, or a date of HTTP.
+fn parse_retry_after(text: &str, now: SystemTime) -> Option<Duration> {
+    let text = text.trim();
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        return Some(Duration::from_secs(text.parse().unwrap_or(u64::MAX)));
+    }
+    let date = httpdate::parse_http_date(text).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
+}
+
+/// Whether an answer is a page for people.
+pub fn is_html(response: &Response) -> bool {
+    header(response, &CONTENT_TYPE).is_some_and(|t| t.to_ascii_lowercase().contains("html"))
 }
 
 /// Why a body could not be used.
@@ -222,7 +301,62 @@ pub fn describe(error: &reqwest::Error, masker: &Masker) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use proptest::prelude::*;
+
     use super::*;
+
+    #[test]
+    fn a_status_says_whether_to_ask_again() {
+        let meaning = |status: u16, kind: &'static str| {
+            let answer = axum::http::Response::builder()
+                .status(status)
+                .header("content-type", kind)
+                .header("retry-after", "7");
+            Meaning::of(&Response::from(answer.body("").unwrap()))
+        };
+        for status in [408, 429, 500, 502, 503] {
+            for kind in ["application/json", "text/html"] {
+                let wait = meaning(status, kind).wait();
+                assert_eq!(wait, Some(Duration::from_secs(7)), "{status}");
+            }
+        }
+        for status in [200, 302, 400, 401, 403, 404, 405, 415] {
+            assert_eq!(meaning(status, "text/html").wait(), None, "{status}");
+        }
+        assert_eq!(meaning(404, "application/json"), Meaning::NotFound);
+        assert_eq!(meaning(404, "Text/HTML; x"), Meaning::NotFoundPage);
+        assert_eq!(meaning(401, "text/html"), Meaning::Unauthorized);
+        assert_eq!(Meaning::Unreachable.wait(), Some(Duration::ZERO));
+        assert_eq!(Meaning::OutOfTime.wait(), None);
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let now = UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let wait = |text: &str| parse_retry_after(text, now);
+        for (text, seconds) in [
+            ("7", 7),
+            (" 0 ", 0),
+            ("99999999999999999999999", u64::MAX),
+            ("Sun, 06 Nov 1994 08:49:47 GMT", 10),
+            ("Sun, 06 Nov 1994 08:59:47 GMT", 610),
+            ("Sun, 06 Nov 1994 08:39:47 GMT", 0),
+        ] {
+            assert_eq!(wait(text), Some(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["soon", "", "Sun, 06 Nov 1994 08:59:47 PST", "1994-11-06"] {
+            assert_eq!(wait(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_retry_after_panics(text in "\\PC{0,40}") {
+            let _ = parse_retry_after(&text, UNIX_EPOCH);
+        }
+    }
 
     #[test]
     fn nothing_of_a_url_survives_encoding() {

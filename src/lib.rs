@@ -17,8 +17,8 @@
 //! Ports, each with its contract: [`artifactory::Releases`], [`target::Target`], [`ledger::Ledger`],
 //! [`ledger::Lease`].
 //!
-//! What everybody needs: [`clock`], [`contain`], [`deadline`], [`error`], [`exit`], [`mod@file`], [`hangup`],
-//! [`http`], [`mask`], [`secret`], [`text`].
+//! What everybody needs: [`catch_panic`], [`clock`], [`deadline`], [`error`], [`exit`], [`mod@file`],
+//! [`hangup`], [`http`], [`mask`], [`secret`], [`text`], [`threads`].
 //!
 //! # Words that ledger, JSON and screens share
 //!
@@ -31,11 +31,11 @@
 //! * *pass*: one run from the markers to the report.
 
 pub mod artifactory;
+pub mod catch_panic;
 pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
-pub mod contain;
 pub mod deadline;
 pub mod error;
 pub mod exit;
@@ -52,6 +52,7 @@ pub mod secret;
 pub mod serve;
 pub mod target;
 pub mod text;
+pub mod threads;
 
 #[cfg(test)]
 mod simulation;

@@ -3,17 +3,17 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use coreos_artifactory_monitor::catch_panic;
 use coreos_artifactory_monitor::cli::Cli;
 use coreos_artifactory_monitor::commands;
 use coreos_artifactory_monitor::config::Config;
-use coreos_artifactory_monitor::contain;
 
 /// What a defect of the program exits with (`EX_SOFTWARE` of sysexits.h).
 const DEFECT: u8 = 70;
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|info| {
-        if contain::is_contained() {
+        if catch_panic::is_caught() {
             return;
         }
         // The payload of a panic may quote data, and data may be secret: the place is enough.

@@ -8,6 +8,8 @@ mod forms;
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+
 use self::forms::{Layer, layers};
 use crate::secret::Secret;
 use crate::text::printable;
@@ -45,15 +47,15 @@ pub struct Masker(Arc<Vec<Needle>>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Needle {
     text: Secret,
-    place: Place,
+    search: Search,
 }
 
 /// Where a form is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum Search {
     /// Everywhere, and its beginning at the end of the text.
     Anywhere,
-    /// As [`Place::Anywhere`], with all base64 around it: a secret in the middle of what was encoded.
+    /// As [`Search::Anywhere`], with all base64 around it: a secret in the middle of what was encoded.
     Base64,
     /// Only as a whole word where a password stands.
     BehindKey,
@@ -121,31 +123,30 @@ impl Masker {
 /// Adds a secret in its forms. Percent-encoding, the escapes of JSON and the entities of HTML are no
 /// forms of their own: they are undone in the text.
 fn add(needles: &mut Vec<Needle>, secret: &str) {
-    let is_long = secret.len() >= LONG;
-    let mut add = |text: String, place| {
+    let mut add = |text: String, search| {
         if !text.is_empty() && !needles.iter().any(|n| n.text.expose() == text) {
             let text = Secret::new(text);
-            needles.push(Needle { text, place });
+            needles.push(Needle { text, search });
         }
     };
+    let is_long = secret.len() >= LONG;
     let plain = if is_long {
-        Place::Anywhere
+        Search::Anywhere
     } else {
-        Place::BehindKey
+        Search::BehindKey
     };
     add(secret.to_owned(), plain);
     add(forms::hex(secret), plain);
-    if !is_long {
-        add(secret.to_ascii_lowercase(), plain);
-        add(forms::hex(secret).to_ascii_uppercase(), plain);
-    }
-    for digits in [forms::STANDARD, forms::URL_SAFE] {
+    for alphabet in &forms::BASE64 {
         if is_long {
             for shift in 0..3 {
-                add(forms::inside_base64(secret, shift, digits), Place::Base64);
+                add(
+                    forms::inside_base64(secret, shift, alphabet),
+                    Search::Base64,
+                );
             }
         } else {
-            add(forms::base64(secret, digits), Place::BehindKey);
+            add(alphabet.encode(secret), plain);
         }
     }
 }
@@ -157,23 +158,21 @@ impl Needle {
         let needle = self.text.expose().as_bytes();
         let bytes = &layer.bytes;
         // Names of hosts are printed in lower case, and some print hexadecimal in upper case.
-        let same = |(a, b): &(&u8, &u8)| match self.place {
-            Place::Anywhere => a.eq_ignore_ascii_case(b),
-            Place::Base64 | Place::BehindKey => a == b,
-        };
-        let begins = |at: &usize| {
-            bytes
-                .get(*at)
-                .zip(needle.first())
-                .is_some_and(|pair| same(&pair))
-        };
-        for start in (0..bytes.len()).filter(begins) {
-            let common = bytes[start..].iter().zip(needle).take_while(same).count();
+        let is_same = |(a, b): &(&u8, &u8)| a.eq_ignore_ascii_case(b);
+        for start in 0..bytes.len() {
+            let common = bytes[start..]
+                .iter()
+                .zip(needle)
+                .take_while(is_same)
+                .count();
+            if common == 0 {
+                continue;
+            }
             let end = start + common;
             let is_whole = common == needle.len();
-            let is_found = match self.place {
-                Place::BehindKey => is_whole && is_behind_key(&bytes[..start], &bytes[end..]),
-                Place::Anywhere | Place::Base64 => {
+            let is_found = match self.search {
+                Search::BehindKey => is_whole && is_behind_key(&bytes[..start], &bytes[end..]),
+                Search::Anywhere | Search::Base64 => {
                     is_whole || (common >= head && is_end(&bytes[end..]))
                 }
             };
@@ -181,8 +180,8 @@ impl Needle {
                 continue;
             }
             let end = if is_whole { end } else { bytes.len() };
-            let (start, end) = match self.place {
-                Place::Base64 if !layer.is_joined => forms::widened(bytes, start, end),
+            let (start, end) = match self.search {
+                Search::Base64 if !layer.is_joined => forms::widened(bytes, start, end),
                 _ => (start, end),
             };
             let (from, to) = (layer.spans[start].0, layer.spans[end - 1].1);

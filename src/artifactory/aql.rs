@@ -17,7 +17,7 @@ use serde::de::{
     DeserializeSeed, Deserializer as _, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
 
-use super::client::{Client, json_failure};
+use super::client::Client;
 use super::failure::{Failure, ReadResult};
 use crate::error::Error;
 use crate::http::{BodyError, Bounded};
@@ -80,27 +80,19 @@ fn parse<R: Read>(
         rows: 0,
         seen: Vec::new(),
         hasher: RandomState::new(),
+        range: None,
         contradiction: None,
     };
     let mut json = serde_json::Deserializer::from_reader(&mut reader);
-    let parsed = json
-        .deserialize_map(TopLevel(&mut listed))
-        .and_then(|range| json.end().map(|()| range));
-    let no_proof = |reason: String| {
-        let error = Error::unavailable(what).because(reason);
-        Err(Failure::answered(200, error))
-    };
-    if parsed.is_ok() && listed.has_one_twice() {
-        listed.contradiction = Some("it lists one row twice".to_owned());
+    let parsed = json.deserialize_map(&mut listed).and_then(|()| json.end());
+    if parsed.is_ok() {
+        listed.check();
     }
     if let Some(reason) = listed.contradiction {
-        return no_proof(masker.text(reason));
+        return Err(Error::unavailable(what).because(masker.text(reason)).into());
     }
-    let range = parsed.map_err(|e| json_failure(what, e, masker))?;
-    match range.objection(listed.rows) {
-        Some(reason) => no_proof(reason),
-        None => Ok(listed.rows),
-    }
+    parsed.map_err(|e| Failure::of_json(what, e, masker))?;
+    Ok(listed.rows)
 }
 
 /// Counts the bytes since the last row and fails past [`ROW_LIMIT`]: one endless string must not
@@ -139,17 +131,44 @@ fn is_of_failure(key: &str) -> bool {
     WORDS.iter().any(|word| key.starts_with(word))
 }
 
-impl Range {
-    /// Why rows may be missing, or be of another answer.
+#[derive(Deserialize)]
+struct Row {
+    repo: String,
+    path: String,
+    name: String,
+}
+
+/// What was read so far.
+struct Listed<'a> {
+    repo: &'a str,
+    builder: &'a mut ListingBuilder,
+    since_row: &'a Cell<usize>,
+    rows: u64,
+    /// The hashes of the rows so far: 8 bytes each, where the rows would fill the memory.
+    seen: Vec<u64>,
+    hasher: RandomState,
+    range: Option<Range>,
+    /// Why the answer proves nothing, where that is no mistake of its JSON.
+    contradiction: Option<String>,
+}
+
+impl Listed<'_> {
+    /// Notes why rows may be missing, or be of another answer.
     ///
     /// Servers trim at a limit of their own with status 200; the text of the notification differs by
     /// version, so its presence counts. They count the rows of this answer in `total`, and in
     /// `end_pos` too, wherever it starts.
-    fn objection(&self, rows: u64) -> Option<String> {
-        let (start, end, total) = (self.start_pos, self.end_pos, self.total);
-        if self.others.keys().any(|key| is_of_failure(key)) {
+    fn check(&mut self) {
+        let (Some(range), rows) = (&self.range, self.rows) else {
+            return;
+        };
+        let (start, end, total) = (range.start_pos, range.end_pos, range.total);
+        self.seen.sort_unstable();
+        self.contradiction = if self.seen.windows(2).any(|pair| pair[0] == pair[1]) {
+            Some("it lists one row twice".into())
+        } else if range.others.keys().any(|key| is_of_failure(key)) {
             Some("the server trimmed the result".into())
-        } else if let Some(limit) = self.limit.filter(|limit| rows >= *limit) {
+        } else if let Some(limit) = range.limit.filter(|limit| rows >= *limit) {
             let reached = "the result reaches the server's limit of";
             Some(format!("{reached} {limit} rows"))
         } else if (start, end, total) != (0, rows, rows) {
@@ -159,35 +178,7 @@ impl Range {
             ))
         } else {
             None
-        }
-    }
-}
-
-#[derive(Deserialize)]
-struct Row {
-    repo: String,
-    path: String,
-    name: String,
-}
-
-/// The rows so far.
-struct Listed<'a> {
-    repo: &'a str,
-    builder: &'a mut ListingBuilder,
-    since_row: &'a Cell<usize>,
-    rows: u64,
-    /// The hashes of the rows so far: 8 bytes each, where the rows would fill the memory.
-    seen: Vec<u64>,
-    hasher: RandomState,
-    /// Why the answer proves nothing, where that is no mistake of its JSON.
-    contradiction: Option<String>,
-}
-
-impl Listed<'_> {
-    /// Whether one row stands in the place of another.
-    fn has_one_twice(&mut self) -> bool {
-        self.seen.sort_unstable();
-        self.seen.windows(2).any(|pair| pair[0] == pair[1])
+        };
     }
 
     /// Ends the reading; why is told by [`parse`].
@@ -219,49 +210,8 @@ impl Listed<'_> {
     }
 }
 
-struct TopLevel<'a, 'b>(&'a mut Listed<'b>);
-
-impl<'de> Visitor<'de> for TopLevel<'_, '_> {
-    type Value = Range;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object with results and range")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Range, A::Error> {
-        let (mut results, mut range) = (false, None);
-        while let Some(key) = map.next_key::<String>()? {
-            match key.as_str() {
-                "results" if results => return self.0.refuse("it has two lists of results"),
-                "results" if range.is_some() => {
-                    return self.0.refuse("its range stands before its results");
-                }
-                "results" => {
-                    map.next_value_seed(Results(self.0))?;
-                    results = true;
-                }
-                "range" if range.is_some() => return self.0.refuse("it has two ranges"),
-                "range" => range = Some(map.next_value()?),
-                other if is_of_failure(other) => {
-                    return self
-                        .0
-                        .refuse(format!("it tells of '{other}' beside its results"));
-                }
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        if !results {
-            return Err(A::Error::missing_field("results"));
-        }
-        range.ok_or_else(|| A::Error::missing_field("range"))
-    }
-}
-
-struct Results<'a, 'b>(&'a mut Listed<'b>);
-
-impl<'de> DeserializeSeed<'de> for Results<'_, '_> {
+/// Reads the list of the results.
+impl<'de> DeserializeSeed<'de> for &mut Listed<'_> {
     type Value = ();
 
     fn deserialize<D: serde::Deserializer<'de>>(self, json: D) -> Result<(), D::Error> {
@@ -269,16 +219,47 @@ impl<'de> DeserializeSeed<'de> for Results<'_, '_> {
     }
 }
 
-impl<'de> Visitor<'de> for Results<'_, '_> {
+impl<'de> Visitor<'de> for &mut Listed<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array of rows")
+        f.write_str("an object with an array of results and a range")
     }
 
+    /// The whole answer.
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut has_results = false;
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                "results" if has_results => return self.refuse("it has two lists of results"),
+                "results" if self.range.is_some() => {
+                    return self.refuse("its range stands before its results");
+                }
+                "results" => {
+                    map.next_value_seed(&mut *self)?;
+                    has_results = true;
+                }
+                "range" if self.range.is_some() => return self.refuse("it has two ranges"),
+                "range" => self.range = Some(map.next_value()?),
+                other if is_of_failure(other) => {
+                    return self.refuse(format!("it tells of '{other}' beside its results"));
+                }
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        match (has_results, &self.range) {
+            (false, _) => Err(A::Error::missing_field("results")),
+            (true, None) => Err(A::Error::missing_field("range")),
+            (true, Some(_)) => Ok(()),
+        }
+    }
+
+    /// The results.
     fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<(), A::Error> {
         while let Some(row) = rows.next_element::<Row>()? {
-            self.0.row(&row)?;
+            self.row(&row)?;
         }
         Ok(())
     }

@@ -9,11 +9,10 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 use super::Checksum;
-use super::client::{Client, body_failure, is_html, redirected};
-use super::failure::{Failure, ReadResult, Retry};
-use super::url::is_reactivation_page;
+use super::client::Client;
+use super::failure::{Failure, ReadResult, is_reactivation_page};
 use crate::error::{Error, Kind};
-use crate::http::{BodyError, header};
+use crate::http::{BodyError, Meaning, header};
 
 /// The most bytes of a payload.
 pub const PAYLOAD_LIMIT: usize = 8 << 20;
@@ -29,13 +28,11 @@ pub fn fetch(client: &Client, what: &str, url: &str, checksum: &Checksum) -> Rea
         Url::parse(url).map_err(|e| Error::usage("--art-endpoint is not a URL").because_of(&e))?;
     client.retried(|| {
         let response = follow(client, what, &start)?;
-        if is_html(&response) {
-            return Err(client.html_page(what).of_app());
-        }
+        let response = client.no_page(what, response).map_err(Failure::of_app)?;
         let body = client.body(response, PAYLOAD_LIMIT, DOWNLOAD_TIME);
         let body = body.map_err(|cause| match cause {
-            BodyError::TooLarge(_) => body_failure(what, &cause).of_app(),
-            _ => body_failure(what, &cause),
+            BodyError::TooLarge(_) => Failure::of_body(what, &cause).of_app(),
+            _ => Failure::of_body(what, &cause),
         })?;
         verify(what, &body, checksum)?;
         Ok(body)
@@ -57,12 +54,12 @@ fn follow(client: &Client, what: &str, start: &Url) -> ReadResult<Response> {
         if status == 200 {
             return Ok(response);
         }
-        if !matches!(status, 301 | 302 | 303 | 307 | 308) {
-            return Err(refusal(client, what, response, trusted));
-        }
         let location = header(&response, &LOCATION).unwrap_or_default();
-        if location.is_empty() || is_reactivation_page(location) {
-            return Err(redirected(what, status, location, &client.masker));
+        let is_followed = matches!(status, 301 | 302 | 303 | 307 | 308)
+            && !location.is_empty()
+            && !is_reactivation_page(location);
+        if !is_followed {
+            return Err(refusal(client, what, response, trusted));
         }
         let next = next_hop(&url, location).map_err(|reason| {
             Error::unavailable(format!("{what}: a redirect was not followed")).because(reason)
@@ -91,25 +88,23 @@ fn next_hop(from: &Url, location: &str) -> std::result::Result<Url, &'static str
 }
 
 fn refusal(client: &Client, what: &str, response: Response, trusted: bool) -> Failure {
-    let status = response.status().as_u16();
+    let (status, meaning) = (response.status().as_u16(), Meaning::of(&response));
     if !trusted {
         // What a storage host refuses is the signed address, not our credentials.
         let host = "the host that Artifactory redirects to";
         let error = Error::unavailable(format!("{what}: {host} answered {status}"));
-        return Failure::answered(status, error);
+        return Failure { error, meaning };
     }
-    let mut failure = client.refusal(what, response);
-    match status {
+    let failure = client.refusal(what, response);
+    match meaning {
         // An I/O error of the server comes as 404 too, and the storage API has just shown the file.
-        404 => failure.retry = Retry::Soon,
-        403 => {
-            failure = failure.of_app();
+        Meaning::NotFound | Meaning::NotFoundPage => Failure::passing(failure.error),
+        Meaning::Forbidden => {
             let hint = "the user may not read the file, or a scan (Xray) blocks its download";
-            failure.error = failure.error.hint(hint);
+            Failure::from(failure.error.hint(hint)).of_app()
         }
-        _ => {}
+        _ => failure,
     }
-    failure
 }
 
 /// Compares the bytes with what the storage API said.

@@ -1,70 +1,42 @@
-//! A read that failed, and whether another try may mend it.
+//! A read that failed: in which words it is told, and when it is tried again.
 
+use std::io::Read;
 use std::time::Duration;
 
+use reqwest::blocking::Response;
+
 use crate::error::{Error, Kind};
+use crate::http::{self, BodyError, Bounded, Meaning};
+use crate::mask::Masker;
+
+/// How often a read is tried again.
+const RETRIES: u32 = 3;
+/// The first wait, before jitter; each one after it is twice as long.
+pub const BASE_DELAY: Duration = Duration::from_millis(500);
+/// The longest `Retry-After` that is waited for.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// The most bytes that are looked at in an error's body.
+const ERROR_LIMIT: u64 = 64 << 10;
+/// The most time for an error's body.
+const ERROR_TIME: Duration = Duration::from_secs(10);
 
 /// A read that failed.
 #[derive(Debug)]
 pub struct Failure {
     /// What it means for the caller.
     pub error: Error,
-    /// The status of the answer, where it is the answer that failed it.
-    pub status: Option<u16>,
-    /// Whether another try may end better.
-    pub retry: Retry,
-    /// Whether the answer was a page for people: not Artifactory's word.
-    pub html: bool,
-    /// Whether not even a connection was made.
-    pub unreachable: bool,
-}
-
-/// Whether another try may end better.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Retry {
-    /// It would only repeat the failure.
-    Never,
-    /// It may, after our own time.
-    Soon,
-    /// It may, but not before the time that `Retry-After` asks for.
-    After(Duration),
+    /// What became of the request.
+    pub meaning: Meaning,
 }
 
 /// The result of a read.
 pub type ReadResult<T> = std::result::Result<T, Failure>;
 
 impl Failure {
-    /// A failure that another try would only repeat.
-    pub fn lasting(error: Error) -> Self {
-        Self {
-            error,
-            status: None,
-            retry: Retry::Never,
-            html: false,
-            unreachable: false,
-        }
-    }
-
     /// A failure that another try may mend.
     pub fn passing(error: Error) -> Self {
-        Self {
-            retry: Retry::Soon,
-            ..Self::lasting(error)
-        }
-    }
-
-    /// The failure of an answer with this status. 401 and 403 are never tried again: that locks
-    /// accounts.
-    pub fn answered(status: u16, error: Error) -> Self {
-        let retry = match status {
-            408 | 429 | 500..=599 => Retry::Soon,
-            _ => Retry::Never,
-        };
-        Self {
-            status: Some(status),
-            retry,
-            ..Self::lasting(error)
-        }
+        let meaning = Meaning::Passing(Duration::ZERO);
+        Self { error, meaning }
     }
 
     /// The failure of an app alone, not of the pass.
@@ -73,9 +45,43 @@ impl Failure {
         self
     }
 
-    /// Whether Artifactory itself said that there is no such thing.
-    pub fn is_not_found(&self) -> bool {
-        self.status == Some(404) && !self.html
+    /// No answer came.
+    pub fn no_answer(what: &str, cause: &reqwest::Error, masker: &Masker) -> Self {
+        let reason = http::describe(cause, masker);
+        let mut error = Error::unavailable(format!("{what}: Artifactory did not answer"));
+        if reason.contains("certificate") {
+            error = error.hint("a private certificate authority is trusted with --ca-file");
+        }
+        let error = error.because(reason);
+        let meaning = match cause {
+            _ if cause.is_builder() => Meaning::Lasting,
+            _ if cause.is_connect() => Meaning::Unreachable,
+            _ => return Self::passing(error),
+        };
+        Self { error, meaning }
+    }
+
+    /// A body could not be read.
+    pub fn of_body(what: &str, cause: &BodyError) -> Self {
+        let error =
+            Error::unavailable(format!("{what}: the answer could not be read")).because_of(cause);
+        match cause {
+            BodyError::Cut(_) => Self::passing(error),
+            BodyError::TooLarge(_) | BodyError::TooSlow(_) => error.into(),
+        }
+    }
+
+    /// A body is not the JSON that it should be; one that merely ends early is tried again.
+    pub fn of_json(what: &str, cause: serde_json::Error, masker: &Masker) -> Self {
+        if cause.is_io() {
+            return Self::of_body(what, &std::io::Error::from(cause).into());
+        }
+        let error = malformed(what, &masker.text(cause.to_string()));
+        if cause.is_eof() {
+            Self::passing(error)
+        } else {
+            error.into()
+        }
     }
 }
 
@@ -85,8 +91,101 @@ impl From<Failure> for Error {
     }
 }
 
+/// What another try would only repeat.
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self::lasting(error)
+        let meaning = Meaning::Lasting;
+        Self { error, meaning }
+    }
+}
+
+/// How long to wait before the next try, or `None` to give up.
+///
+/// `attempt` counts from 0. The wait is `base` × 2^`attempt` ± 50 % (`jitter` from 0 up to 1), or
+/// what `Retry-After` asks for if that is longer.
+pub fn retry_delay(
+    base: Duration,
+    attempt: u32,
+    meaning: Meaning,
+    jitter: f64,
+) -> Option<Duration> {
+    let asked = meaning.wait().filter(|asked| *asked <= LONGEST_WAIT)?;
+    let own = || (base * 2_u32.pow(attempt)).mul_f64(0.5 + jitter.clamp(0.0, 1.0));
+    (attempt < RETRIES).then(|| own().max(asked))
+}
+
+/// An answer that is not what Artifactory sends.
+pub fn malformed(what: &str, reason: &str) -> Error {
+    Error::unavailable(format!("{what}: the answer is not what Artifactory sends")).because(reason)
+}
+
+/// A redirect that is not followed.
+pub fn redirected(what: &str, status: u16, location: &str, masker: &Masker) -> Error {
+    if is_reactivation_page(location) {
+        return Error::unavailable(format!("{what}: this JFrog cloud server is deactivated"))
+            .hint("its owner can reactivate it on the page that a browser shows");
+    }
+    // Only the host: a location can hold a signature.
+    let target = reqwest::Url::parse(location).map(|u| u.origin().ascii_serialization());
+    let target = target.map(|origin| masker.text(origin));
+    Error::unavailable(format!("{what}: Artifactory answered {status}, a redirect"))
+        .because(format!("to {}", target.as_deref().unwrap_or("another path")))
+        .hint("API calls are not redirected: give --art-endpoint the final address (https, /artifactory)")
+}
+
+/// Whether a redirect leads to the page that stands in for a deactivated JFrog cloud server: every
+/// address of such a server redirects to `https://landing.jfrog.com/reactivate-server/NAME`.
+pub fn is_reactivation_page(location: &str) -> bool {
+    location.contains("landing.jfrog.com") || location.contains("/reactivate-server/")
+}
+
+/// What an error's body says: `errors[0].message`, else its text (of a refused AQL query, always).
+pub fn message_of(response: Response, masker: &Masker) -> Option<String> {
+    let mut body = Vec::new();
+    let mut reader = Bounded::new(response.take(ERROR_LIMIT), usize::MAX, ERROR_TIME, masker);
+    let _ = reader.read_to_end(&mut body); // One that breaks off still says something.
+    let json = serde_json::from_slice::<serde_json::Value>(&body).unwrap_or_default();
+    let message = json.pointer("/errors/0/message").and_then(|m| m.as_str());
+    let text = message.map_or_else(|| masker.text(&body), |message| masker.text(message));
+    (!text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn retry_after_is_honoured_up_to_a_minute() {
+        let wait = |meaning| retry_delay(BASE_DELAY, 0, meaning, 0.5);
+        let seconds = Duration::from_secs;
+        for (asked, waited) in [
+            (Duration::ZERO, Some(BASE_DELAY)),
+            (seconds(7), Some(seconds(7))),
+            (seconds(60), Some(seconds(60))),
+            (seconds(61), None),
+            (Duration::MAX, None),
+        ] {
+            assert_eq!(wait(Meaning::Passing(asked)), waited, "{asked:?}");
+        }
+        assert_eq!(wait(Meaning::Unreachable), Some(BASE_DELAY));
+        assert_eq!(wait(Meaning::Lasting), None);
+    }
+
+    proptest! {
+        #[test]
+        fn bounds(attempt in 0_u32..9, jitter in 0.0..1.0_f64, asked in 0_u64..120) {
+            let asked = Duration::from_secs(asked);
+            match retry_delay(BASE_DELAY, attempt, Meaning::Passing(asked), jitter) {
+                Some(delay) => {
+                    let middle = BASE_DELAY * 2_u32.pow(attempt);
+                    prop_assert!(attempt < RETRIES);
+                    prop_assert!(delay >= middle / 2);
+                    prop_assert!(delay <= (middle * 3 / 2).max(asked));
+                    prop_assert!(delay <= LONGEST_WAIT);
+                }
+                None => prop_assert!(attempt >= RETRIES || asked > LONGEST_WAIT),
+            }
+        }
     }
 }

@@ -6,12 +6,14 @@ use std::sync::{Mutex, PoisonError};
 use serde::Deserialize;
 
 use super::client::Client;
-use super::failure::{Failure, ReadResult};
-use super::file_info::MaybeQuoted;
+use super::failure::{ReadResult, malformed};
+use super::file_info::unquoted;
 use crate::error::{Error, Result};
+use crate::http::Meaning;
 use crate::mask::Masker;
 use crate::model::listing::{Listing, ListingBuilder};
 use crate::model::name::marked_version;
+use crate::threads;
 
 /// A folder as the storage API describes it. An empty folder has `children: []`; an answer without
 /// `children` is no folder's.
@@ -25,7 +27,8 @@ pub struct FolderInfo {
 #[derive(Debug, Deserialize)]
 struct Child {
     uri: String,
-    folder: MaybeQuoted<bool>,
+    #[serde(deserialize_with = "unquoted")]
+    folder: bool,
 }
 
 impl Child {
@@ -59,26 +62,25 @@ impl FolderInfo {
         if let Some(child) = self.children.iter().find(bad) {
             return Err(format!("a child is called '{}'", child.uri));
         }
-        Ok(self.children.iter().map(|c| (c.name(), c.folder.0)))
+        Ok(self.children.iter().map(|c| (c.name(), c.folder)))
     }
 }
 
 /// The root of a repository. Errors: exit 2 naming `option` where Artifactory says that there is no
 /// such repository.
 pub fn root(client: &Client, repo: &str, option: &str) -> Result<FolderInfo> {
-    let what = format!("repository {repo}");
-    match client.get_json(&what, &["storage", repo]) {
-        Ok(answer) => Ok(answer.value),
-        Err(failure) if failure.is_not_found() => Err(missing(repo, option, failure)),
-        Err(failure) => Err(failure.error),
-    }
-}
-
-fn missing(repo: &str, option: &str, failure: Failure) -> Error {
-    let mut error = Error::usage(format!("Artifactory has no repository {repo} ({option})"))
-        .hint("repository names are case-sensitive; one that the user may not see looks the same");
-    error.causes = failure.error.causes;
-    error
+    let answer = client.get_json(&format!("repository {repo}"), &["storage", repo]);
+    answer.map_err(|failure| {
+        if failure.meaning != Meaning::NotFound {
+            return failure.error;
+        }
+        let mut error = Error::usage(format!("Artifactory has no repository {repo} ({option})"))
+            .hint(
+                "repository names are case-sensitive; one that the user may not see looks the same",
+            );
+        error.causes = failure.error.causes;
+        error
+    })
 }
 
 /// The listing, one request for the root and one for each app that is wanted, `jobs` at a time.
@@ -95,25 +97,27 @@ pub fn walk(
     let (apps, whole) = wanted(&top, repo, &mut builder, &client.masker)?;
     let shared = Mutex::new((builder, None::<Error>));
     let next = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..jobs.max(1).min(apps.len()) {
-            scope.spawn(|| {
-                while let Some(app) = apps.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let found = markers(client, repo, app);
-                    let mut guard = shared.lock().unwrap_or_else(PoisonError::into_inner);
-                    let (builder, fatal) = &mut *guard;
-                    match found {
-                        Ok(names) => names.iter().for_each(|name| builder.file(app, name)),
-                        Err(failure) if failure.status == Some(401) || failure.unreachable => {
-                            next.store(apps.len(), Ordering::Relaxed);
-                            fatal.get_or_insert(failure.error);
-                        }
-                        Err(failure) => builder.unreadable(app, failure.error.one_line()),
-                    }
+    let work = || {
+        while let Some(app) = apps.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let found = markers(client, repo, app);
+            let mut guard = shared.lock().unwrap_or_else(PoisonError::into_inner);
+            let (builder, fatal) = &mut *guard;
+            match found {
+                Ok(names) => names.iter().for_each(|name| builder.file(app, name)),
+                Err(failure)
+                    if matches!(
+                        failure.meaning,
+                        Meaning::Unauthorized | Meaning::Unreachable | Meaning::OutOfTime
+                    ) =>
+                {
+                    next.store(apps.len(), Ordering::Relaxed);
+                    fatal.get_or_insert(failure.error);
                 }
-            });
+                Err(failure) => builder.unreadable(app, failure.error.one_line()),
+            }
         }
-    });
+    };
+    threads::at_once(jobs.max(1).min(apps.len()), work);
     let (builder, fatal) = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
     match fatal {
         Some(error) => Err(error),
@@ -152,15 +156,10 @@ fn wanted(
     Ok((apps, whole))
 }
 
-fn malformed(what: &str, reason: &str) -> Error {
-    Error::unavailable(format!("{what}: the answer is not what Artifactory sends")).because(reason)
-}
-
 /// The names of the markers in an app's folder.
 fn markers(client: &Client, repo: &str, app: &str) -> ReadResult<Vec<String>> {
     let what = format!("folder {repo}/{app}");
-    let answer = client.get_json(&what, &["storage", repo, app])?;
-    let info: FolderInfo = answer.value;
+    let info: FolderInfo = client.get_json(&what, &["storage", repo, app])?;
     let entries = info
         .entries(repo, app)
         .map_err(|e| malformed(&what, &client.masker.text(e)))?;
@@ -180,9 +179,11 @@ pub fn is_local(client: &Client, repo: &str) -> Result<Option<bool>> {
         class: Option<String>,
     }
     match client.get_json::<Vec<Repository>>("list of repositories", &["repositories"]) {
-        Ok(answer) => {
-            let mut listed = answer.value.into_iter();
-            let class = listed.find(|r| r.key == repo).and_then(|r| r.class);
+        Ok(listed) => {
+            let class = listed
+                .into_iter()
+                .find(|r| r.key == repo)
+                .and_then(|r| r.class);
             Ok(class.map(|c| !["VIRTUAL", "REMOTE"].contains(&c.to_ascii_uppercase().as_str())))
         }
         Err(failure) if client.is_rejection(&failure) => Err(failure.error),

@@ -6,24 +6,22 @@
 
 mod aql;
 mod client;
-mod date;
 mod download;
 mod failure;
 mod file_info;
 mod folders;
-mod retry;
 #[cfg(test)]
 mod tests;
-mod url;
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use self::client::{Answer, Client};
+use self::client::{Client, join};
 use self::file_info::FileInfo;
 use crate::config::{ArtifactoryConfig, HttpConfig, ListingMode};
 use crate::deadline::Deadline;
 use crate::error::{Error, Kind, Result};
+use crate::http::Meaning;
 use crate::model::listing::{Listing, ListingBuilder};
 
 /// A checksum as the storage API gives it: lower-case hexadecimal.
@@ -71,6 +69,11 @@ pub trait Releases: Sync {
     ///
     /// Errors: exit 1 where the marker is gone or has no date.
     fn marker_age(&self, app: &str, version: &str) -> Result<Duration>;
+    /// Whether a marker is there, by one cheap read. False is Artifactory's own word that it is not,
+    /// never a read that failed.
+    ///
+    /// Errors: exit 1 where it may not be read, 69 where that can't be told, 77 for a 401.
+    fn is_marked(&self, app: &str, version: &str) -> Result<bool>;
     /// Reads nothing past the end of a pass from now on.
     fn until(&mut self, deadline: Deadline);
     /// How many requests were sent so far.
@@ -135,10 +138,13 @@ impl Artifactory {
         let (builder, rows) = match aql::read(&self.client, repo, builder) {
             Ok(read) => read,
             // AQL is for signed-in users only, whatever anonymous ones may read.
-            Err(failure) if failure.unreachable || self.client.is_rejection(&failure) => {
-                return Err(failure.error);
+            Err(failure) if self.client.is_rejection(&failure) => return Err(failure.error),
+            Err(failure) => {
+                return match failure.meaning {
+                    Meaning::Unreachable | Meaning::OutOfTime => Err(failure.error),
+                    _ => Ok(Err(failure.error)),
+                };
             }
-            Err(failure) => return Ok(Err(failure.error)),
         };
         // No rows also come for a name that is mistyped, and for a remote repository.
         if rows > 0 || folders::root(&self.client, repo, "--art-deploy-repo")?.is_empty() {
@@ -195,13 +201,15 @@ impl Releases for Artifactory {
     fn checksum(&self, app: &str, file: &str) -> Result<Option<Checksum>> {
         let repo = &self.config.payload_repo;
         let what = format!("payload {repo}/{app}/{file}");
-        let answer = self.client.get_json(&what, &["storage", repo, app, file]);
-        let info: FileInfo = match answer {
-            Ok(answer) => answer.value,
-            Err(failure) if failure.is_not_found() => {
+        let path = ["storage", repo, app, file];
+        let info: FileInfo = match self.client.get_json(&what, &path) {
+            Ok(info) => info,
+            Err(failure) if failure.meaning == Meaning::NotFound => {
                 return self.payload_repo_exists().map(|()| None);
             }
-            Err(failure) if failure.status == Some(403) => return Err(failure.of_app().error),
+            Err(failure) if failure.meaning == Meaning::Forbidden => {
+                return Err(failure.of_app().error);
+            }
             Err(failure) => return Err(failure.error),
         };
         match info.checksum() {
@@ -212,7 +220,7 @@ impl Releases for Artifactory {
 
     fn download(&self, app: &str, file: &str, checksum: &Checksum) -> Result<Vec<u8>> {
         let repo = &self.config.payload_repo;
-        let url = url::join(&self.config.base, &[repo, app, file])?;
+        let url = join(&self.config.base, &[repo, app, file])?;
         let what = format!("download of {repo}/{app}/{file}");
         Ok(download::fetch(&self.client, &what, &url, checksum)?)
     }
@@ -222,18 +230,31 @@ impl Releases for Artifactory {
         let file = format!("{version}.deploy");
         let what = format!("marker {repo}/{app}/{file}");
         let path = ["storage", repo, app, &file];
-        let answer: Answer<FileInfo> = match self.client.get_json(&what, &path) {
-            Ok(answer) => answer,
-            Err(failure) if matches!(failure.status, Some(403 | 404)) => {
-                return Err(failure.of_app().error);
-            }
-            Err(failure) => return Err(failure.error),
-        };
-        let updated = answer.value.updated().ok_or_else(|| {
+        let answer = self.client.get_dated_json::<FileInfo>(&what, &path);
+        let (info, now) = answer.map_err(|failure| match failure.meaning {
+            Meaning::Forbidden | Meaning::NotFound | Meaning::NotFoundPage => failure.of_app(),
+            _ => failure,
+        })?;
+        let updated = info.updated().ok_or_else(|| {
             Error::new(Kind::Failed, what).because("Artifactory gives no date of it")
         })?;
-        let now = answer.date.unwrap_or_else(SystemTime::now);
+        let now = now.unwrap_or_else(SystemTime::now);
         Ok(now.duration_since(updated).unwrap_or_default())
+    }
+
+    fn is_marked(&self, app: &str, version: &str) -> Result<bool> {
+        let repo = &self.config.deploy_repo;
+        let file = format!("{version}.deploy");
+        let what = format!("marker {repo}/{app}/{file}");
+        let path = ["storage", repo, app, &file];
+        match self.client.get_json::<FileInfo>(&what, &path) {
+            Ok(info) => info.is_file().ok_or_else(|| {
+                Error::unavailable(what).because("the answer is not what Artifactory sends")
+            }),
+            Err(failure) if failure.meaning == Meaning::NotFound => Ok(false),
+            Err(failure) if failure.meaning == Meaning::Forbidden => Err(failure.of_app().error),
+            Err(failure) => Err(failure.error),
+        }
     }
 
     fn until(&mut self, deadline: Deadline) {

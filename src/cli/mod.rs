@@ -5,6 +5,7 @@
     reason = "doc comments are the help text, printed as they are"
 )]
 
+mod go_flags;
 mod options;
 mod values;
 mod variables;
@@ -19,6 +20,7 @@ use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 
+use go_flags::{ORIGINAL, as_go_takes_them};
 pub use options::{
     ArtifactoryArgs, DeployArgs, GlobalArgs, LedgerArgs, OutputArgs, RuleArgs, ScopeArgs,
     ServerArgs,
@@ -177,8 +179,11 @@ pub enum Command {
     /// Make passes leave an app alone until it is released
     Hold {
         /// The app
-        #[arg(id = "app_name", value_name = "APP", value_parser = values::app_name)]
-        app: String,
+        #[arg(id = "app_name", value_name = "APP", value_parser = values::app_name, required_unless_present = "all")]
+        app: Option<String>,
+        /// Every app of the scope: passes deploy nothing
+        #[arg(long, conflicts_with_all = ["app_name", "newer_than", "new"])]
+        all: bool,
         /// End the hold after this time, such as 2d
         #[arg(long = "for", value_name = "DURATION", value_parser = values::duration)]
         for_: Option<Duration>,
@@ -195,13 +200,22 @@ pub enum Command {
     /// End the hold of an app
     Release {
         /// The app
-        #[arg(id = "app_name", value_name = "APP", value_parser = values::app_name)]
-        app: String,
+        #[arg(id = "app_name", value_name = "APP", value_parser = values::app_name, required_unless_present = "all")]
+        app: Option<String>,
+        /// The hold of every app of the scope; apps that are held by themselves stay held
+        #[arg(long, conflicts_with = "app_name")]
+        all: bool,
     },
     /// Deploy the last good version before the one last tried, and hold it
     Rollback {
         /// The app
         #[arg(id = "app_name", value_name = "APP", value_parser = values::app_name)]
+        app: String,
+    },
+    /// Retire an app whose markers are gone: it is no longer shown or compared
+    Forget {
+        /// The app, by whatever name the ledger has it
+        #[arg(id = "forgotten_app", value_name = "APP")]
         app: String,
     },
     /// Say what became of an open attempt that cannot be found out
@@ -292,7 +306,7 @@ impl Cli {
     {
         let command = Self::command_line();
         let matches = (command.clone())
-            .try_get_matches_from(args)
+            .try_get_matches_from(as_go_takes_them(args))
             .map_err(|error| name_the_variable(error, &command))?;
         let mut cli = Self::from_arg_matches(&matches)?;
         if let Some((_, sub)) = matches.subcommand() {
@@ -321,6 +335,14 @@ fn of_every_command(arg: Arg) -> Arg {
     // dropped would widen a pass without a word, so lists are options of both places instead.
     let is_list = LISTS.contains(&arg.get_id().as_str());
     let arg = arg.global(!is_list).hide_env_values(true);
+    // Go's flags may be given again, and the last one counts.
+    let is_original = arg.get_long().is_some_and(|long| ORIGINAL.contains(&long));
+    let arg = if is_original {
+        let id = arg.get_id().clone();
+        arg.overrides_with(id)
+    } else {
+        arg
+    };
     match arg.get_long().map(ToOwned::to_owned) {
         Some(long) if !SECRETS.contains(&long.strip_suffix("-file").unwrap_or(&long)) => {
             arg.env(variable(&long))
@@ -345,7 +367,7 @@ fn name_the_variable(mut error: clap::Error, command: &clap::Command) -> clap::E
     let Some(ContextValue::String(arg)) = error.get(ContextKind::InvalidArg) else {
         return error;
     };
-    let name = arg.split([' ', '=']).next().unwrap_or_default();
+    let name = arg.split([' ', '=', '[']).next().unwrap_or_default();
     let long = command
         .get_arguments()
         .filter_map(Arg::get_long)

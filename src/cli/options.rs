@@ -194,7 +194,7 @@ pub struct OutputArgs {
     #[arg(short = 'v', long, action = ArgAction::Count)]
     pub verbose: u8,
     /// The same as -vv
-    #[arg(short = 'd', long, value_parser = BoolishValueParser::new())]
+    #[arg(short = 'd', long, action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true, value_name = "BOOL", value_parser = BoolishValueParser::new())]
     pub debug: bool,
     /// When to use colour; NO_COLOR is obeyed
     #[arg(long, value_name = "WHEN", value_enum, default_value_t)]

@@ -255,7 +255,7 @@ fn wrong_command_lines_are_exit_2() {
         &["baseline", "a="],
         &["-p", "70000"],
         &["--order", "date"],
-        &["--domain", "a", "--domain", "b"],
+        &["--max-deploys", "1", "--max-deploys", "2"],
         &["hold", "a", "--newer-than", "/"],
         &["token"],
         &["token", "add", ""],
@@ -341,4 +341,50 @@ fn durations() {
     assert_eq!(values::polling("300"), values::polling("5m"));
     assert_eq!(values::polling("0"), Ok(Duration::ZERO));
     assert_eq!(values::unknown_hold("never"), Ok(UnknownHold(None)));
+}
+
+#[test]
+fn the_original_s_options_are_taken_as_go_takes_them() {
+    let seconds = |line: &[&str]| {
+        let cli = Cli::parse_from_args(["cam"].iter().chain(line)).unwrap();
+        cli.global.server.art_polling.as_secs()
+    };
+    for line in [
+        &["serve", "-g", "600", "-g", "300"][..],
+        &["-g", "600", "serve", "--art-polling", "300"],
+        &["serve", "-art_polling", "300"],
+        &["serve", "-art_polling=600", "-art-polling=300"],
+        &["-g", "600", "-g", "500", "serve", "-g", "400", "-g", "300"],
+    ] {
+        assert_eq!(seconds(line), 300, "{line:?}");
+    }
+    for (line, debug, domain) in [
+        (&["-d=true"][..], true, None),
+        (&["-d=false"], false, None),
+        (&["-d", "-d=0"], false, None),
+        (&["-d", "run"], true, None),
+        (&["-debug", "-domain=x.org"], true, Some("x.org")),
+        (&["-dq", "-O", "a", "-O", "b"], true, Some("b")),
+        (
+            &["-debug=true", "-domain", "a", "run", "-O", "b"],
+            true,
+            Some("b"),
+        ),
+    ] {
+        let cli = Cli::parse_from_args(["cam"].iter().chain(line)).unwrap();
+        assert_eq!(cli.global.output.debug, debug, "{line:?}");
+        assert_eq!(cli.global.scope.domain.as_deref(), domain, "{line:?}");
+    }
+    // Our own options, and what is no name of the original's.
+    for line in [
+        &["--max-deploys", "1", "--max-deploys", "2"][..],
+        &["-max_deploys", "1"],
+        &["-art_pollin", "300"],
+        &["run", "--", "-domain", "x"],
+    ] {
+        assert!(
+            Cli::parse_from_args(["cam"].iter().chain(line)).is_err(),
+            "{line:?}"
+        );
+    }
 }

@@ -1,5 +1,7 @@
 //! `deploy APP VERSION`: this version now, whatever is newest.
 
+use std::collections::BTreeSet;
+
 use super::context::Context;
 use super::in_session;
 use super::names::unknown;
@@ -27,7 +29,7 @@ pub(super) struct Asked<'a> {
 
 /// Deploys one version.
 pub(super) fn run(context: &Context<'_>, asked: &Asked<'_>) -> Result<Exit> {
-    let invocation = Invocation::about(asked.command, asked.app);
+    let invocation = Invocation::about(asked.command, asked.app, operator());
     in_session(context, &invocation, |session| {
         let given_up = |a: &Attempt| asked.force && a.app == asked.app && a.state == State::Unknown;
         let (snapshot, _) = resolve(session, given_up)?;
@@ -67,7 +69,9 @@ fn give_up(session: &mut Session<'_>, snapshot: &Snapshot, asked: &Asked<'_>) ->
     pass::check_target(session)?;
     let (app, version) = (asked.app, asked.version);
     let why = format!("given up for a deploy of {version} by {}", operator());
-    let (fence, word) = (session.lease.fence(), (Word::NotDeployed, why.as_str()));
+    let nothing = BTreeSet::new();
+    let word = (Word::NotDeployed, why.as_str(), &nothing);
+    let fence = session.lease.fence();
     let is_its = |a: &Attempt| a.app == app;
     for attempt in close(session.ledger.as_mut(), fence, snapshot, is_its, word)? {
         let (id, version) = (&attempt.id, &attempt.version);
@@ -88,7 +92,7 @@ pub(super) fn carry_out(
         .get(asked.app)
         .and_then(|r| r.deployed.clone());
     if deployed.as_deref() == Some(asked.version) && !asked.force {
-        session.report.deployed_already(asked.app, asked.version);
+        session.report().deployed_already(asked.app, asked.version);
         if !session.output.is_json() {
             let what = format!("{} {} is deployed already", asked.app, asked.version);
             session.output.line(&what);
@@ -102,7 +106,7 @@ pub(super) fn carry_out(
         Some(above) if !asked.no_hold => Some(hold_for(session, asked, above)?),
         _ => None,
     };
-    session.report.request(
+    session.report().request(
         asked.app,
         deployed,
         asked.version,
@@ -116,12 +120,13 @@ pub(super) fn carry_out(
                 ready: &ready,
                 command: asked.command,
                 unattended: false,
+                decides: asked.command == "deploy",
                 place_hold,
                 snapshot,
             };
             give_up(session, snapshot, asked)?;
             let result = pass::deploy_one(session, &job);
-            if job.place_hold.is_some() && session.report.was_tried(asked.app) {
+            if job.place_hold.is_some() && session.report().was_tried(asked.app) {
                 warn_of_hold(session, asked.app);
             }
             result
@@ -129,7 +134,7 @@ pub(super) fn carry_out(
         Prepared::Error(error, bad) => {
             let error = of_unknown_app(session, snapshot, app, error)?;
             session
-                .report
+                .report()
                 .not_sent(asked.app, Prepared::Error(error.clone(), bad));
             Err(error)
         }

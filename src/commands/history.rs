@@ -4,7 +4,7 @@ use super::context::Context;
 use super::names::Names;
 use crate::error::Result;
 use crate::exit::Exit;
-use crate::ledger::{Access, documents};
+use crate::ledger::{Access, Attempt, documents};
 use crate::model::time;
 
 /// Shows attempts; with `-v`, every move of each.
@@ -30,7 +30,7 @@ pub(super) fn run(context: &Context<'_>, app: Option<&str>, limit: usize) -> Res
             a.app.clone(),
             a.version.clone(),
             a.state.as_str().to_owned(),
-            a.command.clone(),
+            by(a),
             a.message.clone(),
         ]);
         if output.verbose() > 0 {
@@ -48,4 +48,12 @@ pub(super) fn run(context: &Context<'_>, app: Option<&str>, limit: usize) -> Res
     }
     output.table(&["WHEN", "APP", "VERSION", "STATE", "BY", "NOTE"], &rows);
     Ok(Exit::Success)
+}
+
+/// The command that made an attempt, and who asked for it.
+fn by(attempt: &Attempt) -> String {
+    match &attempt.asked_by {
+        Some(who) => format!("{}, {who}", attempt.command),
+        None => attempt.command.clone(),
+    }
 }

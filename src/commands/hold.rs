@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::ledger::Snapshot;
-use crate::model::plan::{Hold, NO_REASON};
+use crate::model::plan::{EVERY_APP, Hold, NO_REASON};
 use crate::output::Output;
 use crate::pass::open_to_write;
 
@@ -63,28 +63,36 @@ pub(super) fn hold(context: &Context<'_>, wanted: &Wanted<'_>) -> Result<Exit> {
     let hold = wanted.hold(config, context.now_ms())?;
     let snapshot = known_before(context)?;
     let names = Names::new(context, &snapshot).or("--new holds an app ahead of its first release.");
-    check_against_markers(&names, output, wanted, &hold)?;
+    if app != EVERY_APP {
+        check_against_markers(&names, output, wanted, &hold)?;
+    }
     let order = config.rules.order;
     let standing = open_to_write(context.ports, output)?.hold(scope, app, &hold, order)?;
     if output.is_json() {
         output.json(&json!({"app": app, "held": true, "reason": standing.reason, "until": standing.until, "newerThan": standing.newer_than}));
         return Ok(Exit::Success);
     }
-    output.line(&format!("{app} is {}", standing.describe()));
+    output.line(&format!("{} is {}", shown(app), standing.describe()));
     if standing.until != hold.until || standing.newer_than != hold.newer_than {
         tell_what_stood(output, &snapshot, app);
     }
     Ok(Exit::Success)
 }
 
+/// A hold's app, as people read it.
+fn shown(app: &str) -> &str {
+    if app == EVERY_APP { "every app" } else { app }
+}
+
 /// Says why an app is held for longer than was asked for.
 fn tell_what_stood(output: &Output, snapshot: &Snapshot, app: &str) {
     let stood = match snapshot.holds.get(app) {
-        Some(hold) => format!("{app} was {} already", hold.describe()),
-        None => format!("{app} was held already"),
+        Some(hold) => format!("{} was {} already", shown(app), hold.describe()),
+        None => format!("{} was held already", shown(app)),
     };
+    let by = if app == EVERY_APP { "--all" } else { app };
     output.warning(&format!(
-        "{stood}: a hold only ends as it said, or by `release {app}`"
+        "{stood}: a hold only ends as it said, or by `release {by}`"
     ));
 }
 
@@ -136,14 +144,16 @@ fn check_against_markers(
 pub(super) fn release(context: &Context<'_>, app: &str) -> Result<Exit> {
     let (scope, output) = (context.scope()?, context.output);
     let snapshot = known_before(context)?;
-    Names::new(context, &snapshot).check(app)?;
+    if app != EVERY_APP {
+        Names::new(context, &snapshot).check(app)?;
+    }
     let lifted = open_to_write(context.ports, output)?.release(scope, app)?;
     if output.is_json() {
         output.json(&json!({"app": app, "held": false, "lifted": lifted}));
     } else if lifted {
-        output.line(&format!("{app} is released"));
+        output.line(&format!("{} is released", shown(app)));
     } else {
-        output.line(&format!("{app} was not held"));
+        output.line(&format!("{} was not held", shown(app)));
     }
     Ok(Exit::Success)
 }

@@ -5,6 +5,7 @@ mod completions;
 mod context;
 mod deploy;
 mod dry_run;
+mod forget;
 mod health;
 mod history;
 mod hold;
@@ -27,8 +28,9 @@ use crate::config::{Config, OutputConfig};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::model::name::Scope;
+use crate::model::plan::EVERY_APP;
 use crate::output::{Output, Terminal};
-use crate::pass::{self, Invocation, ReportBuilder, Session};
+use crate::pass::{self, Ending, Invocation, ReportBuilder, Session};
 
 /// Runs the command that was asked for, prints what came of it, and says how to exit.
 pub fn dispatch(cli: &Cli, config: &Config) -> Exit {
@@ -68,6 +70,7 @@ pub(crate) fn carry_out(context: &Context<'_>, command: &Command) -> Result<Exit
             let invocation = Invocation {
                 command: "run",
                 app: None,
+                asked_by: None,
                 pass: pass_id.as_deref(),
                 stop_at_eof: *stop_at_eof,
             };
@@ -101,13 +104,14 @@ pub(crate) fn carry_out(context: &Context<'_>, command: &Command) -> Result<Exit
         Command::History { app, limit } => history::run(context, app.as_deref(), *limit),
         Command::Hold {
             app,
+            all: _,
             for_,
             newer_than,
             reason,
             new,
         } => {
             let wanted = hold::Wanted {
-                app,
+                app: app.as_deref().unwrap_or(EVERY_APP),
                 for_: *for_,
                 newer_than: newer_than.as_deref(),
                 reason: reason.as_deref(),
@@ -115,8 +119,11 @@ pub(crate) fn carry_out(context: &Context<'_>, command: &Command) -> Result<Exit
             };
             hold::hold(context, &wanted)
         }
-        Command::Release { app } => hold::release(context, app),
+        Command::Release { app, all: _ } => {
+            hold::release(context, app.as_deref().unwrap_or(EVERY_APP))
+        }
         Command::Rollback { app } => rollback::run(context, app),
+        Command::Forget { app } => forget::run(context, app),
         Command::Settle {
             app,
             as_,
@@ -182,6 +189,7 @@ pub(crate) const fn name(command: &Command) -> &'static str {
         Command::Hold { .. } => "hold",
         Command::Release { .. } => "release",
         Command::Rollback { .. } => "rollback",
+        Command::Forget { .. } => "forget",
         Command::Settle { .. } => "settle",
         Command::Baseline { .. } => "baseline",
         Command::Migrate => "migrate",
@@ -196,11 +204,19 @@ fn in_session(
     invocation: &Invocation<'_>,
     work: impl FnOnce(&mut Session<'_>) -> Result<()>,
 ) -> Result<Exit> {
-    let mut session = Session::open(context.config, context.output, context.ports, invocation)?;
-    let result = work(&mut session);
-    context.output.note(&format!(
-        "requests sent to Artifactory: {}",
-        session.releases.requests()
-    ));
-    Ok(session.finish(result))
+    let Context {
+        config,
+        output,
+        ports,
+        ..
+    } = *context;
+    let report = ReportBuilder::new(invocation.command, ports.clock()).with_id(invocation.pass);
+    let ending = Ending::new(ports.interrupt()?, report);
+    ending.watched(ports, (config.scope()?, output), || {
+        let mut session = Session::open(config, output, ports, invocation, &ending)?;
+        let result = work(&mut session);
+        let requests = session.releases.requests();
+        output.note(&format!("requests sent to Artifactory: {requests}"));
+        Ok(session.finish(result))
+    })
 }

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::ledger::{Access, Snapshot};
 use crate::model::listing::{AppFilter, Listing, ListingBuilder};
 use crate::model::name::Scope;
-use crate::model::plan;
+use crate::model::plan::{self, EVERY_APP};
 use crate::pass::open_to_write;
 
 /// How long the markers are waited for, where a command can do without.
@@ -43,6 +43,7 @@ pub(super) fn unknown(snapshot: &Snapshot, listing: &Listing, scope: &Scope, app
     }
     let known = snapshot.latest.keys().chain(snapshot.holds.keys());
     let known = known.chain(listing.apps.keys()).map(String::as_str);
+    let known = known.filter(|name| *name != EVERY_APP);
     let near = nearest(app, known).map(|name| format!("did you mean {name}?"));
     error.hint(near.unwrap_or_else(|| "check --domain and --environment.".to_owned()))
 }
@@ -53,7 +54,8 @@ pub(super) fn with_nearest(error: Error, snapshot: &Snapshot, app: &str) -> Erro
         return error;
     }
     let known = snapshot.latest.keys().chain(snapshot.holds.keys());
-    match nearest(app, known.map(String::as_str)) {
+    let known = known.map(String::as_str).filter(|name| *name != EVERY_APP);
+    match nearest(app, known) {
         Some(name) => error.hint(format!("did you mean {name}?")),
         None => error,
     }

@@ -4,6 +4,7 @@ use super::context::Context;
 use super::deploy::{Asked, carry_out, hold_for, resolve, warn_of_hold};
 use super::in_session;
 use super::names::with_nearest;
+use super::operator::operator;
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
 use crate::ledger::{Attempt, Ledger, Snapshot};
@@ -19,12 +20,13 @@ const OTHERS: usize = 10;
 
 /// Rolls one app back.
 pub fn run(context: &Context<'_>, app: &str) -> Result<Exit> {
-    let invocation = Invocation::about(COMMAND, app);
+    let invocation = Invocation::about(COMMAND, app, operator());
     in_session(context, &invocation, |session| {
         let (snapshot, were_open) = resolve(session, |_| false)?;
         let mut history = session
             .ledger
             .history(session.scope, Some(app), pass::HISTORY)?;
+        history.retain(|attempt| attempt.state != State::Retired);
         history.reverse();
         let past = past(session.ledger.as_mut(), &history)?;
         let Some(found) = rollback::rollback(&past, session.rules.order) else {
@@ -96,6 +98,7 @@ fn keep(session: &mut Session<'_>, asked: &Asked<'_>, known: &Attempt) -> Result
     let seen = Attempt {
         service_name: known.service_name.clone(),
         num_instances: known.num_instances,
+        asked_by: session.asked_by.clone(),
         ..Attempt::new(
             app,
             version,
@@ -109,7 +112,7 @@ fn keep(session: &mut Session<'_>, asked: &Asked<'_>, known: &Attempt) -> Result
     if let Some(row) = other_name {
         return Err(Error::new(Kind::Failed, plan::name_taken(&row)));
     }
-    session.report.deployed_already(app, version);
+    session.report().deployed_already(app, version);
     let what = format!("{app} {version} is deployed already; nothing was sent");
     session.output.warning(&what);
     warn_of_hold(session, app);

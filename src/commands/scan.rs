@@ -113,6 +113,7 @@ pub(super) const fn word(action: Action) -> &'static str {
         Action::GivenUp => "given-up",
         Action::UpToDate => "up-to-date",
         Action::Ahead => "ahead",
+        Action::Gone => "gone",
         Action::Held => "held",
         Action::Unaccounted => "unaccounted",
         Action::Unreadable => "unreadable",

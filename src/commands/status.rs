@@ -5,7 +5,7 @@ use super::names::Names;
 use crate::error::Result;
 use crate::exit::Exit;
 use crate::ledger::{Access, Snapshot, documents};
-use crate::model::plan::Hold;
+use crate::model::plan::{EVERY_APP, Hold};
 use crate::model::time;
 
 /// Shows what is deployed, open, held and failing, and who holds the lease.
@@ -18,8 +18,10 @@ pub(super) fn run(context: &Context<'_>, app: Option<&str>) -> Result<Exit> {
         Names::new(context, &snapshot).check(app)?;
         snapshot.records.retain(|a, _| a == app);
         snapshot.latest.retain(|a, _| a == app);
-        snapshot.holds.retain(|a, _| a == app);
+        snapshot.holds.retain(|a, _| a == app || a == EVERY_APP);
         snapshot.open.retain(|a| a.app == app);
+    } else {
+        snapshot.drop_retired();
     }
     let stored = snapshot.holds.clone();
     snapshot.drop_ended_holds(context.config.rules.order, now);
@@ -32,7 +34,11 @@ pub(super) fn run(context: &Context<'_>, app: Option<&str>) -> Result<Exit> {
         .keys()
         .chain(snapshot.latest.keys())
         .chain(snapshot.holds.keys())
+        .filter(|name| *name != EVERY_APP)
         .collect();
+    if let Some(hold) = snapshot.holds.get(EVERY_APP) {
+        output.line(&format!("every app is {}", hold.describe()));
+    }
     let ended = |app: &str| stored.get(app).filter(|_| output.verbose() > 0);
     let rows: Vec<Vec<String>> = names
         .iter()

@@ -1,9 +1,8 @@
 //! The options of the ledger.
 
-use std::time::Duration;
-
 use super::check::named;
 use super::dsn::{self, Dsn, MysqlAddress, MysqlConfig, MysqlTls};
+use super::rules::longest_hold;
 use super::secrets::{Env, Source};
 use super::warnings::is_loopback;
 use crate::cli::Cli;
@@ -14,17 +13,13 @@ use crate::file;
 ///
 /// Errors (exit 2): a DSN, a lease or a file of certificates that cannot be used.
 pub(super) fn from_cli(cli: &Cli, env: Env, warnings: &mut Vec<String>) -> Result<Dsn> {
-    /// What the lease is renewed for beyond the longest pass and the deploy that ends it.
-    const MARGIN: Duration = Duration::from_secs(5 * 60);
     let args = &cli.global.ledger;
     let given = Source::new("dsn", &args.dsn, &args.dsn_file).find(env, warnings)?;
     let options = dsn::Options {
         typed: args.dsn.is_some(),
         ca_file: args.dsn_ca_file.as_deref(),
         lease_ttl: args.lease_ttl,
-        lease_limit: (cli.global.rules.max_duration)
-            .saturating_add(cli.global.deploy.deploy_timeout)
-            .saturating_add(MARGIN),
+        lease_limit: longest_hold(cli),
     };
     let dsn = match given {
         Some(found) => dsn::parse(found.secret.expose(), &options)?,

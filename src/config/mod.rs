@@ -184,7 +184,9 @@ fn needs(cli: &Cli) -> Needs {
         | Command::Serve
         | Command::Deploy { .. }
         | Command::Rollback { .. } => (true, true, true),
-        Command::Scan { .. } | Command::DryRun { .. } => (true, true, false),
+        Command::Scan { .. } | Command::DryRun { .. } | Command::Forget { .. } => {
+            (true, true, false)
+        }
         // Apps that are named with their versions need no marker.
         Command::Baseline { apps, .. } => {
             let is_listed = apps.is_empty() || apps.iter().any(|app| !app.contains('='));

@@ -28,6 +28,16 @@ pub struct Rules {
     pub max_duration: Duration,
     /// `--lock-wait`.
     pub lock_wait: Duration,
+    /// The longest that a pass may hold the lease.
+    pub longest_hold: Duration,
+}
+
+/// The longest that a pass may hold the lease: its time, the deploy that ends it, and a margin.
+pub(super) fn longest_hold(cli: &Cli) -> Duration {
+    const MARGIN: Duration = Duration::from_secs(5 * 60);
+    (cli.global.rules.max_duration)
+        .saturating_add(cli.global.deploy.deploy_timeout)
+        .saturating_add(MARGIN)
 }
 
 /// Reads the domain and the environment, where the domain was given.
@@ -59,5 +69,6 @@ pub(super) fn from_cli(cli: &Cli) -> Rules {
         payload_wait: args.payload_wait,
         max_duration: args.max_duration,
         lock_wait: cli.global.ledger.lock_wait,
+        longest_hold: longest_hold(cli),
     }
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::cli::{foreign_variable, variable};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, is_shortage};
 use crate::file::{self, Unread};
 use crate::secret::Secret;
 
@@ -144,6 +144,9 @@ fn read(path: &Path, place: &str, warnings: Option<&mut Vec<String>>) -> Result<
     let shown = format!("{place} {}", path.display());
     let content = file::read(path, LIMIT).map_err(|e| match e {
         Unread::TooLarge(_) => unusable(&shown, &e.to_string()),
+        Unread::Io(e) if is_shortage(&e) => {
+            Error::shortage(format!("{shown} cannot be read")).because_of(&e)
+        }
         e => Error::usage(format!("{shown} cannot be read"))
             .because_of(&e)
             .hint("name a file that holds the secret and nothing else"),

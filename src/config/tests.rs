@@ -280,6 +280,10 @@ fn the_options_of_a_ledger_on_mysql() {
     assert_eq!(full.ca_file.as_deref(), Some(Path::new(&ca)));
     assert_eq!(full.lease_ttl, Duration::from_secs(2));
     assert_eq!(full.lease_limit, minutes(2 + 3 + 5));
+    let rules = config("--max-duration 2m --deploy-timeout 3m", &[])
+        .unwrap()
+        .rules;
+    assert_eq!(rules.longest_hold, full.lease_limit);
     let directory = dir.path().to_str().unwrap();
     for unusable in ["/nonexistent/ca.pem", directory] {
         let line = format!("--dsn u:canary-5eCr3t@/d --dsn-ca-file {unusable}");

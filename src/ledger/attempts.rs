@@ -1,5 +1,6 @@
 //! Attempts, as the ledger keeps them, and what one begins with.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::clock::Clock;
@@ -7,6 +8,9 @@ use crate::error::{Error, Result};
 use crate::model::attempt::State;
 use crate::model::plan::Hold;
 use crate::model::version::Order;
+
+/// The `command` of what a history ends with once its app is retired.
+pub const FORGET: &str = "forget";
 
 /// One attempt, as the ledger keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,10 +36,15 @@ pub struct Attempt {
     /// Suffixes of this name and version that stood in the cluster before the POST; `None` where
     /// the cluster could not be read.
     pub suffixes_before: Option<Vec<String>>,
+    /// Versions of the service that ran beside it and that no attempt was of: an operator's word
+    /// accounts for them.
+    pub accounted: BTreeSet<String>,
     /// Whether a failure of this attempt counts against `--max-attempts`.
     pub counts: bool,
     /// The command that made it: run, deploy, rollback, baseline, takeover.
     pub command: String,
+    /// Who asked for it; none where a pass decided by itself.
+    pub asked_by: Option<String>,
     /// Fencing token of the lease it was made under.
     pub token: i64,
     /// Milliseconds since 1970 UTC: when the intent was committed.
@@ -80,8 +89,10 @@ impl Attempt {
             payload_sha256: None,
             template_sha256: None,
             suffixes_before: None,
+            accounted: BTreeSet::new(),
             counts: false,
             command: command.to_owned(),
+            asked_by: None,
             token: 0,
             created_at: now,
             updated_at: now,

@@ -38,8 +38,10 @@ pub fn attempt(id: &str, app: &str, version: &str, state: State) -> Attempt {
         payload_sha256: Some("00".to_owned()),
         template_sha256: None,
         suffixes_before: Some(vec!["a".to_owned()]),
+        accounted: std::collections::BTreeSet::new(),
         counts: true,
         command: "run".to_owned(),
+        asked_by: Some("ann@host".to_owned()),
         token: 0,
         created_at: 0,
         updated_at: 0,
@@ -71,6 +73,7 @@ fn step(to: State) -> Move {
         to,
         deploy_id: None,
         message: to.as_str().to_owned(),
+        accounted: std::collections::BTreeSet::new(),
     }
 }
 
@@ -96,8 +99,36 @@ pub fn suite(make: &dyn Fn() -> Box<dyn Fixture>) {
         tokens,
         baselines,
         verdicts,
+        accounts,
     ] {
         part(make().as_ref());
+    }
+}
+
+/// What an operator's word accounts for is kept with the attempt that it was about.
+fn accounts(fixture: &dyn Fixture) {
+    let (mut ledger, s) = (fixture.open(), scope());
+    let lease = ledger.acquire(&s, Duration::ZERO).unwrap().unwrap();
+    let versions = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let mut asked = intent("a", "x", "1");
+    asked.attempt.accounted = versions(&["2", "3"]);
+    ledger.intend(&s, &asked, &*lease).unwrap();
+    let mut said = step(State::Unknown);
+    for (from, to, accounted) in [
+        (State::Submitting, State::Unknown, &[][..]),
+        (State::Unknown, State::Settled, &["2", "3", "4"]),
+    ] {
+        said.to = to;
+        said.accounted = versions(accounted);
+        let moved = ledger.advance("a", from, &said, true, lease.fence());
+        assert_eq!(moved, Ok(true));
+        let expected: &[&str] = if accounted.is_empty() {
+            &["2", "3"]
+        } else {
+            accounted
+        };
+        let found = ledger.history(&s, Some("x"), 9).unwrap().remove(0);
+        assert_eq!(found.accounted, versions(expected));
     }
 }
 
@@ -219,6 +250,7 @@ fn takeover(fixture: &dyn Fixture) {
         ("done", "example.com", "1", 2, "i1"),
         ("DONE", "example.com", "2", 2, ""),
         ("done.", "example.com", "3", 3, "i3"),
+        ("fell", "example.com", "3", 3, ""),
         ("run", "example.com", "1", 1, "i4"),
         ("run2", "example.com", "1", 1, "i5"),
         ("lost", "example.com", "1", 1, ""),
@@ -235,9 +267,11 @@ fn takeover(fixture: &dyn Fixture) {
     let before = ledger.snapshot(&s).unwrap();
     assert_eq!(before.records["done"].deployed.as_deref(), Some("1"));
     assert_eq!(before.records["DONE"].deployed.as_deref(), Some("2"));
-    assert_eq!(before.records["done."].troubled["3"].attempts, 1);
+    assert_eq!(before.records["fell"].troubled["3"].attempts, 1);
+    assert_eq!(before.latest["done."].state, State::Submitted);
+    assert_eq!(before.records["done."].floor.as_deref(), Some("3"));
     assert_eq!(before.records["lost"].floor.as_deref(), Some("1"));
-    assert_eq!(before.open.len(), 2);
+    assert_eq!(before.open.len(), 3);
     assert!(!before.records.contains_key("none"));
     let lease = ledger.acquire(&s, Duration::ZERO).unwrap().unwrap();
     fixture
@@ -250,7 +284,7 @@ fn takeover(fixture: &dyn Fixture) {
     ledger.take_over(&s, &fence).unwrap();
     ledger.take_over(&s, &fence).unwrap();
     assert_eq!(ledger.snapshot(&s).unwrap(), before);
-    assert_eq!(ledger.history(&s, None, 99).unwrap().len(), 6);
+    assert_eq!(ledger.history(&s, None, 99).unwrap().len(), 7);
 }
 
 fn original_row(fixture: &dyn Fixture) {
@@ -481,6 +515,7 @@ fn baselines(fixture: &dyn Fixture) {
     let latest = &seen.latest["x"];
     assert_eq!((latest.token, latest.state), (4, State::Observed));
     assert_eq!(latest.suffixes_before, older.suffixes_before);
+    assert_eq!(latest.asked_by, older.asked_by);
     assert!(ledger.name_conflicts(&s, &["x", "y"]).unwrap().is_empty());
     let other = Scope {
         environment: "QA".to_owned(),

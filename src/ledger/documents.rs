@@ -52,6 +52,7 @@ fn attempt(a: &Attempt) -> Value {
         "attempt": a.id, "app": a.app, "version": a.version, "serviceName": a.service_name,
         "numInstances": a.num_instances, "state": a.state.as_str(), "deployID": a.deploy_id,
         "payloadSha256": a.payload_sha256, "templateSha256": a.template_sha256, "command": a.command,
+        "askedBy": a.asked_by,
         "createdAt": time::rfc3339(a.created_at), "updatedAt": time::rfc3339(a.updated_at), "message": a.message,
     })
 }

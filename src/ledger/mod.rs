@@ -21,9 +21,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use attempts::check_move;
-pub use attempts::{Attempt, AttemptEvent, Intended, Intent, Made};
+pub use attempts::{Attempt, AttemptEvent, FORGET, Intended, Intent, Made};
 pub use holder::host;
-pub use original::COMMAND as TAKEOVER;
+pub use original::{COMMAND as TAKEOVER, FAILED as TAKEN_OVER_FAILED};
 use schema::Schema;
 pub use snapshot::{BadPayload, Snapshot, Unaccounted};
 
@@ -70,7 +70,7 @@ impl From<Schema> for Migrated {
     fn from(found: Schema) -> Self {
         match found {
             Schema::Empty => Self::Made,
-            Schema::Older => Self::Updated,
+            Schema::Original | Schema::Older => Self::Updated,
             Schema::Current | Schema::Newer(_) => Self::Unchanged,
         }
     }

@@ -1,5 +1,6 @@
 //! Rows of the original's table, read as attempts.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest, Sha256};
@@ -11,6 +12,9 @@ use crate::model::plan::Trouble;
 
 /// The `command` of attempts that were made of the original's rows.
 pub const COMMAND: &str = "takeover";
+
+/// The message of an attempt that was made of a row at status 3.
+pub const FAILED: &str = "taken over: failed";
 
 /// 9999-12-31 23:59:59 UTC: the last time that `datetime` can hold.
 const LAST_DATETIME_MS: u64 = 253_402_300_799_000;
@@ -48,7 +52,8 @@ impl OriginalRow {
                 State::Failed,
                 "taken over: started, without an id".to_owned(),
             ),
-            3 => (State::Failed, "taken over: failed".to_owned()),
+            3 if has_id => (State::Submitted, FAILED.to_owned()),
+            3 => (State::Failed, FAILED.to_owned()),
             n => (State::Failed, format!("taken over: unknown status {n}")),
         };
         Some(Attempt {
@@ -62,8 +67,10 @@ impl OriginalRow {
             payload_sha256: None,
             template_sha256: None,
             suffixes_before: None,
+            accounted: BTreeSet::new(),
             counts: true,
             command: COMMAND.to_owned(),
+            asked_by: None,
             token: 0,
             // The row was created with the app; this deploy of it began at its last change.
             created_at: milliseconds(&self.updated_at),

@@ -29,7 +29,9 @@ pub enum Schema {
     /// None of the tables is there: a database that was just created, perhaps by a process that is
     /// about to fill it.
     Empty,
-    /// Migrations are missing (all of them, in a database of the original).
+    /// The original's tables, and none of ours.
+    Original,
+    /// Migrations are missing.
     Older,
     /// The program's own, or the next release's: a release adds one migration at most, and that
     /// only adds.
@@ -51,10 +53,15 @@ impl Schema {
         }
     }
 
+    /// Whether there is something to be migrated.
+    pub fn is_behind(self) -> bool {
+        self.migrated() != self
+    }
+
     /// What a schema that was found has become by the migrations.
     pub fn migrated(self) -> Self {
         match self {
-            Self::Empty | Self::Older => Self::Current,
+            Self::Empty | Self::Original | Self::Older => Self::Current,
             other => other,
         }
     }
@@ -63,7 +70,7 @@ impl Schema {
     /// which ledger, `who` may bring it up to date.
     pub fn refusal(self, shown: &str, who: &str) -> Option<Error> {
         match self {
-            Self::Empty | Self::Current => None,
+            Self::Empty | Self::Original | Self::Current => None,
             Self::Older => Some(
                 Error::usage(format!(
                     "the ledger {shown} has an older schema than this program"

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Attempt, original};
-use crate::model::plan::{AppRecord, Hold};
+use crate::model::attempt::State;
+use crate::model::plan::{AppRecord, EVERY_APP, Hold};
 use crate::model::report::Report;
 use crate::model::version::Order;
 
@@ -17,7 +18,7 @@ pub struct Snapshot {
     pub latest: BTreeMap<String, Attempt>,
     /// Open attempts, oldest first.
     pub open: Vec<Attempt>,
-    /// Holds in force or ended by themselves, by app.
+    /// Holds in force or ended by themselves, by app, or [`EVERY_APP`].
     pub holds: BTreeMap<String, Hold>,
     /// The report of the last finished `run` of the scope.
     pub last_run: Option<Report>,
@@ -61,6 +62,38 @@ impl Snapshot {
             .retain(|app, noted| id(app) == noted.after.as_ref());
     }
 
+    /// Whether an app is retired, and nothing was tried of it since.
+    pub fn is_retired(&self, app: &str) -> bool {
+        let latest = self.latest.get(app);
+        latest.is_some_and(|attempt| attempt.state == State::Retired)
+    }
+
+    /// Has nothing deployed of apps that are retired. What was deployed last stays what nothing
+    /// older may follow.
+    pub fn retire(&mut self) {
+        let retired: Vec<String> = self.retired().cloned().collect();
+        for app in retired {
+            let record = self.records.entry(app).or_default();
+            record.floor = record.deployed.take().or(record.floor.take());
+            record.is_retired = true;
+        }
+    }
+
+    /// Leaves out the apps that are retired, and the holds of before: what is put since is shown.
+    pub fn drop_retired(&mut self) {
+        let retired: Vec<String> = self.retired().cloned().collect();
+        for app in &retired {
+            let since = self.latest.remove(app).map_or(0, |a| a.created_at);
+            self.records.remove(app);
+            self.holds
+                .retain(|held, hold| held != app || hold.placed_at > since);
+        }
+    }
+
+    fn retired(&self) -> impl Iterator<Item = &String> {
+        self.latest.keys().filter(|app| self.is_retired(app))
+    }
+
     /// The id of the latest attempt of an app.
     pub fn latest_id(&self, app: &str) -> Option<String> {
         self.latest.get(app).map(|attempt| attempt.id.clone())
@@ -68,7 +101,7 @@ impl Snapshot {
 
     /// Whether the ledger has anything of an app: an attempt, a row of the original's, a hold.
     pub fn knows(&self, app: &str) -> bool {
-        self.latest.contains_key(app) || self.holds.contains_key(app)
+        self.latest.contains_key(app) || (app != EVERY_APP && self.holds.contains_key(app))
     }
 
     /// Whether a hold would stop the next pass, as far as the ledger tells.

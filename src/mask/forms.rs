@@ -1,38 +1,25 @@
 //! The forms that a secret may come back in.
 
-/// The digits of base64.
-pub(super) const STANDARD: &[u8; 64] =
-    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-/// The digits of base64 that an address can hold.
-pub(super) const URL_SAFE: &[u8; 64] =
-    b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+use base64::Engine as _;
+use base64::engine::general_purpose::{GeneralPurpose, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
-/// Lower-case hexadecimal.
+/// Both alphabets of base64.
+pub(super) const BASE64: [GeneralPurpose; 2] = [STANDARD_NO_PAD, URL_SAFE_NO_PAD];
+
+/// Hexadecimal.
 pub(super) fn hex(text: &str) -> String {
-    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
-    text.bytes()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+    let digits = text.bytes().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
         .collect()
-}
-
-/// Base64 without padding.
-pub(super) fn base64(text: &str, digits: &[u8; 64]) -> String {
-    encoded(text.as_bytes(), 0, (text.len() * 8).div_ceil(6), digits)
 }
 
 /// What is the same in the base64 of all that holds `text` at a place that is `shift` modulo 3.
-pub(super) fn inside_base64(text: &str, shift: usize, digits: &[u8; 64]) -> String {
+pub(super) fn inside_base64(text: &str, shift: usize, alphabet: &GeneralPurpose) -> String {
     let bytes = [&[0; 3][..shift], text.as_bytes()].concat();
-    encoded(&bytes, (shift * 8).div_ceil(6), bytes.len() * 8 / 6, digits)
-}
-
-/// The digits from `first` up to `end` of the base64 of `bytes`.
-fn encoded(bytes: &[u8], first: usize, end: usize, digits: &[u8; 64]) -> String {
-    let bit = |n: usize| bytes.get(n / 8).map_or(0, |byte| byte >> (7 - n % 8) & 1);
-    let value = |digit: usize| (0..6).fold(0, |value, n| value << 1 | bit(digit * 6 + n));
-    (first..end)
-        .map(|digit| char::from(digits[usize::from(value(digit))]))
-        .collect()
+    // 6 bits a digit: the first and the last may hold bits of what stands around.
+    let (first, end) = ((shift * 8).div_ceil(6), bytes.len() * 8 / 6);
+    alphabet.encode(bytes)[first..end].to_owned()
 }
 
 /// The range, with all base64 to its left and right.
@@ -63,24 +50,16 @@ type Unescape = fn(&[u8]) -> Option<(Vec<u8>, usize)>;
 /// The text as it is, and with up to two kinds of escapes undone, each on its own: a secret may hold
 /// what looks like an escape of another kind.
 pub(super) fn layers(raw: &[u8]) -> Vec<Layer> {
-    const KINDS: [(Unescape, bool); 5] = [
-        (percent, false),
-        (form, false),
-        (json, false),
-        (html, false),
-        (filler, true),
-    ];
+    const KINDS: [Unescape; 5] = [percent, form, json, html, filler];
     let mut layers = vec![Layer {
         bytes: raw.to_vec(),
         spans: (0..raw.len()).map(|at| (at, at + 1)).collect(),
         is_joined: false,
     }];
-    let mut done = 0;
     for _ in 0..2 {
-        for at in std::mem::replace(&mut done, layers.len())..layers.len() {
-            for (kind, joins) in KINDS {
-                let mut undone = undo(&layers[at], kind);
-                undone.is_joined |= joins;
+        for at in 0..layers.len() {
+            for kind in KINDS {
+                let undone = undo(&layers[at], kind);
                 if !layers.contains(&undone) {
                     layers.push(undone);
                 }
@@ -91,25 +70,21 @@ pub(super) fn layers(raw: &[u8]) -> Vec<Layer> {
 }
 
 fn undo(layer: &Layer, kind: Unescape) -> Layer {
-    let (mut bytes, mut spans) = (Vec::new(), Vec::new());
+    let mut undone = Layer {
+        bytes: Vec::new(),
+        spans: Vec::new(),
+        is_joined: layer.is_joined,
+    };
     let mut at = 0;
     while let Some(byte) = layer.bytes.get(at) {
-        let Some((text, length)) = kind(&layer.bytes[at..]) else {
-            spans.push(layer.spans[at]);
-            bytes.push(*byte);
-            at += 1;
-            continue;
-        };
+        let (text, length) = kind(&layer.bytes[at..]).unwrap_or((vec![*byte], 1));
         let span = (layer.spans[at].0, layer.spans[at + length - 1].1);
-        spans.extend(text.iter().map(|_| span));
-        bytes.extend(text);
+        undone.spans.extend(text.iter().map(|_| span));
+        undone.is_joined |= text.is_empty();
+        undone.bytes.extend(text);
         at += length;
     }
-    Layer {
-        bytes,
-        spans,
-        is_joined: layer.is_joined,
-    }
+    undone
 }
 
 /// What is put between the characters of a word: blanks and line ends (base64 in lines), colons (the
@@ -146,18 +121,13 @@ fn json(text: &[u8]) -> Option<(Vec<u8>, usize)> {
             Some((utf8(number(&digits[..end], 16)?)?, end + 4))
         }
         [b'u', digits @ ..] => {
-            let first = number(digits.get(..4)?, 16)?;
-            let Some(second) = digits[4..].strip_prefix(b"\\u") else {
-                return Some((utf8(first)?, 6));
-            };
-            // Two halves of a character beyond U+FFFF.
-            match (first, second.get(..4).and_then(|d| number(d, 16))) {
-                (0xd800..0xdc00, Some(low @ 0xdc00..0xe000)) => Some((
-                    utf8(0x10000 + ((first - 0xd800) << 10) + (low - 0xdc00))?,
-                    12,
-                )),
-                _ => Some((utf8(first)?, 6)),
-            }
+            let unit = |digits: &[u8]| u16::try_from(number(digits.get(..4)?, 16)?).ok();
+            // Beyond U+FFFF a character has two halves.
+            let second = digits.get(4..).and_then(|rest| rest.strip_prefix(b"\\u"));
+            let units = [Some(unit(digits)?), second.and_then(unit)];
+            let character = char::decode_utf16(units.into_iter().flatten()).next()?;
+            let character = character.ok()?;
+            Some((utf8(character.into())?, 6 * character.len_utf16()))
         }
         [b'x', digits @ ..] => Some((utf8(number(digits.get(..2)?, 16)?)?, 4)),
         [b'0'..=b'3', b'0'..=b'7', b'0'..=b'7', ..] => {
@@ -194,12 +164,10 @@ fn html(text: &[u8]) -> Option<(Vec<u8>, usize)> {
 }
 
 fn number(digits: &[u8], radix: u32) -> Option<u32> {
-    // `from_str_radix` takes a sign.
-    let is_digit = |byte: &u8| char::from(*byte).is_digit(radix);
-    let text = std::str::from_utf8(digits).ok()?;
-    u32::from_str_radix(text, radix)
-        .ok()
-        .filter(|_| digits.iter().all(is_digit))
+    digits.iter().try_fold(0_u32, |number, digit| {
+        let digit = char::from(*digit).to_digit(radix)?;
+        number.checked_mul(radix)?.checked_add(digit)
+    })
 }
 
 fn utf8(character: u32) -> Option<Vec<u8>> {

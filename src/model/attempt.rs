@@ -1,5 +1,6 @@
 //! One attempt to deploy one version: its states and the only legal moves between them.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -35,11 +36,13 @@ pub enum State {
     Settled,
     /// Open until an operator said that it was not deployed.
     Dismissed,
+    /// No attempt: the app was retired by an operator (`forget`).
+    Retired,
 }
 
 impl State {
     /// All states.
-    pub const ALL: [State; 11] = [
+    pub const ALL: [State; 12] = [
         State::Submitting,
         State::Submitted,
         State::Unknown,
@@ -51,6 +54,7 @@ impl State {
         State::Baseline,
         State::Settled,
         State::Dismissed,
+        State::Retired,
     ];
 
     /// The name in the ledger, in JSON and on screen.
@@ -67,6 +71,7 @@ impl State {
             State::Baseline => "baseline",
             State::Settled => "settled",
             State::Dismissed => "dismissed",
+            State::Retired => "retired",
         }
     }
 
@@ -93,24 +98,29 @@ impl State {
         match self {
             State::Submitting | State::Submitted | State::Unknown => 1,
             State::Succeeded | State::Observed | State::Baseline | State::Settled => 2,
-            State::Failed | State::Refused | State::Abandoned | State::Dismissed => 3,
+            State::Failed
+            | State::Refused
+            | State::Abandoned
+            | State::Dismissed
+            | State::Retired => 3,
         }
     }
 
     /// What the column `state` holds: an operator's word stands in a column of its own, beside the
-    /// state that it amounts to.
+    /// state that it amounts to; that an app is retired is told by the command.
     #[must_use]
     pub const fn stored(self) -> State {
         match self {
             State::Settled => State::Observed,
             State::Dismissed => State::Failed,
+            State::Retired => State::Abandoned,
             other => other,
         }
     }
 
     /// What the column `verdict` holds.
     pub fn verdict(self) -> Option<&'static str> {
-        (self.stored() != self).then_some(self.as_str())
+        matches!(self, State::Settled | State::Dismissed).then_some(self.as_str())
     }
 
     /// Whether the ledger may move an attempt from this state to `to`.
@@ -207,6 +217,9 @@ pub struct Circumstances {
     /// The attempt was made of a row of the original's table. The daemon wrote the version before
     /// the POST and the id after it, so an id may be the one of the deploy before.
     pub taken_over: bool,
+    /// The row said that it failed. It is asked for, since a daemon that was stopped may have missed
+    /// the outcome; what is not heard of it changes nothing.
+    pub had_failed: bool,
 }
 
 /// The move that an event causes.
@@ -218,6 +231,8 @@ pub struct Move {
     pub deploy_id: Option<String>,
     /// Why, for the history.
     pub message: String,
+    /// The versions that run beside it and that an operator's word accounts for.
+    pub accounted: BTreeSet<String>,
 }
 
 /// The move that an event causes, or `None` where the attempt stays as it is.
@@ -269,6 +284,7 @@ impl Move {
             to,
             deploy_id: None,
             message: message.into(),
+            accounted: BTreeSet::new(),
         }
     }
 }
@@ -297,8 +313,13 @@ fn after_status(status: &Status, with: &Circumstances) -> Option<Move> {
     let died = |what: &str| {
         (with.quiet && with.past_hold()).then(|| {
             let age = whole_seconds(with.age);
+            let to = if with.had_failed {
+                State::Failed
+            } else {
+                State::Unknown
+            };
             Move::to(
-                State::Unknown,
+                to,
                 format!("{what} {age} after it was submitted, on a quiet server"),
             )
         })
@@ -312,9 +333,14 @@ fn after_status(status: &Status, with: &Circumstances) -> Option<Move> {
         Status::OtherDeploy(what) if with.taken_over => Some(Move::to(
             State::Failed,
             format!(
-                "taken over: started; its id is of another deploy ({})",
+                "taken over: {}; its id is of another deploy ({})",
+                if with.had_failed { "failed" } else { "started" },
                 printable(what)
             ),
+        )),
+        Status::NoRows if with.had_failed => Some(Move::to(
+            State::Failed,
+            "taken over: failed; coreos-deploy has no record of it",
         )),
         Status::Running => died("the deploy died: still running"),
         Status::NoRows => died("the deploy died: not on record"),

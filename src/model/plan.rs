@@ -16,7 +16,7 @@ mod hold;
 #[cfg(test)]
 mod tests;
 
-pub use hold::{Hold, NO_REASON};
+pub use hold::{EVERY_APP, Hold, NO_REASON};
 
 /// What the ledger knows of one app.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub struct AppRecord {
     /// The greatest-standing version that nothing older may follow: the version that the
     /// original's table holds at status 1 or 3 (taken over, never deployed for certain).
     pub floor: Option<String>,
+    /// Whether the app is retired; its floor is what was deployed last.
+    pub is_retired: bool,
     /// Versions whose latest attempt failed, was refused or was abandoned.
     pub troubled: BTreeMap<String, Trouble>,
 }
@@ -80,7 +82,7 @@ pub struct Inputs<'a> {
     pub open: &'a [OpenAttempt],
     /// Of apps of which other versions run than the ledger has, why nothing is sent.
     pub unaccounted: &'a BTreeMap<String, String>,
-    /// Holds, by app.
+    /// Holds, by app, or [`EVERY_APP`].
     pub holds: &'a BTreeMap<String, Hold>,
     /// The order of versions.
     pub order: Order,
@@ -150,8 +152,8 @@ pub fn plan(inputs: &Inputs<'_>) -> Vec<Step> {
     steps
 }
 
-/// The deployed apps that the filter wants and the listing has no marker of. An app whose folder
-/// could not be read is not one of them: nothing is known of it.
+/// The apps of the ledger that are not retired, that the filter wants and the listing has no marker
+/// of. An app whose folder could not be read is not one of them: nothing is known of it.
 pub fn missing<'a>(
     listing: &Listing,
     records: &'a BTreeMap<String, AppRecord>,
@@ -165,7 +167,7 @@ pub fn missing<'a>(
     };
     records
         .iter()
-        .filter(|(_, record)| record.deployed.is_some())
+        .filter(|(_, record)| !record.is_retired)
         .map(|(app, _)| app.as_str())
         .filter(|app| filter.wants(app) && gone(app))
         .collect()
@@ -275,8 +277,10 @@ pub fn name_taken(row: &str) -> String {
 
 /// The rules, in order: the first that applies decides.
 fn decide(inputs: &Inputs<'_>, record: &AppRecord, hold: Option<&Hold>, newest: &str) -> Decision {
-    if let Some(reason) = hold
-        .filter(|hold| hold.stops(inputs.order, newest, inputs.now))
+    let every = inputs.holds.get(EVERY_APP);
+    let mut holds = hold.into_iter().chain(every);
+    if let Some(reason) = holds
+        .find(|hold| hold.stops(inputs.order, newest, inputs.now))
         .map(Hold::describe)
     {
         return Decision::new(Action::Held, reason);
@@ -294,7 +298,12 @@ fn decide(inputs: &Inputs<'_>, record: &AppRecord, hold: Option<&Hold>, newest: 
     if let Some((version, than)) = &floor
         && key < *than
     {
-        let reason = format!("{newest} is older than {version}, which was tried before");
+        let when = if record.is_retired {
+            "deployed last before it was retired"
+        } else {
+            "tried before"
+        };
+        let reason = format!("{newest} is older than {version}, which was {when}");
         return Decision::new(Action::Ahead, reason);
     }
     let trouble = record.troubled.get(newest);
@@ -311,6 +320,9 @@ fn decide(inputs: &Inputs<'_>, record: &AppRecord, hold: Option<&Hold>, newest: 
         _ => "",
     };
     match deployed {
+        None if record.is_retired => {
+            Decision::new(Action::New, "it was retired, and is marked again")
+        }
         None => Decision::new(Action::New, format!("nothing is deployed{once_more}")),
         Some((version, _)) if version == newest => {
             Decision::new(Action::UpToDate, format!("{newest} is deployed"))

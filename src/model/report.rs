@@ -26,6 +26,8 @@ pub enum Action {
     Ahead,
     /// An operator holds it.
     Held,
+    /// The ledger knows it, and it has no marker any more.
+    Gone,
     /// Its folder or its versions cannot be read.
     Unreadable,
     /// Other versions of it run than the ledger has: an operator decides.
@@ -107,7 +109,7 @@ pub struct Summary {
     /// Outcome failed, refused or error; given up; waiting after a failed attempt; unaccounted;
     /// unreadable.
     pub failed: u64,
-    /// Held, ahead, or waiting for a payload.
+    /// Held, ahead, gone, or waiting for a payload.
     pub skipped: u64,
     /// Outcome unknown or submitted.
     pub unknown: u64,

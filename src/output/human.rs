@@ -65,7 +65,7 @@ impl News<'_> {
         }
         match app.action {
             Action::UpToDate => false,
-            Action::Held | Action::Ahead => self.looked_at || !self.is_told(app),
+            Action::Held | Action::Ahead | Action::Gone => self.looked_at || !self.is_told(app),
             Action::Waiting => self.looked_at || app.failing,
             _ => true,
         }
@@ -105,7 +105,7 @@ const fn is_failure(outcome: Outcome) -> bool {
 const fn went_well(app: &AppReport) -> bool {
     match (app.outcome, app.action) {
         (Some(Outcome::Succeeded | Outcome::Observed), _)
-        | (None, Action::Held | Action::Ahead | Action::UpToDate) => true,
+        | (None, Action::Held | Action::Ahead | Action::Gone | Action::UpToDate) => true,
         (None, Action::Waiting) => !app.failing,
         _ => false,
     }
@@ -178,6 +178,7 @@ fn word(app: &AppReport) -> (String, Style) {
         (None, Action::Unreadable) => ("unreadable", plain.red()),
         (None, Action::UpToDate) => ("up to date", plain.dim()),
         (None, Action::Ahead) => ("ahead", plain.dim()),
+        (None, Action::Gone) => ("gone", plain.dim()),
         (None, Action::Held) => ("held", plain.yellow()),
         (None, Action::Waiting) => ("waiting", plain.yellow()),
         (

@@ -203,7 +203,7 @@ fn failing(app: AppReport) -> Report {
 
 #[test]
 fn what_nobody_need_do_anything_about_is_told_once() {
-    for action in [Action::Held, Action::Ahead] {
+    for action in [Action::Held, Action::Ahead, Action::Gone] {
         let now = of(vec![app("a", action, None)], 0);
         let before = of(vec![app("a", Action::UpToDate, None)], 0);
         let mut newer = now.clone();

@@ -25,12 +25,6 @@ use crate::error::Error;
 use crate::model::report::Report;
 use crate::text::escaped;
 
-/// Says on stderr why the process ends at once, where no report can be made any more.
-pub fn last_words(text: &str) {
-    // Whether anybody reads it changes nothing.
-    let _ = writeln!(std::io::stderr(), "error: {text}");
-}
-
 /// Where results, errors and progress go and what they look like, decided once and shared.
 pub struct Output {
     config: OutputConfig,

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::follow::{apply, circumstances, poll};
 use super::{Ready, Session, look};
-use crate::clock::Clock;
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{Attempt, Intended, Intent, Snapshot, Unaccounted};
 use crate::model::attempt::{Event, State};
@@ -29,6 +28,9 @@ pub struct Job<'a> {
     /// Nobody has asked for it: a hold that was put meanwhile stops it, units that run already are
     /// taken for it, and versions that the ledger knows nothing of are not replaced.
     pub unattended: bool,
+    /// An operator decides what is to run: versions that the ledger knows nothing of are replaced, and
+    /// accounted for.
+    pub decides: bool,
     /// A hold to put with the intent.
     pub place_hold: Option<Hold>,
     /// What the ledger knew when it was decided upon.
@@ -89,7 +91,7 @@ impl Ended {
         let outcome = match attempt.state {
             State::Succeeded | State::Baseline | State::Settled => Outcome::Succeeded,
             State::Observed => Outcome::Observed,
-            State::Failed | State::Abandoned | State::Dismissed => Outcome::Failed,
+            State::Failed | State::Abandoned | State::Dismissed | State::Retired => Outcome::Failed,
             State::Refused => Outcome::Refused,
             State::Submitted => Outcome::Submitted,
             State::Submitting | State::Unknown => Outcome::Unknown,
@@ -114,22 +116,19 @@ pub fn deploy_one(session: &mut Session<'_>, job: &Job<'_>) -> Result<()> {
     line.finish(ended.outcome_word());
     let interrupted = || session.stopped().filter(|_| ended.is_open());
     let stop = ended.stop.clone().or_else(interrupted);
-    session.report.ended(&ready.app, ended);
+    session.report().ended(&ready.app, ended);
     stop.map_or(Ok(()), Err)
 }
 
 /// Carries out one deploy. An `Err` means that nothing was sent and ends the pass.
 pub fn deploy(session: &mut Session<'_>, job: &Job<'_>) -> Result<Ended> {
     let ready = job.ready;
-    if let Some(message) = service_taken(session, ready) {
+    if let Some(message) = look::service_taken(&session.services, job.snapshot, ready) {
         return Ok(Ended::unsent(Ok(Outcome::Error), message));
     }
-    // A takeover: what the former holder sent last must have arrived before we look and send.
-    let delay = session.lease.send_delay();
-    session.interrupt.sleep(session.clock.as_ref(), delay);
+    wait_for_takeover(session);
     check_target(session)?;
-    let mut attempt = new_attempt(job, session.clock.as_ref());
-    let mut after = job.snapshot.latest_id(&ready.app);
+    let mut attempt = new_attempt(session, job);
     match session.target.units(&ready.request.service_name) {
         Ok(units) => {
             attempt.suffixes_before = Some(suffixes(&of_version(&units, &ready.version)));
@@ -137,19 +136,10 @@ pub fn deploy(session: &mut Session<'_>, job: &Job<'_>) -> Result<Ended> {
             if job.unattended && seen.runs_alone {
                 return observed(session, job, attempt);
             }
-            if !seen.unaccounted.is_empty() && job.unattended {
+            if !seen.unaccounted.is_empty() && !job.decides {
                 return Ok(unaccounted(session, job, &attempt, seen.unaccounted));
             }
-            let why = format!("seen running when {} was asked for", ready.version);
-            let service = (ready.app.as_str(), ready.request.service_name.as_str());
-            let made = look::Made {
-                scope: session.scope,
-                fence: session.lease.fence(),
-                clock: session.clock.as_ref(),
-                by: (job.command, &why),
-            };
-            let seen = &seen.unaccounted;
-            after = look::account_for(session.ledger.as_mut(), &made, service, seen)?.or(after);
+            attempt.accounted = seen.unaccounted;
         }
         Err(error) if error.kind == Kind::Credentials => return Err(error),
         Err(error) => {
@@ -160,12 +150,16 @@ pub fn deploy(session: &mut Session<'_>, job: &Job<'_>) -> Result<Ended> {
         }
     }
     let started = session.clock.elapsed();
-    let stop = match send(session, job, &mut attempt, after)? {
+    let stop = match send(session, job, &mut attempt)? {
         Ok(stop) => stop,
         Err(unsent) => return Ok(*unsent),
     };
+    session.report().in_flight(&attempt);
     let polled = if attempt.state == State::Submitted {
-        poll(session, &mut attempt, session.deploy.timeout, false)
+        // The wait for the reply is a part of the time that the deploy is given.
+        let sent = session.clock.since(started);
+        let limit = session.deploy.timeout.saturating_sub(sent);
+        poll(session, &mut attempt, limit, false)
     } else {
         Ok(())
     };
@@ -173,21 +167,6 @@ pub fn deploy(session: &mut Session<'_>, job: &Job<'_>) -> Result<Ended> {
     Ok(Ended {
         stop: stop.or(polled.err()),
         ..Ended::of(&attempt, Some(session.clock.since(started)))
-    })
-}
-
-/// Why a service name cannot be this app's: a deploy would replace the other app's units.
-fn service_taken(session: &mut Session<'_>, ready: &Ready) -> Option<String> {
-    let (app, service) = (&ready.app, &ready.request.service_name);
-    let owner = session
-        .services
-        .entry(service.clone())
-        .or_insert_with(|| app.clone());
-    (owner != app).then(|| {
-        format!(
-            "its metadata names the service {service}, which is the one of {owner}: \
-             give each app a name of its own"
-        )
     })
 }
 
@@ -205,10 +184,17 @@ fn unaccounted(
     };
     let reason = look::reason(&attempt.app, &noted);
     session
-        .report
+        .report()
         .unaccounted
         .insert(attempt.app.clone(), noted);
     Ended::unsent(Err(Action::Unaccounted), reason)
+}
+
+/// Waits, after a takeover, until what the former holder sent last has arrived: only then we look and
+/// send.
+pub(super) fn wait_for_takeover(session: &Session<'_>) {
+    let delay = session.deadline.left(session.lease.send_delay());
+    session.interrupt.sleep(session.clock.as_ref(), delay);
 }
 
 /// Records what runs already.
@@ -237,7 +223,7 @@ pub fn check_target(session: &mut Session<'_>) -> Result<()> {
         environment,
     } = session.scope;
     let probe = session.target.info();
-    session.report.busy = Some(matches!(probe, Probe::Busy(_)));
+    session.report().busy = Some(matches!(probe, Probe::Busy(_)));
     match probe {
         Probe::Answered(info)
             if session.deploy.skip_scope_check
@@ -251,7 +237,7 @@ pub fn check_target(session: &mut Session<'_>) -> Result<()> {
         ))
         .hint("check --deploy-url, --domain and --environment (or give --skip-scope-check)")),
         Probe::Busy(reason) => {
-            let since = session.report.busy_since;
+            let since = session.report().busy_since;
             let time = since.map_or(0, |since| session.clock.now_ms() - since);
             Err(busy(&reason, time))
         }
@@ -271,7 +257,7 @@ fn busy(reason: &str, time: i64) -> Error {
     }
 }
 
-fn new_attempt(job: &Job<'_>, clock: &dyn Clock) -> Attempt {
+fn new_attempt(session: &Session<'_>, job: &Job<'_>) -> Attempt {
     let ready = job.ready;
     Attempt {
         service_name: ready.request.service_name.clone(),
@@ -279,12 +265,13 @@ fn new_attempt(job: &Job<'_>, clock: &dyn Clock) -> Attempt {
         payload_sha256: ready.payload_sha256.clone(),
         template_sha256: Some(ready.template_sha256.clone()),
         counts: true,
+        asked_by: session.asked_by.clone(),
         ..Attempt::new(
             &ready.app,
             &ready.version,
             State::Submitting,
             (job.command, "intent"),
-            clock,
+            session.clock.as_ref(),
         )
     }
 }
@@ -293,20 +280,16 @@ fn new_attempt(job: &Job<'_>, clock: &dyn Clock) -> Attempt {
 type Sent = std::result::Result<Option<Error>, Box<Ended>>;
 
 /// Commits the intent, sends the POST and records its reply. The process does not stop in between.
-fn send(
-    session: &mut Session<'_>,
-    job: &Job<'_>,
-    attempt: &mut Attempt,
-    after: Option<String>,
-) -> Result<Sent> {
+fn send(session: &mut Session<'_>, job: &Job<'_>, attempt: &mut Attempt) -> Result<Sent> {
     let interrupt = session.interrupt.clone();
     let critical = interrupt.critical();
     if let Some(stop) = session.stopped() {
         return Err(stop);
     }
-    if let Some(unsent) = intend(session, job, attempt, after)? {
+    if let Some(unsent) = intend(session, job, attempt)? {
         return Ok(Err(Box::new(unsent)));
     }
+    session.report().in_flight(attempt);
     let (event, counts, stop) = match submit(session, job) {
         Submission::Accepted(id) => (Event::Accepted(id), true, None),
         Submission::Refused {
@@ -330,12 +313,7 @@ fn send(
 }
 
 /// Commits the intent; why nothing may be sent, where that is this app's.
-fn intend(
-    session: &mut Session<'_>,
-    job: &Job<'_>,
-    attempt: &Attempt,
-    after: Option<String>,
-) -> Result<Option<Ended>> {
+fn intend(session: &mut Session<'_>, job: &Job<'_>, attempt: &Attempt) -> Result<Option<Ended>> {
     let app = &attempt.app;
     let lost = || {
         Error::new(
@@ -351,7 +329,7 @@ fn intend(
         respect_holds: job.unattended,
         order: session.rules.order,
         place_hold: job.place_hold.clone(),
-        after,
+        after: job.snapshot.latest_id(app),
     };
     match session
         .ledger

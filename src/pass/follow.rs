@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::Session;
+use crate::deadline::Deadline;
 use crate::error::{Error, Kind, Result};
-use crate::ledger::{Attempt, TAKEOVER};
+use crate::ledger::{Attempt, TAKEN_OVER_FAILED, TAKEOVER};
 use crate::model::attempt::{Circumstances, Event, advance, wants_quiet};
 
 /// The first and the longest pause between two polls.
@@ -24,6 +25,7 @@ pub fn circumstances(
         quiet,
         abandoned_before,
         taken_over: attempt.command == TAKEOVER,
+        had_failed: attempt.command == TAKEOVER && attempt.message == TAKEN_OVER_FAILED,
     }
 }
 
@@ -74,20 +76,33 @@ pub fn changed_by_another(attempt: &Attempt) -> Error {
     )
 }
 
-/// Polls a submitted attempt until it ended, `limit` is over, or somebody wants us to stop.
+/// Polls a submitted attempt until it ended, `limit` or the pass is over, or somebody wants us to
+/// stop. What is asked meanwhile does not outlive that either.
 pub fn poll(
     session: &mut Session<'_>,
     attempt: &mut Attempt,
     limit: Duration,
     abandoned_before: bool,
 ) -> Result<()> {
-    let end = session.clock.elapsed() + limit;
+    let end = session.deadline.within(limit);
+    session.target.until(end.clone());
+    let polled = poll_until(session, attempt, &end, abandoned_before);
+    session.target.until(session.deadline.clone());
+    polled
+}
+
+fn poll_until(
+    session: &mut Session<'_>,
+    attempt: &mut Attempt,
+    end: &Deadline,
+    abandoned_before: bool,
+) -> Result<()> {
     let mut pause = POLL.0;
+    let mut is_first = true;
     let id = attempt.deploy_id.clone().unwrap_or_default();
-    let left = |session: &Session<'_>| end.saturating_sub(session.clock.elapsed());
     while session
         .interrupt
-        .sleep(session.clock.as_ref(), pause.min(left(session)))
+        .sleep(session.clock.as_ref(), end.left(pause))
     {
         let ask = |session: &Session<'_>, attempt: &Attempt| {
             let (service, version) = (&attempt.service_name, &attempt.version);
@@ -96,24 +111,28 @@ pub fn poll(
         let mut event = ask(session, attempt);
         let mut with = circumstances(session, attempt, false, abandoned_before);
         if wants_quiet(attempt.state, &event, &with) {
-            with.quiet = is_quiet(session);
+            // Quiet takes its time, and is found once even where `limit` is shorter than that: an
+            // attempt that nothing else is heard of would stay open for ever.
+            let patience = if is_first { &session.deadline } else { end };
+            with.quiet = is_quiet(session, patience);
             // Quiet was waited for: what counts is what the quiet server still says.
             event = ask(session, attempt);
         }
         if apply(session, attempt, &event, &with)? {
             return Ok(());
         }
-        if left(session).is_zero() || session.stopped().is_some() {
+        if end.is_over() || session.stopped().is_some() {
             break;
         }
+        is_first = false;
         pause = (pause * 3 / 2).min(POLL.1);
     }
     attempt.message = "its outcome cannot be read yet; the next pass asks again".to_owned();
     Ok(())
 }
 
-/// Whether the target is idle, as far as nobody wants us to stop meanwhile.
-pub fn is_quiet(session: &Session<'_>) -> bool {
-    let is_stopped = || session.interrupt.requested().is_some();
+/// Whether the target is idle, as far as nobody wants us to stop meanwhile, and the time suffices.
+pub fn is_quiet(session: &Session<'_>, end: &Deadline) -> bool {
+    let is_stopped = || session.interrupt.requested().is_some() || end.is_over();
     session.target.is_quiet(&is_stopped)
 }

@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Read};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -11,9 +11,6 @@ use crate::clock::{Clock, sleep_unless};
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
 use crate::hangup;
-
-/// How long the pass gets to stop by itself before the process exits at its next safe point.
-const GRACE: Duration = Duration::from_secs(3);
 
 /// Notes the first signal; a second one ends the process at once, which is as safe as `kill -9`.
 ///
@@ -24,6 +21,7 @@ pub struct Interrupt {
     signal: Arc<AtomicUsize>,
     hangup: Arc<AtomicBool>,
     critical: Arc<Mutex<()>>,
+    is_installed: bool,
 }
 
 impl Interrupt {
@@ -33,6 +31,7 @@ impl Interrupt {
             signal: Arc::new(AtomicUsize::new(0)),
             hangup: Arc::new(AtomicBool::new(false)),
             critical: Arc::new(Mutex::new(())),
+            is_installed: false,
         }
     }
 
@@ -41,7 +40,7 @@ impl Interrupt {
         let failed = |e: std::io::Error| {
             Error::unavailable("signal handlers cannot be installed").because_of(&e)
         };
-        let this = Self::none();
+        let mut this = Self::none();
         let again = Arc::new(AtomicBool::new(false));
         for (signal, kind) in [(SIGINT, Kind::Interrupted), (SIGTERM, Kind::Terminated)] {
             let number = usize::try_from(signal).unwrap_or_default();
@@ -59,22 +58,31 @@ impl Interrupt {
         if !hangup::is_ignored() {
             signal_hook::flag::register(SIGHUP, Arc::clone(&this.hangup)).map_err(failed)?;
         }
-        let watcher = this.clone();
-        std::thread::spawn(move || watcher.watch());
+        this.is_installed = true;
         Ok(this)
     }
 
     /// Takes the end of standard input for SIGTERM: whoever holds its other end is gone, or wants
     /// the pass to stop. It does not count as a first signal, after which a second one would end
     /// the process at once: a service manager may send SIGTERM to both as well.
-    pub fn stop_at_eof(&self) {
+    ///
+    /// Errors: 69 where the system has no thread left for it.
+    pub fn stop_at_eof(&self) -> Result<()> {
         let signal = Arc::clone(&self.signal);
-        std::thread::spawn(move || {
+        let wait = move || {
             wait_for_end(std::io::stdin());
             let number = usize::try_from(SIGTERM).unwrap_or_default();
             // A signal that came before keeps its meaning.
             let _ = signal.compare_exchange(0, number, Ordering::Relaxed, Ordering::Relaxed);
-        });
+        };
+        let started = std::thread::Builder::new().name("stdin".into()).spawn(wait);
+        started.map_err(|e| Error::shortage("standard input cannot be watched").because_of(&e))?;
+        Ok(())
+    }
+
+    /// Whether signals are heeded at all.
+    pub const fn is_installed(&self) -> bool {
+        self.is_installed
     }
 
     /// Which signal came, if one came.
@@ -87,31 +95,20 @@ impl Interrupt {
         }
     }
 
-    /// While the guard lives the process does not exit by itself: from the intent of a POST to the
-    /// record of its reply.
+    /// While the guard lives the process is not ended early by a signal: from the intent of a POST to
+    /// the record of its reply.
     pub fn critical(&self) -> MutexGuard<'_, ()> {
         self.critical.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether such a guard lives.
+    pub fn is_critical(&self) -> bool {
+        matches!(self.critical.try_lock(), Err(TryLockError::WouldBlock))
     }
 
     /// Sleeps, but not past a signal. Returns false when one came.
     pub fn sleep(&self, clock: &dyn Clock, time: Duration) -> bool {
         sleep_unless(clock, time, || self.requested().is_some())
-    }
-
-    /// Ends the process when a peer keeps it from stopping by itself.
-    fn watch(&self) {
-        let kind = loop {
-            match self.requested() {
-                Some(kind) => break kind,
-                None => std::thread::sleep(Duration::from_millis(50)),
-            }
-        };
-        std::thread::sleep(GRACE);
-        let _safe = self.critical();
-        crate::output::last_words(
-            "interrupted while a peer did not answer: what was submitted stays recorded; the next pass carries on",
-        );
-        std::process::exit(i32::from(Exit::of(kind).code()));
     }
 }
 

@@ -4,6 +4,7 @@
 //! made in [`crate::model`]; here they are carried out, one after the other.
 
 mod deploy;
+mod ending;
 mod follow;
 mod interrupt;
 mod look;
@@ -19,9 +20,10 @@ pub mod testing;
 mod tests;
 
 pub use deploy::{Ended, HISTORY, Job, check_target, deploy_one};
+pub use ending::Ending;
 pub use follow::changed_by_another;
 pub use interrupt::Interrupt;
-pub use look::{Made, account_for, still_runs_alone};
+pub use look::{beside, service_taken, services, still_runs_alone};
 pub use ports::Ports;
 pub use prepare::{Prepared, Preparer, Ready, has_payload};
 pub use report::{AppResult, ReportBuilder};
@@ -49,13 +51,13 @@ pub fn run(session: &mut Session<'_>) -> Result<()> {
         clock: session.clock.as_ref(),
     };
     let scan = scanner.scan(session.ledger.as_mut(), &snapshot, false)?;
-    session.report.plan(&scan);
+    session.report().plan(&scan);
     let due: Vec<&Step> = scan.steps.iter().filter(|s| s.is_deploy()).collect();
     if due.is_empty() {
         return Ok(());
     }
     if !snapshot.open.is_empty() {
-        session.report.leave_due("an open attempt comes first");
+        session.report().leave_due("an open attempt comes first");
         return Ok(());
     }
     guard(session.rules, &scan.steps)?;
@@ -67,12 +69,8 @@ pub fn begin(session: &mut Session<'_>) -> Result<Snapshot> {
     let fence = session.lease.fence();
     session.ledger.take_over(session.scope, fence)?;
     let snapshot = session.ledger.snapshot(session.scope)?;
-    session.report.begin(&snapshot);
-    let services = snapshot.latest.values();
-    let services = services.filter(|attempt| !attempt.service_name.is_empty());
-    session
-        .services
-        .extend(services.map(|attempt| (attempt.service_name.clone(), attempt.app.clone())));
+    session.report().begin(&snapshot);
+    session.services = look::services(&snapshot);
     Ok(snapshot)
 }
 
@@ -90,41 +88,51 @@ fn deploy_due(session: &mut Session<'_>, snapshot: &Snapshot, due: &[&Step]) -> 
             .or_insert_with(|| app.clone());
     }
     for (step, prepared) in due.iter().zip(prepared) {
-        let ready = match prepared? {
-            Prepared::Ready(ready) => ready,
-            other => {
-                session.report.not_sent(&step.app, other);
-                progress.inc();
-                continue;
-            }
+        let prepared = match prepared? {
+            Prepared::Ready(ready) => still_marked(session, ready)?,
+            other => other,
         };
-        if let Some(stop) = session.stopped() {
-            session.report.leave_due(&stop.message);
-            return Err(stop);
-        }
+        let Prepared::Ready(ready) = prepared else {
+            session.report().not_sent(&step.app, prepared);
+            progress.inc();
+            continue;
+        };
         let line = progress.deploy(&ready.app, &ready.version);
         let job = Job {
             ready: &ready,
             command: "run",
             unattended: true,
+            decides: false,
             place_hold: None,
             snapshot,
         };
         let ended = deploy::deploy(session, &job);
         line.finish(ended.as_ref().map_or("not sent", Ended::outcome_word));
         progress.inc();
-        let ended = ended.inspect_err(|e| session.report.leave_due(&e.message))?;
+        let ended = ended.inspect_err(|e| session.report().leave_due(&e.message))?;
         let (open, stop) = (ended.is_open(), ended.stop.clone());
-        session.report.ended(&step.app, ended);
+        session.report().ended(&step.app, ended);
         if let Some(stop) = stop {
-            session.report.leave_due(&stop.message);
+            session.report().leave_due(&stop.message);
             return Err(stop);
         }
         if open {
             let why = "the outcome of another deploy of this scope is not known yet";
-            session.report.leave_due(why);
+            session.report().leave_due(why);
             return session.stopped().map_or(Ok(()), Err);
         }
     }
     Ok(())
+}
+
+/// Looks at the marker of what is sent next, unless nothing more may be sent: between the reading of
+/// the markers and the last deploy lies up to `--max-duration`.
+fn still_marked(session: &mut Session<'_>, ready: Box<Ready>) -> Result<Prepared> {
+    deploy::wait_for_takeover(session);
+    if let Some(stop) = session.stopped() {
+        session.report().leave_due(&stop.message);
+        return Err(stop);
+    }
+    prepare::look_again(session.releases.as_ref(), ready)
+        .inspect_err(|e| session.report().leave_due(&e.message))
 }

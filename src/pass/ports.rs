@@ -9,7 +9,7 @@ use crate::target::Target;
 
 /// Makes what a command reaches beyond its own process, when the command asks for it. Making one
 /// sends nothing; what the options are wrong about is an error then (exit 2).
-pub trait Ports {
+pub trait Ports: Sync {
     /// The time.
     fn clock(&self) -> SharedClock;
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::session::stopped;
 use super::{Interrupt, Session};
-use crate::artifactory::Releases;
+use crate::artifactory::{Checksum, Releases};
 use crate::deadline::Deadline;
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{BadPayload, Snapshot};
@@ -16,6 +16,7 @@ use crate::model::plan::Step;
 use crate::model::request::DeployRequest;
 use crate::output::Output;
 use crate::payload;
+use crate::threads;
 
 /// Payloads in memory at once: each can be 8 MiB.
 const AT_ONCE: usize = 3;
@@ -102,11 +103,7 @@ impl<'a> Preparer<'a> {
                 *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
             }
         };
-        std::thread::scope(|scope| {
-            for _ in 0..AT_ONCE.min(due.len()) {
-                scope.spawn(work);
-            }
-        });
+        threads::at_once(AT_ONCE.min(due.len()), work);
         results
             .into_iter()
             .map(|slot| {
@@ -130,35 +127,25 @@ impl<'a> Preparer<'a> {
         }
     }
 
-    /// Prepares one deploy. With `wait_for_marker`, a payload that is not there is waited for
-    /// while its marker is younger than `--payload-wait`.
-    pub fn one(&self, app: &str, version: &str, wait_for_marker: bool) -> Result<Prepared> {
-        match self.attempt(app, version, wait_for_marker) {
-            // Refused credentials and a configuration that can't be right end the pass; anything
-            // else is this app's.
-            Err(e)
-                if !matches!(
-                    e.kind,
-                    Kind::Credentials | Kind::Usage | Kind::Interrupted | Kind::Terminated
-                ) =>
-            {
-                Ok(Prepared::Error(e, None))
-            }
-            other => other,
-        }
+    /// Prepares one deploy. For a pass (`is_pass`), a payload that is not there is waited for while
+    /// its marker is younger than `--payload-wait`, and one that was refused before is not read again.
+    pub fn one(&self, app: &str, version: &str, is_pass: bool) -> Result<Prepared> {
+        self.attempt(app, version, is_pass).or_else(of_app)
     }
 
-    fn attempt(&self, app: &str, version: &str, wait_for_marker: bool) -> Result<Prepared> {
+    fn attempt(&self, app: &str, version: &str, is_pass: bool) -> Result<Prepared> {
         let file = file(self.scope, app, version);
         let Some(checksum) = self.releases.checksum(app, &file)? else {
-            return self.missing(app, version, &file, wait_for_marker);
+            return self.missing(app, version, &file, is_pass);
         };
         if checksum.is_sha1() {
             self.output.note(&format!(
                 "{app}: Artifactory gives no SHA-256 of {file}; verified by SHA-1"
             ));
         }
-        if let Some(bad) = self.bad_payloads.get(app)
+        // An operator who asks for it has it looked at afresh.
+        if is_pass
+            && let Some(bad) = self.bad_payloads.get(app)
             && bad.version == version
             && bad.checksum == checksum.as_str()
         {
@@ -174,14 +161,7 @@ impl<'a> Preparer<'a> {
                 payload_sha256: (!checksum.is_sha1()).then(|| checksum.as_str().to_owned()),
                 template_sha256: opened.template_sha256,
             })),
-            Err(error) => {
-                let remember = BadPayload {
-                    version: version.to_owned(),
-                    checksum: checksum.as_str().to_owned(),
-                    error: error.one_line(),
-                };
-                Prepared::Error(error, Some(remember))
-            }
+            Err(error) => refused(error, version, &checksum),
         })
     }
 
@@ -209,6 +189,47 @@ impl<'a> Preparer<'a> {
     }
 }
 
+/// Looks at the marker of a version again, right before it is deployed by a pass: what was withdrawn
+/// since it was listed is not sent, nor is what can't be told.
+pub fn look_again(releases: &dyn Releases, ready: Box<Ready>) -> Result<Prepared> {
+    let (app, version) = (&ready.app, &ready.version);
+    match releases.is_marked(app, version) {
+        Ok(true) => Ok(Prepared::Ready(ready)),
+        Ok(false) => Ok(Prepared::Waiting(format!(
+            "its marker {version}.deploy was withdrawn after it was listed; nothing was sent"
+        ))),
+        Err(error) => {
+            let what =
+                format!("{app} {version}: nothing was sent, as its marker can't be read again");
+            let unread = Error::new(error.kind, what).because(error.one_line());
+            of_app(Error {
+                hint: error.hint,
+                ..unread
+            })
+        }
+    }
+}
+
+/// A payload that can't be used. What is wrong with it is remembered; a shortage of ours says nothing of
+/// it.
+fn refused(error: Error, version: &str, checksum: &Checksum) -> Prepared {
+    let remember = (error.kind == Kind::Failed).then(|| BadPayload {
+        version: version.to_owned(),
+        checksum: checksum.as_str().to_owned(),
+        error: error.one_line(),
+    });
+    Prepared::Error(error, remember)
+}
+
+/// An error of one app, unless it ends the pass: refused credentials, and a configuration that can't
+/// be right.
+fn of_app(error: Error) -> Result<Prepared> {
+    match error.kind {
+        Kind::Credentials | Kind::Usage | Kind::Interrupted | Kind::Terminated => Err(error),
+        _ => Ok(Prepared::Error(error, None)),
+    }
+}
+
 /// Whether Artifactory has the payload of a version.
 pub fn has_payload(
     releases: &dyn Releases,
@@ -222,4 +243,24 @@ pub fn has_payload(
 
 fn file(scope: &Scope, app: &str, version: &str) -> String {
     format!("{}.tar.gz", payload_name(scope, app, version))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_wrong_with_a_payload_is_remembered() {
+        let checksum = Checksum::Sha256("00".repeat(32));
+        for (error, is_remembered) in [
+            (Error::new(Kind::Failed, "no archive"), true),
+            (Error::shortage("no thread"), false),
+            (Error::new(Kind::Busy, "no time"), false),
+        ] {
+            let Prepared::Error(_, bad) = refused(error.clone(), "1.0", &checksum) else {
+                panic!("it can be submitted");
+            };
+            assert_eq!(bad.is_some(), is_remembered, "{error}");
+        }
+    }
 }

@@ -69,6 +69,7 @@ impl AppResult {
                 self.report.action = action;
                 self.report.reason = ended.message;
                 self.failing = action == Action::Unaccounted;
+                self.report.failing = self.failing;
                 if self.failing {
                     self.exit = Exit::Failed;
                 }
@@ -160,12 +161,10 @@ impl ReportBuilder {
             self.apps.entry(app.clone()).or_insert_with(|| {
                 AppResult::of(&Step {
                     app: app.clone(),
-                    deployed: Some(deployed.clone()),
+                    deployed: deployed.clone(),
                     newest: None,
-                    action: Action::Ahead,
-                    reason: format!(
-                        "its markers are gone from Artifactory; {deployed} stays deployed"
-                    ),
+                    action: Action::Gone,
+                    reason: gone(app, deployed.as_deref()),
                     attempt: None,
                     failing: false,
                 })
@@ -192,6 +191,8 @@ impl ReportBuilder {
         };
         self.planned = true;
         self.apps.insert(app.to_owned(), AppResult::of(&step));
+        // Its payload is looked at afresh.
+        self.bad_payloads.remove(app);
     }
 
     /// Says why due deploys that were not tried are left.
@@ -225,6 +226,17 @@ impl ReportBuilder {
                     None => self.bad_payloads.remove(name),
                 };
             }
+        }
+    }
+
+    /// Notes what is known of an attempt that is under way, should the pass get no further.
+    pub fn in_flight(&mut self, attempt: &Attempt) {
+        let ended = Ended {
+            message: "the pass ended before its outcome; the next one finds out".to_owned(),
+            ..Ended::of(attempt, None)
+        };
+        if ended.is_open() {
+            self.ended(&attempt.app, ended);
         }
     }
 
@@ -335,11 +347,21 @@ impl ReportBuilder {
                 }
                 (None, Action::Waiting) if app.failing => &mut summary.failed,
                 (None, Action::UpToDate) => &mut summary.up_to_date,
-                (None, Action::Held | Action::Ahead | Action::Waiting) => &mut summary.skipped,
+                (None, Action::Held | Action::Ahead | Action::Gone | Action::Waiting) => {
+                    &mut summary.skipped
+                }
                 (None, _) => continue,
             };
             *count += 1;
         }
         summary
     }
+}
+
+/// What is told of an app without markers.
+fn gone(app: &str, deployed: Option<&str>) -> String {
+    let deployed = deployed.map_or("nothing of it was deployed".to_owned(), |version| {
+        format!("{version} stays deployed")
+    });
+    format!("its markers are gone from Artifactory; {deployed}; `forget {app}` retires it")
 }

@@ -22,6 +22,8 @@ pub fn all(session: &mut Session<'_>, snapshot: &Snapshot) -> Result<()> {
     for open in &snapshot.open {
         let line = progress.deploy(&open.app, &open.version);
         let mut attempt = open.clone();
+        let so_far = Ended::of(open, None);
+        session.report().resumed(open, open.state, so_far);
         let ended =
             abandoned_before(session, open).and_then(|before| one(session, &mut attempt, before));
         line.finish(attempt.state.as_str());
@@ -31,7 +33,7 @@ pub fn all(session: &mut Session<'_>, snapshot: &Snapshot) -> Result<()> {
             Ok(ended) => (ended, Ok(())),
             Err(error) => (Ended::of(&attempt, None), Err(error)),
         };
-        session.report.resumed(open, attempt.state, ended);
+        session.report().resumed(open, attempt.state, ended);
         stop?;
         if let Some(stop) = session.stopped().filter(|_| attempt.state.is_open()) {
             return Err(stop);
@@ -93,7 +95,7 @@ fn by_units(
     };
     let mut with = circumstances(session, attempt, false, abandoned_before);
     if wants_quiet(attempt.state, &event, &with) {
-        with.quiet = is_quiet(session);
+        with.quiet = is_quiet(session, &session.deadline);
         if with.quiet {
             // Quiet was waited for: only units that are not there now count as absent.
             if let Some(event) = units(session, attempt, &before) {

@@ -18,8 +18,8 @@ pub struct Scan {
     pub listing: Listing,
     /// What a pass would do.
     pub steps: Vec<Step>,
-    /// Known apps of which no marker is left, with the version that is deployed.
-    pub missing: Vec<(String, String)>,
+    /// Known apps of which no marker is left, with the version that is deployed, if one is.
+    pub missing: Vec<(String, Option<String>)>,
 }
 
 /// Reads Artifactory and plans. Changes nothing.
@@ -75,7 +75,14 @@ impl Scanner<'_> {
         let unaccounted = snapshot
             .unaccounted
             .iter()
-            .map(|(app, noted)| (app.clone(), look::reason(app, noted)))
+            .filter_map(|(app, noted)| {
+                // What is to be sent may be what runs.
+                let mut noted = noted.clone();
+                let newest = listing.apps.get(app).and_then(|a| a.newest.as_ref());
+                noted.versions.retain(|version| Some(version) != newest);
+                let is_left = !noted.versions.is_empty();
+                is_left.then(|| (app.clone(), look::reason(app, &noted)))
+            })
             .collect();
         let steps = plan::plan(&Inputs {
             conflicts: &conflicts,
@@ -91,7 +98,7 @@ impl Scanner<'_> {
         });
         let missing = plan::missing(&listing, &snapshot.records, &rules.filter)
             .into_iter()
-            .filter_map(|app| Some((app.to_owned(), snapshot.records.get(app)?.deployed.clone()?)))
+            .filter_map(|app| Some((app.to_owned(), snapshot.records.get(app)?.deployed.clone())))
             .collect();
         Ok(Scan {
             listing,

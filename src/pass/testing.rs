@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use super::{Interrupt, ReportBuilder, Session};
+use super::{Ending, Interrupt, ReportBuilder, Session};
 use crate::artifactory::{Checksum, Releases};
 use crate::clock::System;
 use crate::config::{ColorMode, DeployConfig, Dsn, OutputConfig, Rules};
@@ -51,6 +51,12 @@ pub struct State {
     pub services: BTreeMap<String, String>,
     /// How many payloads were downloaded.
     pub downloads: usize,
+    /// Markers that are gone once they were listed: app and version.
+    pub withdrawn: Vec<(String, String)>,
+    /// What every look at a marker fails of.
+    pub unread_marker: Option<Kind>,
+    /// How often a marker was looked at again.
+    pub looks: usize,
     /// Payloads that are gone: app and version.
     pub gone: Vec<(String, String)>,
     /// What becomes of the next requests; [`Does::Deploy`] where nothing is said.
@@ -104,6 +110,7 @@ impl Default for Lab {
                 payload_wait: Duration::from_secs(3600),
                 max_duration: Duration::from_secs(3600),
                 lock_wait: Duration::ZERO,
+                longest_hold: Duration::from_secs(4500),
             },
             deploy: DeployConfig {
                 url: "http://127.0.0.1:1".into(),
@@ -149,7 +156,8 @@ impl Lab {
             ledger.as_mut(),
             &self.scope,
             &self.output,
-            Duration::ZERO,
+            &self.rules,
+            &System,
             &[],
         )
         .unwrap();
@@ -164,14 +172,18 @@ impl Lab {
             ledger,
             lease,
             deadline: Deadline::new(System::shared(), self.rules.max_duration),
-            report: ReportBuilder::new(command, System::shared()),
+            ending: Ending::new(
+                Interrupt::none(),
+                ReportBuilder::new(command, System::shared()),
+            ),
             clock: System::shared(),
             services: BTreeMap::new(),
+            asked_by: None,
             previous: None,
         };
         let error = work(&mut session).err();
-        let (report, exit) = session.report.report(&self.scope, error.as_ref());
-        let record = session.report.record(report.clone());
+        let (report, exit) = session.report().report(&self.scope, error.as_ref());
+        let record = session.report().record(report.clone());
         session.ledger.finish_pass(&self.scope, &record).unwrap();
         (report, exit)
     }
@@ -236,6 +248,15 @@ impl Releases for Fake {
         Ok(Duration::ZERO)
     }
 
+    fn is_marked(&self, app: &str, version: &str) -> Result<bool> {
+        let mut state = lock(&self.0);
+        state.looks += 1;
+        if let Some(kind) = state.unread_marker {
+            return Err(Error::new(kind, "Artifactory cannot be used"));
+        }
+        Ok(!state.withdrawn.contains(&(app.into(), version.into())))
+    }
+
     fn until(&mut self, _: Deadline) {}
 
     fn requests(&self) -> u64 {
@@ -244,6 +265,8 @@ impl Releases for Fake {
 }
 
 impl Target for Fake {
+    fn until(&mut self, _: Deadline) {}
+
     fn info(&self) -> Probe {
         if lock(&self.0).busy {
             return Probe::Busy("silent".into());

@@ -1,7 +1,10 @@
 //! Whole passes in one process, against releases and a cluster in memory.
 
 use super::testing::{Does, Lab, app};
+use super::{Job, Prepared, Preparer, Session, begin, deploy_one};
+use crate::error::Kind;
 use crate::exit::Exit;
+use crate::ledger::BadPayload;
 use crate::model::report::{Action, Outcome};
 
 /// A cluster that runs 1.0 of `video`.
@@ -177,7 +180,7 @@ fn markers_that_vanish_are_reported_and_never_acted_on() {
     lab.state().markers.remove("video");
     let (report, exit) = lab.pass();
     assert_eq!(exit, Exit::Success);
-    assert_eq!(app(&report, "video").action, Action::Ahead);
+    assert_eq!(app(&report, "video").action, Action::Gone);
     lab.state().markers.clear();
     assert_eq!(lab.pass().1, Exit::Unavailable);
 }
@@ -278,4 +281,208 @@ fn a_service_has_one_app() {
     }
     assert_eq!(lab.state().posted, ["1.0", "1.0"]);
     assert!(lab.attempts("web").is_empty());
+}
+
+#[test]
+fn what_is_withdrawn_after_the_listing_is_not_sent_and_comes_back_with_its_marker() {
+    let lab = one_release();
+    lab.publish("video", "1.1");
+    lab.publish("web", "1.0");
+    lab.state().withdrawn.push(("video".into(), "1.1".into()));
+    // Not even the target is asked: what it would say of this version is of no use.
+    lab.state().busy = true;
+    let (report, exit) = lab.pass();
+    assert_eq!(app(&report, "video").action, Action::Waiting);
+    assert_eq!(exit, Exit::TryLater);
+    lab.state().busy = false;
+    let (report, exit) = lab.pass();
+    assert_eq!((exit, report.complete), (Exit::Success, true));
+    let video = app(&report, "video");
+    assert_eq!((video.action, video.outcome), (Action::Waiting, None));
+    assert!(video.reason.contains("withdrawn"), "{}", video.reason);
+    assert_eq!(lab.state().posted, ["1.0", "1.0"]);
+    assert_eq!(lab.attempts("video"), ["1.0 succeeded"]);
+    lab.state().withdrawn.clear();
+    assert_eq!(lab.pass().1, Exit::Success);
+    assert_eq!(lab.attempts("video"), ["1.0 succeeded", "1.1 succeeded"]);
+}
+
+#[test]
+fn a_marker_that_cannot_be_read_again_is_not_taken_for_there() {
+    for (kind, exit, rest_is_tried) in [
+        (Kind::Unavailable, Exit::Unavailable, true),
+        (Kind::Failed, Exit::Failed, true),
+        (Kind::Busy, Exit::TryLater, true),
+        (Kind::Credentials, Exit::Credentials, false),
+    ] {
+        let lab = one_release();
+        lab.publish("video", "1.1");
+        lab.publish("web", "1.0");
+        lab.state().unread_marker = Some(kind);
+        lab.state().looks = 0;
+        let (report, found) = lab.pass();
+        assert_eq!(found, exit, "{kind:?}");
+        assert_eq!(lab.state().posted, ["1.0"], "{kind:?}");
+        assert_eq!(lab.state().looks, if rest_is_tried { 2 } else { 1 });
+        let web = app(&report, "web");
+        assert_eq!(web.outcome == Some(Outcome::Error), rest_is_tried);
+        lab.state().unread_marker = None;
+        assert_eq!(lab.pass().1, Exit::Success, "{kind:?}");
+        assert_eq!(lab.state().posted.len(), 3, "{kind:?}");
+    }
+}
+
+#[test]
+fn a_retry_looks_at_its_marker_like_a_first_try() {
+    let lab = one_release();
+    lab.publish("video", "1.1");
+    lab.state().next.push_back(Does::Fail(0));
+    assert_eq!(lab.pass().1, Exit::Failed);
+    lab.state().withdrawn.push(("video".into(), "1.1".into()));
+    assert_eq!(lab.pass().1, Exit::Success);
+    assert_eq!(lab.state().posted, ["1.0", "1.1"]);
+}
+
+#[test]
+fn what_was_refused_once_is_looked_at_afresh_for_an_operator_only() {
+    let lab = one_release();
+    lab.run("deploy", |session| {
+        let mut snapshot = super::begin(session)?;
+        let bad = BadPayload {
+            version: "1.1".into(),
+            checksum: "00".repeat(32),
+            error: "cannot start the rendering".into(),
+        };
+        snapshot.bad_payloads.insert("video".into(), bad);
+        session.report().begin(&snapshot);
+        let preparer = Preparer::of(session, &snapshot);
+        let of_a_pass = preparer.one("video", "1.1", true)?;
+        assert!(matches!(of_a_pass, Prepared::Error(_, Some(_))));
+        let of_an_operator = preparer.one("video", "1.1", false)?;
+        assert!(matches!(of_an_operator, Prepared::Ready(_)));
+        // What he is told of it is what is remembered from then on.
+        let mut report = session.report();
+        report.request("video", None, "1.1", "asked for".into());
+        let (document, _) = report.report(session.scope, None);
+        assert!(report.record(document).bad_payloads.is_empty());
+        Ok(())
+    });
+}
+
+/// Age of the lease, whether it is still held -> how who waits for it exits.
+#[test]
+fn a_lease_that_is_held_for_longer_than_any_pass_may_take_is_no_work_in_progress() {
+    use std::time::Duration;
+
+    use crate::clock::Clock;
+    use crate::clock::testing::Hand;
+    use crate::error::Kind;
+    use crate::model::name::Scope;
+
+    let lab = Lab::default();
+    let scope = Scope {
+        domain: "example.com".to_owned(),
+        environment: "qa".to_owned(),
+    };
+    let (mut ledger, mut other) = (lab.ledger(), lab.ledger());
+    let lease = ledger.acquire(&scope, Duration::ZERO).unwrap().unwrap();
+    let since = other.lease_info(&scope).unwrap().unwrap().since;
+    let longest = Duration::from_secs(4500);
+    let mut kind = |age: i64| {
+        let hand = Hand::shared();
+        hand.sleep(Duration::from_millis(u64::try_from(since + age).unwrap()));
+        let error = super::session::held_by_another(&mut *other, &scope, longest, &*hand);
+        assert!(
+            error.hint.is_some() && !error.causes.is_empty(),
+            "{error:?}"
+        );
+        error.kind
+    };
+    for (age, expected) in [
+        (-3_600_000, Kind::Busy),
+        (0, Kind::Busy),
+        (4_500_000, Kind::Busy),
+        (4_500_001, Kind::Unavailable),
+        (864_000_000, Kind::Unavailable),
+    ] {
+        assert_eq!(kind(age), expected, "{age}");
+    }
+    drop(lease);
+    assert_eq!(kind(864_000_000), Kind::Busy, "it was given back meanwhile");
+}
+
+#[test]
+fn what_runs_unaccounted_for_may_be_what_is_to_be_sent() {
+    let lab = one_release();
+    strangers(&lab, "1.4");
+    strangers(&lab, "1.4");
+    lab.publish("video", "1.3");
+    assert_eq!(lab.pass().1, Exit::Failed);
+    let mut state = lab.state();
+    state.units.retain(|(_, unit)| unit.version == "1.4");
+    state.units[1].1.index = 2;
+    drop(state);
+    assert_eq!(lab.pass().1, Exit::Failed);
+    // Its marker is back.
+    lab.publish("video", "1.4");
+    let (report, exit) = lab.pass();
+    assert_eq!(exit, Exit::Success);
+    assert_eq!(app(&report, "video").outcome, Some(Outcome::Observed));
+    assert_eq!(lab.state().posted, ["1.0"]);
+}
+
+#[test]
+fn an_operator_decides_by_deploy_not_by_rollback() {
+    for (command, decides, exit) in [
+        ("rollback", false, Exit::Failed),
+        ("deploy", true, Exit::Success),
+    ] {
+        let lab = one_release();
+        strangers(&lab, "1.4");
+        let asked = |session: &mut Session<'_>| {
+            let snapshot = begin(session)?;
+            let prepared = Preparer::of(session, &snapshot).one("video", "0.9", false)?;
+            session
+                .report()
+                .request("video", None, "0.9", String::new());
+            let job = Job {
+                ready: prepared.ready().unwrap(),
+                command,
+                unattended: false,
+                decides,
+                place_hold: None,
+                snapshot: &snapshot,
+            };
+            deploy_one(session, &job)
+        };
+        let (report, found) = lab.run(command, asked);
+        assert_eq!(found, exit, "{command}");
+        let is_left = app(&report, "video").action == Action::Unaccounted;
+        assert_eq!(is_left, !decides, "{command}");
+        assert_eq!(lab.state().posted.len(), 1 + usize::from(decides));
+        // Decided once, for good: what still lingers is in nobody's way.
+        strangers(&lab, "1.4");
+        lab.publish("video", "1.5");
+        assert_eq!(lab.pass().1, exit, "{command}");
+    }
+}
+
+#[test]
+fn services_whose_units_cannot_be_told_apart_are_refused() {
+    for (first, then) in [
+        (("web", "api-1.0"), ("web-api", "1.0")),
+        (("web-api", "1.0"), ("web", "api-1.0")),
+    ] {
+        let lab = Lab::default();
+        for (app, _) in [first, then] {
+            lab.state().services.insert(app.into(), app.into());
+        }
+        lab.publish(first.0, first.1);
+        assert_eq!(lab.pass().1, Exit::Success);
+        lab.publish(then.0, then.1);
+        let (report, exit) = lab.pass();
+        assert_eq!(exit, Exit::Failed, "{then:?}");
+        assert_eq!(app(&report, then.0).outcome, Some(Outcome::Error));
+        assert_eq!(lab.state().posted, [first.1]);
+    }
 }

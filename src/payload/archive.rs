@@ -12,7 +12,7 @@ use tar::{Archive, Entry, EntryType};
 use super::extension::{Extension, check_global_pax};
 use super::inflate::Inflated;
 use super::{names, refusal, refuse};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, is_shortage};
 use crate::text::printable;
 
 /// The most bytes of a compressed archive.
@@ -134,7 +134,10 @@ fn data(entry: &mut Member<'_, '_>) -> Result<Vec<u8>> {
 
 /// What was found wrong while the tar crate read, by [`Inflated`] or by the crate.
 fn unreadable(error: io::Error) -> Error {
-    error.downcast().unwrap_or_else(|error| {
+    error.downcast().unwrap_or_else(|error: io::Error| {
+        if is_shortage(&error) {
+            return Error::shortage("the archive cannot be read now").because_of(&error);
+        }
         let what = "a tar header with a wrong checksum or a broken size, or no tar at all";
         refusal("archive", what).because_of(&error)
     })

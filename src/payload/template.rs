@@ -13,14 +13,15 @@ use std::thread;
 use std::time::Duration;
 
 use gtmpl_ng::{Context, ErrorContext, ExecError, Limits, Number, ParseError, Template, Value};
+use rustix::time::{ClockId, clock_gettime};
 
 use super::archive::File;
 use super::functions;
 use super::guard::{self, Action};
 use super::metadata::Metadata;
 use super::{RECORD_LIMIT, refusal, refuse};
-use crate::contain;
-use crate::error::Result;
+use crate::catch_panic;
+use crate::error::{Error, Result};
 
 /// How long the engine may render.
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -46,14 +47,14 @@ pub fn render(file: &File, metadata: &Metadata) -> Result<String> {
         .stack_size(STACK)
         .spawn(move || {
             // The receiver is gone when it lost patience; then nobody wants the answer.
-            contain::run(|| sender.send(run(text, data)));
+            catch_panic::run(|| sender.send(run(text, data)));
         })
-        .map_err(|error| refused("cannot start the rendering".into()).because_of(&error))?;
+        .map_err(|error| short(&file.name, "no thread can be started").because_of(&error))?;
     let rendered = match receiver.recv_timeout(PATIENCE) {
-        Ok(outcome) => outcome.map_err(|failure| refused(failure.describe(&actions, &canary)))?,
-        Err(RecvTimeoutError::Timeout) => {
-            return refuse(&file.name, "rendering takes too long, is not supported");
+        Ok(Err(Failure { is_ours: true, .. })) | Err(RecvTimeoutError::Timeout) => {
+            return Err(short(&file.name, "this machine was too slow"));
         }
+        Ok(outcome) => outcome.map_err(|failure| refused(failure.describe(&actions, &canary)))?,
         Err(RecvTimeoutError::Disconnected) => {
             let what = "rendering broke down, the template is not supported";
             return refuse(&file.name, what);
@@ -68,6 +69,11 @@ pub fn render(file: &File, metadata: &Metadata) -> Result<String> {
         );
     }
     Ok(rendered)
+}
+
+/// A file that could not be rendered for want of something of ours: no fact about it.
+fn short(file: &str, what: &str) -> Error {
+    Error::shortage(format!("{file} cannot be rendered now: {what}"))
 }
 
 const FIELDS: &str = ".Name, .Version, .ImageVersion or .NumInstances";
@@ -90,6 +96,8 @@ fn data(metadata: &Metadata, canary: &str) -> Value {
 struct Failure {
     at: Option<ErrorContext>,
     what: String,
+    /// Whether it is the time of the machine that was short.
+    is_ours: bool,
 }
 
 impl Failure {
@@ -113,10 +121,15 @@ impl Failure {
 impl From<ParseError> for Failure {
     fn from(error: ParseError) -> Self {
         match error {
-            ParseError::WithContext(at, what) => Self { at: Some(at), what },
+            ParseError::WithContext(at, what) => Self {
+                at: Some(at),
+                what,
+                is_ours: false,
+            },
             other => Self {
                 at: None,
                 what: other.to_string(),
+                is_ours: false,
             },
         }
     }
@@ -128,10 +141,12 @@ impl From<ExecError> for Failure {
             ExecError::Structured(error) => Self {
                 at: Some(error.context),
                 what: error.message,
+                is_ours: false,
             },
             other => Self {
                 at: None,
                 what: other.to_string(),
+                is_ours: false,
             },
         }
     }
@@ -148,5 +163,40 @@ fn run(text: String, data: Value) -> std::result::Result<String, Failure> {
     template.funcs.clear();
     template.add_funcs(&functions::ALL);
     template.parse(text)?;
-    Ok(template.render(&Context::from(data))?)
+    let rendered = template.render(&Context::from(data));
+    rendered.map_err(|error| {
+        let is_late = matches!(error, ExecError::DeadlineExceeded { .. });
+        Failure {
+            is_ours: is_late && !used_its_time(thread_time()),
+            ..Failure::from(error)
+        }
+    })
+}
+
+/// The time that this thread has computed for.
+fn thread_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(
+        u64::try_from(time.tv_sec).unwrap_or_default(),
+        u32::try_from(time.tv_nsec).unwrap_or_default(),
+    )
+}
+
+/// Whether a template that was stopped at the deadline had computed for most of the time: else the
+/// machine had no time for it, which says nothing of the template.
+fn used_its_time(computed: Duration) -> bool {
+    computed >= DEADLINE / 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_that_is_missed_without_computing_is_the_machines_fault() {
+        assert!(!used_its_time(Duration::ZERO));
+        assert!(!used_its_time(Duration::from_millis(300)));
+        assert!(used_its_time(DEADLINE));
+        assert!(thread_time() < DEADLINE);
+    }
 }

@@ -208,6 +208,7 @@ async fn deploys(State(api): Shared) -> Reply {
     let read = api.store.read(move |ledger, scope| {
         let mut snapshot = ledger.snapshot(scope)?;
         snapshot.drop_ended_holds(order, System.now_ms());
+        snapshot.drop_retired();
         let lease = ledger.lease_info(scope)?;
         Ok(documents::status(&snapshot, lease.as_ref()))
     });

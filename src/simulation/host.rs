@@ -291,7 +291,9 @@ impl Releases for Ports {
         for (app, versions) in &world.markers {
             builder.folder(app);
             for version in versions {
-                builder.file(app, &format!("{version}.deploy"));
+                if world.is_marked(app, version) {
+                    builder.file(app, &format!("{version}.deploy"));
+                }
             }
         }
         self.0.done(world);
@@ -320,6 +322,20 @@ impl Releases for Ports {
         Ok(Duration::ZERO)
     }
 
+    fn is_marked(&self, app: &str, version: &str) -> Result<bool> {
+        let what = format!("looks at the marker of {app} {version}");
+        let mut world = self.0.step(&what, true);
+        let who = self.0.who;
+        world.tasks[who].saw = None;
+        if world.draws(who, Fault::MarkersAway) {
+            return Err(Error::unavailable("Artifactory cannot be used"));
+        }
+        let is_marked = world.is_marked(app, version);
+        world.tasks[who].saw = is_marked.then(|| (app.to_owned(), version.to_owned()));
+        self.0.done(world);
+        Ok(is_marked)
+    }
+
     fn until(&mut self, _: Deadline) {}
 
     fn requests(&self) -> u64 {
@@ -328,6 +344,8 @@ impl Releases for Ports {
 }
 
 impl Target for Ports {
+    fn until(&mut self, _: Deadline) {}
+
     fn info(&self) -> Probe {
         let mut world = self.0.step("asks who it is", true);
         if world.draws(self.0.who, Fault::TargetAway) {
@@ -358,7 +376,9 @@ impl Target for Ports {
 
     fn units(&self, service_name: &str) -> Result<Vec<Unit>> {
         let mut world = self.0.step("looks at the units", true);
-        if world.draws(self.0.who, Fault::TargetAway) || world.cluster.is_busy() {
+        let is_blind = world.draws(self.0.who, Fault::TargetAway) || world.cluster.is_busy();
+        world.tasks[self.0.who].is_blind = is_blind;
+        if is_blind {
             return Err(Error::unavailable("the units cannot be read"));
         }
         let units = world.cluster.units(service_name);

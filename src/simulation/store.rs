@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::world::LEASE_TTL;
 use crate::ledger::{Attempt, AttemptEvent, Fence, Intended, Intent, PassRecord, Snapshot};
 use crate::model::attempt::{Move, State};
-use crate::model::plan::{Hold, Trouble};
+use crate::model::plan::{EVERY_APP, Hold, Trouble};
 use crate::model::version::Order;
 
 /// The row of the lease.
@@ -102,7 +102,9 @@ impl Store {
         for attempt in self.attempts() {
             let record = seen.records.entry(attempt.app.clone()).or_default();
             let version = attempt.version.clone();
-            if attempt.state.is_deployed() {
+            if attempt.state == State::Retired {
+                // It tells of the app, and of no version.
+            } else if attempt.state.is_deployed() {
                 record.deployed = Some(version.clone());
                 record.troubled.remove(&version);
             } else {
@@ -139,6 +141,7 @@ impl Store {
             seen.unaccounted = last.unaccounted.clone();
         }
         seen.drop_accounted();
+        seen.retire();
         seen
     }
 
@@ -154,9 +157,10 @@ impl Store {
         if self.latest(app) != intent.after {
             return Intended::Changed;
         }
+        let holds = [app.as_str(), EVERY_APP].map(|name| self.holds.get(name));
+        let stops = |hold: &&Hold| hold.stops(intent.order, &intent.attempt.version, at);
         if intent.respect_holds
-            && let Some(hold) = self.holds.get(app)
-            && hold.stops(intent.order, &intent.attempt.version, at)
+            && let Some(hold) = holds.into_iter().flatten().find(stops)
         {
             return Intended::Held(hold.clone());
         }
@@ -222,6 +226,9 @@ impl Store {
         attempt.state = step.to;
         attempt.message.clone_from(&step.message);
         attempt.counts = counts;
+        if !step.accounted.is_empty() {
+            attempt.accounted.clone_from(&step.accounted);
+        }
         attempt.updated_at = at;
         if step.deploy_id.is_some() {
             attempt.deploy_id.clone_from(&step.deploy_id);

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::check;
 use super::host::Ports as Steps;
-use super::world::{Actor, Shared, Work, World};
+use super::store::Store;
+use super::world::{Actor, Fault, Shared, Task, Work, World};
 use crate::artifactory::Releases;
 use crate::cli::{Cli, Command, SettleAs};
 use crate::clock::SharedClock;
@@ -129,11 +130,27 @@ fn run(setting: &Setting, shared: &Shared, commands: &[Command]) {
 fn between(world: &mut World) {
     let time = [1, 30, 400, 1000, 4000][world.rng.usize(..5)];
     world.wait(Duration::from_secs(time));
+    match world.rng.u32(..30) {
+        0 => world.replace_ledger(Fault::LedgerLost, Store::default()),
+        1..=2 => {
+            if let Some(before) = world.backup.clone() {
+                world.replace_ledger(Fault::LedgerRestored, before);
+            }
+        }
+        3..=8 => world.backup = Some(world.store.clone()),
+        _ => {}
+    }
     let app = APPS[world.rng.usize(..APPS.len())].to_owned();
+    if world.rng.u32(..4) == 0 {
+        world.withdrawn.clear();
+    }
     let marked = world.markers.get(&app).map_or(0, Vec::len);
     if world.rng.bool() && marked < VERSIONS.len() {
         let versions = world.markers.entry(app).or_default();
         versions.push(VERSIONS[marked].to_owned());
+    } else if world.rng.u32(..8) == 0 {
+        // Withdrawn: what is marked next is the oldest again.
+        world.markers.remove(&app);
     }
 }
 
@@ -141,7 +158,7 @@ fn between(world: &mut World) {
 fn draw(world: &mut World) -> Command {
     let app = APPS[world.rng.usize(..APPS.len())].to_owned();
     let version = VERSIONS[world.rng.usize(..4)].to_owned();
-    match world.rng.u32(..17) {
+    match world.rng.u32(..18) {
         0..10 => pass(),
         10..12 => Command::Deploy {
             app,
@@ -151,13 +168,18 @@ fn draw(world: &mut World) -> Command {
         },
         12..15 => Command::Rollback { app },
         15 => Command::Hold {
-            app,
+            all: app == APPS[0],
+            app: (app != APPS[0]).then_some(app),
             for_: world.rng.bool().then(|| Duration::from_secs(900)),
             newer_than: None,
             reason: None,
             new: true,
         },
-        _ => Command::Release { app },
+        16 => Command::Forget { app },
+        _ => Command::Release {
+            app: Some(app),
+            all: false,
+        },
     }
 }
 
@@ -197,6 +219,23 @@ fn settle(world: &World) -> Option<Command> {
     })
 }
 
+/// What leads out where the passes can't go on.
+fn said(world: &World) -> Option<Command> {
+    settle(world).or_else(|| {
+        let seen = world.store.snapshot();
+        let app = seen.unaccounted.keys().next()?;
+        let marked = world.markers.get(app)?.last()?;
+        baseline(world, app).or_else(|| {
+            Some(Command::Deploy {
+                app: app.clone(),
+                version: marked.clone(),
+                force: false,
+                no_hold: true,
+            })
+        })
+    })
+}
+
 fn baseline(world: &World, app: &str) -> Option<Command> {
     if world.cluster.is_busy() {
         return None;
@@ -216,19 +255,26 @@ fn to_rest(setting: &Setting, shared: &Shared) {
             setting,
             shared,
             &[Command::Release {
-                app: app.to_owned(),
+                app: Some(app.to_owned()),
+                all: false,
             }],
         );
     }
+    let thaw = Command::Release {
+        app: None,
+        all: true,
+    };
+    run(setting, shared, &[thaw]);
     for round in 0..LAST_ROUNDS {
         shared.world().wait(Duration::from_secs(1300));
         let told = (round >= LAST_ROUNDS / 2)
-            .then(|| settle(&shared.world()))
+            .then(|| said(&shared.world()))
             .flatten();
         run(setting, shared, &[told.unwrap_or_else(pass)]);
         let world = shared.world();
         let is_open = world.store.attempts.iter().any(|a| a.state.is_open());
-        if round > 2 && !is_open && world.tasks.last().is_some_and(|t| t.exit == Some(0)) {
+        let is_done = |t: &Task| t.command == "run" && t.exit == Some(0);
+        if round > 2 && !is_open && world.tasks.last().is_some_and(is_done) {
             break;
         }
     }

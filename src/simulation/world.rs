@@ -38,6 +38,10 @@ pub enum Fault {
     /// a server loses that says it has it is not promised to be made up for: a deploy that was
     /// recorded as ended is one of the past.
     FailOver,
+    /// Between two commands: the ledger is gone, and a new one is made.
+    LedgerLost,
+    /// Between two commands: the ledger is one of before.
+    LedgerRestored,
     /// The request never arrives.
     LostRequest,
     /// The reply never arrives.
@@ -56,6 +60,10 @@ pub enum Fault {
     DeployHangs,
     /// The markers can't be read.
     MarkersAway,
+    /// A marker is withdrawn.
+    Withdrawn,
+    /// The markers that were withdrawn are there again.
+    MarkedAgain,
 }
 
 /// What a command that crashed unwinds with.
@@ -74,8 +82,12 @@ pub struct Task {
     still_since: Option<Duration>,
     /// Whether it stood still for longer than its lease lives.
     pub has_lost_lease: bool,
+    /// Whether it could not see the units when it looked last.
+    pub is_blind: bool,
     /// Whether it has ended.
     pub ended: bool,
+    /// The marker that it saw when it looked last, and has sent nothing since.
+    pub saw: Option<(String, String)>,
     /// The exit code of one that ended by itself.
     pub exit: Option<u8>,
     /// Whether it was ended from outside: nothing that it does while it unwinds has an effect.
@@ -101,10 +113,16 @@ pub struct World {
     pub now: Duration,
     /// The marked versions by app.
     pub markers: BTreeMap<String, Vec<String>>,
+    /// Those of them that are withdrawn: app and version.
+    pub withdrawn: BTreeSet<(String, String)>,
     /// What the database holds.
     pub store: Store,
     /// What a copy of it holds that has not seen the last acquisition of the lease.
     pub copy: Option<Store>,
+    /// A copy of it that an operator keeps.
+    pub backup: Option<Store>,
+    /// The apps of which the ledger has lost something, and the attempts of them that it had left.
+    pub stale: BTreeMap<String, BTreeSet<String>>,
     /// Whether the lease is a kernel lock, which dies with its process and never expires.
     pub is_file: bool,
     /// The cluster.
@@ -151,14 +169,60 @@ impl World {
             .find(|fault| self.draws(who, *fault))
     }
 
+    /// What people do to the markers while a command runs: one is withdrawn, or all are back.
+    pub fn touch_markers(&mut self, who: usize) {
+        let newest = |(app, versions): (&String, &Vec<String>)| {
+            Some((app.clone(), versions.last()?.clone()))
+        };
+        let newest: Vec<_> = self.markers.iter().filter_map(newest).collect();
+        if !newest.is_empty() && self.draws(who, Fault::Withdrawn) {
+            self.withdrawn
+                .insert(newest[self.rng.usize(..newest.len())].clone());
+        }
+        if !self.withdrawn.is_empty() && self.draws(who, Fault::MarkedAgain) {
+            self.withdrawn.clear();
+        }
+    }
+
+    /// Whether a version is marked now.
+    pub fn is_marked(&self, app: &str, version: &str) -> bool {
+        let is_listed = |versions: &Vec<String>| versions.iter().any(|v| v == version);
+        self.markers.get(app).is_some_and(is_listed)
+            && !self
+                .withdrawn
+                .contains(&(app.to_owned(), version.to_owned()))
+    }
+
     /// Nothing happens but what happens by itself.
     pub fn wait(&mut self, time: Duration) {
         self.pass(self.now + time);
     }
 
+    /// The ledger is lost, or is one of before. Apps of which it lacks something are stale.
+    pub fn replace_ledger(&mut self, fault: Fault, by: Store) {
+        let ids = |store: &Store, app: &str| -> BTreeSet<String> {
+            let own = store.attempts.iter().filter(|a| a.app == app);
+            own.map(|a| a.id.clone()).collect()
+        };
+        for app in self.markers.keys() {
+            let left = ids(&by, app);
+            if left != ids(&self.store, app) {
+                self.stale.insert(app.clone(), left);
+            }
+        }
+        if fault == Fault::LedgerRestored {
+            self.fled.clear();
+        }
+        *self.counts.entry(("nobody", fault)).or_default() += 1;
+        self.story.push(format!("  {fault:?}"));
+        self.copy = None;
+        self.store = by;
+    }
+
     /// Nothing goes wrong any more.
     pub fn heal(&mut self) {
         self.faults = 0;
+        self.withdrawn.clear();
         self.hosts.iter_mut().for_each(|host| host.ahead = 0);
         self.story.push("  all is well again".to_owned());
     }
@@ -237,8 +301,11 @@ impl Shared {
             counts: BTreeMap::new(),
             now: Duration::ZERO,
             markers: BTreeMap::new(),
+            withdrawn: BTreeSet::new(),
             store: Store::default(),
             copy: None,
+            backup: None,
+            stale: BTreeMap::new(),
             is_file,
             cluster: Cluster::default(),
             hosts: (0..3).map(|_| Host::default()).collect(),
@@ -270,7 +337,9 @@ impl Shared {
                     wake,
                     still_since: None,
                     has_lost_lease: false,
+                    is_blind: false,
                     ended: false,
+                    saw: None,
                     exit: None,
                     crashed: false,
                 });
@@ -369,6 +438,7 @@ impl Actor {
             task.still_since = None;
             task.has_lost_lease |= stood >= LEASE_TTL / 12 * 11;
         }
+        world.touch_markers(self.who);
         if world.draws(self.who, Fault::ClockStep) {
             let step = [-1, 1][world.rng.usize(..2)] * [2, 1200, 31_536_000][world.rng.usize(..3)];
             let host = world.tasks[self.who].host;

@@ -2,6 +2,7 @@
 
 pub mod coreos_deploy;
 
+use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::model::attempt::Status;
 use crate::model::request::DeployRequest;
@@ -11,6 +12,9 @@ use crate::model::units::Unit;
 /// an attempt is [`crate::model::attempt`]'s to say. Nobody above retries a submission; every other
 /// method may be called again. All are bounded in time.
 pub trait Target: Sync {
+    /// Lets nothing that is asked from now on outlive an end by more than about a second. A
+    /// submission is not cut short: its reply would be lost.
+    fn until(&mut self, deadline: Deadline);
     /// Asks who the service works for, within seconds.
     fn info(&self) -> Probe;
     /// Whether the service is idle, by several answers over some time. `cancelled` is asked

@@ -22,6 +22,8 @@ fn attempt(app: &str) -> Attempt {
         payload_sha256: None,
         template_sha256: None,
         suffixes_before: None,
+        asked_by: None,
+        accounted: std::collections::BTreeSet::new(),
         counts: false,
         command: "baseline".into(),
         token: 1,

@@ -72,7 +72,6 @@ fn killed_while_artifactory_reads_a_request() {
             site.start();
             until("the request", || artifactory.requests().len() >= number);
             site.kill();
-            assert!(site.rig.deploy.posts().is_empty());
         }
     };
     let name = |number| format!("request {number} of {count} to Artifactory");

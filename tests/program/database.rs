@@ -1,11 +1,12 @@
 //! A ledger on a server that fails in mid-pass: each failure has its exit code, and leaves what the
 //! next pass carries on from.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use simulator::{Cut, Lost};
+use rustix::process::Signal;
+use simulator::{Cut, Fault, Gate, Lost};
 
-use crate::support::{Ledger, Ran, Rig, app, until};
+use crate::support::{Ledger, Ran, Rig, app, kill, until};
 
 /// A rig on `MariaDB` with one release to deploy.
 fn rig(ledger: Ledger) -> Rig {
@@ -123,6 +124,29 @@ fn a_server_that_stays_away_leaves_what_the_next_pass_carries_on_from() {
 }
 
 #[test]
+fn a_signal_while_the_server_is_away_still_leaves_a_document() {
+    let rig = rig(Ledger::on_own_server());
+    let (server, _) = rig.ledger.server();
+    rig.deploy.deploy_takes(Duration::from_secs(600));
+    let pass = rig.spawn(&["run", "--output", "json"]);
+    until_submitted(&rig);
+    server.kill();
+    rig.deploy.deploy_takes(Duration::ZERO);
+    until("that is known", || rig.deploy.deploys()[0].status != 1);
+    let asked = Instant::now();
+    kill(pass.id(), Signal::TERM);
+    let ran = Ran::wait(pass);
+    let took = asked.elapsed();
+    assert!(took < Duration::from_secs(18), "{took:?}");
+    assert_eq!(ran.code, Some(143), "{ran:#?}");
+    let report = ran.json();
+    assert_eq!(app(&report, "video")["outcome"], "submitted", "{report:#}");
+    server.restart();
+    rig.json(&["run", "--lock-wait", "3m"], 0);
+    assert_eq!(rig.posted(), ["1.0.0"]);
+}
+
+#[test]
 fn nothing_is_done_without_a_ledger_that_can_be_written() {
     let rig = rig(Ledger::on_own_server());
     let (server, database) = rig.ledger.server();
@@ -157,6 +181,66 @@ fn nothing_is_done_without_a_ledger_that_can_be_written() {
         &["status", "--dsn-ca-file", ca_file.to_str().expect("UTF-8")],
     );
     assert_eq!(ran.code, Some(0), "{ran:#?}");
+}
+
+/// The connections to the server, but for the one that asks.
+fn connections(rig: &Rig) -> Vec<String> {
+    let (server, _) = rig.ledger.server();
+    let query = "SELECT id FROM information_schema.processlist WHERE user = 'cam'";
+    let rows = server.sql("", query).expect("root may");
+    rows.into_iter().flatten().flatten().collect()
+}
+
+#[test]
+fn a_download_that_takes_longer_than_a_server_keeps_idle_connections_is_no_trouble() {
+    let rig = rig(Ledger::on_own_server());
+    let (server, _) = rig.ledger.server();
+    assert_eq!(rig.run(&["migrate"]).code, Some(0));
+    server
+        .sql("", "SET GLOBAL wait_timeout = 1")
+        .expect("root may");
+    let gate = Gate::default();
+    rig.artifactory
+        .fault("/payloads/video/", Fault::Gate(gate.clone()), Some(1));
+    let pass = rig.spawn(&["run", "--lease-ttl", "60s"]);
+    until("it downloads", || {
+        let requests = rig.artifactory.requests();
+        requests.iter().any(|r| r.path.contains("/payloads/video/"))
+    });
+    until("the server cuts what is idle", || {
+        connections(&rig).is_empty()
+    });
+    gate.open();
+    let ran = Ran::wait(pass);
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    assert_eq!(rig.posted(), ["1.0.0"]);
+    // The lease's connection was cut as well.
+    assert_eq!(rig.run(&["run"]).code, Some(0), "the lease is free");
+}
+
+#[test]
+fn a_server_that_takes_little_at_once_keeps_a_shorter_report_and_all_is_deployed() {
+    let rig = rig(Ledger::on_own_server());
+    let (server, _) = rig.ledger.server();
+    for app in 0..60 {
+        rig.publish(&format!("held{app}"), "1.0.0");
+    }
+    assert_eq!(rig.run(&["migrate"]).code, Some(0));
+    let held = ["hold", "--new", "--reason", "frozen"];
+    for app in 0..60 {
+        let ran = rig.run(&[&held[..], &[&format!("held{app}")]].concat());
+        assert_eq!(ran.code, Some(0), "{ran:#?}");
+    }
+    server
+        .sql("", "SET GLOBAL max_allowed_packet = 4096")
+        .expect("root may");
+    for _ in 0..2 {
+        let report = rig.json(&["run"], 0);
+        assert_eq!(report["summary"]["apps"], 61, "{report:#}");
+    }
+    assert_eq!(rig.posted(), ["1.0.0"]);
+    let kept = rig.sql("SELECT COUNT(*) FROM artifactory_passes WHERE exit_code = 0");
+    assert_eq!(kept[0][0].as_deref(), Some("2"));
 }
 
 #[test]

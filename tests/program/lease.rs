@@ -108,14 +108,15 @@ fn a_holder_that_stands_still_before_it_records_units_that_run_records_nothing_a
     until("the units are asked for", asked);
     kill(stopped.id(), Signal::STOP);
     gate.open();
-    rig.publish("video", "2.0.0");
     let ran = rig.run(&[&short[..], &["--lock-wait", "1m"]].concat());
     assert_eq!(ran.code, Some(0), "{ran:#?}");
     let attempts = rig.attempts();
+    assert_eq!(attempts.len(), 1, "the other pass observed it");
     kill(stopped.id(), Signal::CONT);
     let ran = Ran::wait(stopped);
     assert_eq!(ran.code, Some(75), "{ran:#?}");
     assert_eq!(rig.attempts(), attempts, "it changed nothing");
+    rig.publish("video", "2.0.0");
     assert_eq!(rig.run(&short).code, Some(0));
     assert_eq!(rig.posted(), ["2.0.0"], "nothing is deployed twice");
 }
@@ -142,5 +143,44 @@ fn who_holds_the_lease_is_shown_and_waited_for() {
     let ran = Ran::wait(waiting);
     assert_eq!(ran.code, Some(0), "{ran:#?}");
     assert_eq!(Ran::wait(holder).code, Some(0));
+    assert_eq!(rig.posted(), ["1.0.0"]);
+}
+
+#[test]
+fn a_holder_that_stands_still_for_longer_than_a_pass_may_take_is_an_error_for_the_others() {
+    let (rig, _) = Rig::on_sqlite();
+    rig.publish("video", "1.0.0");
+    let gate = Gate::default();
+    rig.artifactory
+        .fault("", Fault::Gate(gate.clone()), Some(1));
+    let holder = rig.spawn(&["run"]);
+    until("the pass is under way", || {
+        !rig.artifactory.requests().is_empty()
+    });
+    kill(holder.id(), Signal::STOP);
+    let limits = ["--max-duration", "1m", "--deploy-timeout", "1m"];
+    let others = |code: i32| {
+        for arguments in [
+            &["run"][..],
+            &["run", "--lock-wait", "10ms"],
+            &["deploy", "video", "1.0.0"],
+            &["baseline", "video=1.0.0", "--new"],
+            &["settle", "video", "--as", "deployed"],
+        ] {
+            let ran = rig.run(&[arguments, &limits].concat());
+            assert_eq!(ran.code, Some(code), "{arguments:?}: {ran:#?}");
+            let pid = format!("pid {}", holder.id());
+            assert!(ran.stderr.contains(&pid), "{ran:#?}");
+        }
+    };
+    others(75);
+    rig.sql("UPDATE artifactory_lease SET since = since - 400000");
+    others(75);
+    rig.sql("UPDATE artifactory_lease SET since = since - 21000");
+    others(69);
+    kill(holder.id(), Signal::KILL);
+    gate.open();
+    Ran::wait(holder);
+    assert_eq!(rig.run(&["run"]).code, Some(0), "the lock went with it");
     assert_eq!(rig.posted(), ["1.0.0"]);
 }

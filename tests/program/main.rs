@@ -5,6 +5,7 @@ mod crash;
 mod database;
 mod deploys;
 mod faults;
+mod files;
 mod hostile;
 mod lease;
 mod replaced;

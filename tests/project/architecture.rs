@@ -10,13 +10,14 @@ use coreos_artifactory_monitor::exit::Exit;
 
 /// The rooms that a room may use, besides itself. Each stands below those that it may use, so that
 /// there is no circle. Adapters know neither each other nor who drives them.
-const MAY_USE: [(&str, &str); 23] = [
+const MAY_USE: [(&str, &str); 24] = [
     ("text", ""),
     ("clock", ""),
-    ("contain", ""),
+    ("catch_panic", ""),
     ("file", ""),
     ("hangup", ""),
     ("secret", ""),
+    ("threads", ""),
     ("error", "text"),
     ("exit", "error"),
     ("mask", "secret text"),
@@ -36,11 +37,11 @@ const MAY_USE: [(&str, &str); 23] = [
         "clock config error exit hangup ledger mask model output text",
     ),
     ("commands", COMMANDS),
-    ("main", "cli commands config contain"),
+    ("main", "catch_panic cli commands config"),
 ];
-const ADAPTER: &str = "clock config contain deadline error http mask model secret text";
-const PASS: &str =
-    "artifactory clock config target deadline error exit hangup ledger model output payload";
+const ADAPTER: &str = "catch_panic clock config deadline error http mask model secret text threads";
+const PASS: &str = "artifactory clock config target deadline error exit hangup ledger model output payload \
+                    threads";
 const COMMANDS: &str = "artifactory cli clock config target deadline error exit ledger model output pass \
                         serve text";
 /// What writes to the terminal.

@@ -1,10 +1,12 @@
 //! Answers that prove the listing, and those that do not.
 
 use super::*;
-use crate::artifactory::failure::Retry;
+use crate::http::Meaning::{self, Lasting};
 use crate::model::listing::{AppFilter, Listing};
 use crate::model::version::Order;
 use std::collections::BTreeMap;
+
+const SOON: Meaning = Meaning::Passing(Duration::ZERO);
 
 fn parsed<R: Read>(body: R) -> ReadResult<Listing> {
     let mut builder =
@@ -52,33 +54,33 @@ fn range(start_pos: u64, end_pos: u64, total: u64) -> String {
 fn trap_18_19_20_21_what_proves_nothing() {
     let one = range(0, 1, 1);
     let and = |more: &str| one.replace('}', &format!(",{more}}}"));
-    for (body, retry) in [
+    for (body, meaning) in [
         (
             rows(
                 ROW,
                 &and(r#""notification":"AQL query reached the search hard limit""#),
             ),
-            Retry::Never,
+            Lasting,
         ),
-        (rows(ROW, &and(r#""notification":null"#)), Retry::Never),
-        (rows(ROW, &and(r#""limit":1"#)), Retry::Never),
-        (rows(ROW, "null"), Retry::Never),
+        (rows(ROW, &and(r#""notification":null"#)), Lasting),
+        (rows(ROW, &and(r#""limit":1"#)), Lasting),
+        (rows(ROW, "null"), Lasting),
         (
             rows(r#"{"repo":"r-cache","path":"a","name":"1.deploy"}"#, &one),
-            Retry::Never,
+            Lasting,
         ),
-        (rows(r#"{"repo":"r","path":"a"}"#, &one), Retry::Never),
-        (format!("{{\"results\":[{ROW}]}}"), Retry::Never),
-        (format!("{{\"range\":{}}}", range(0, 0, 0)), Retry::Never),
-        ("[]".into(), Retry::Never),
-        ("<html>".into(), Retry::Never),
-        (format!("{{\"results\":[{ROW}"), Retry::Soon),
-        (format!("{{\"results\":[{ROW}],"), Retry::Soon),
-        (String::new(), Retry::Soon),
-        (rows(ROW, &one) + "{}", Retry::Never),
+        (rows(r#"{"repo":"r","path":"a"}"#, &one), Lasting),
+        (format!("{{\"results\":[{ROW}]}}"), Lasting),
+        (format!("{{\"range\":{}}}", range(0, 0, 0)), Lasting),
+        ("[]".into(), Lasting),
+        ("<html>".into(), Lasting),
+        (format!("{{\"results\":[{ROW}"), SOON),
+        (format!("{{\"results\":[{ROW}],"), SOON),
+        (String::new(), SOON),
+        (rows(ROW, &one) + "{}", Lasting),
     ] {
         let failure = parsed(body.as_bytes()).unwrap_err();
-        assert_eq!(failure.retry, retry, "{body} {failure:?}");
+        assert_eq!(failure.meaning, meaning, "{body} {failure:?}");
     }
     assert!(parsed(rows(ROW, &one).as_bytes()).is_ok());
     let more = r#"{"took":3,"#.to_owned() + &rows(ROW, &and(r#""limit":2"#)).trim_start()[1..];
@@ -106,7 +108,7 @@ fn an_answer_that_contradicts_itself_proves_nothing() {
         let failure = parsed(rows(&two, &range).as_bytes()).unwrap_err();
         let cause = failure.error.causes.join(" ");
         assert!(cause.contains("contradicts itself"), "{range}: {cause}");
-        assert_eq!(failure.retry, Retry::Never, "{range}");
+        assert_eq!(failure.meaning, Lasting, "{range}");
     }
     let list = format!("\"results\":[{two}]");
     let errors = r#""errors":[{"status":500,"message":"no"}]"#;
@@ -172,7 +174,7 @@ fn an_answer_that_contradicts_itself_proves_nothing() {
         let failure = parsed(body.as_bytes()).unwrap_err();
         let cause = failure.error.causes.join(" ");
         assert!(cause.contains(reason), "{body}: {cause}");
-        assert_eq!(failure.retry, Retry::Never, "{body}");
+        assert_eq!(failure.meaning, Lasting, "{body}");
     }
 }
 
@@ -230,5 +232,5 @@ fn two_hundred_thousand_rows_stream_through() {
 fn one_endless_string_is_refused() {
     let head = &b"{\"results\":[{\"repo\":\""[..];
     let failure = parsed(head.chain(std::io::repeat(b'x'))).unwrap_err();
-    assert_eq!(failure.retry, Retry::Never, "{failure:?}");
+    assert_eq!(failure.meaning, Lasting, "{failure:?}");
 }

@@ -294,6 +294,29 @@ fn trap_16_and_17_the_age_of_a_marker_is_by_the_clock_of_the_server() {
 }
 
 #[test]
+fn a_marker_is_gone_only_where_artifactory_says_so() {
+    let there = r#"{"created":"1994-11-06T08:49:36.000Z","size":"0"}"#;
+    for (status, kind, body, is_marked) in [
+        (200, "application/json", there, Ok(true)),
+        (200, "application/json", r#"{"children":[]}"#, Ok(false)),
+        (404, "application/json", MISSING, Ok(false)),
+        (404, "text/html", "<html>", Err(Kind::Unavailable)),
+        (200, "text/html", "<html>", Err(Kind::Unavailable)),
+        (200, "application/json", "{}", Err(Kind::Unavailable)),
+        (200, "application/json", "[1]", Err(Kind::Unavailable)),
+        (405, "application/json", "{}", Err(Kind::Unavailable)),
+        (403, "application/json", MISSING, Err(Kind::Failed)),
+        (401, "application/json", MISSING, Err(Kind::Credentials)),
+    ] {
+        let server = Server::new(move |_, _| reply(status, kind, body));
+        let found = client(&server).is_marked("a", "1.0").map_err(|e| e.kind);
+        assert_eq!(found, is_marked, "{status} {body}");
+        let once = ["GET /artifactory/api/storage/r/a/1.0.deploy"];
+        assert_eq!(server.lines(), once, "{status} {body}");
+    }
+}
+
+#[test]
 fn names_that_would_change_the_query_are_refused() {
     let http = HttpConfig {
         connect_timeout: Duration::from_secs(1),

@@ -38,6 +38,9 @@ fn open_by(clock: SharedClock, config: &MysqlConfig, access: Access) -> Result<B
     match schema.refusal(&place(config), who) {
         Some(refusal) => Err(refusal),
         None if schema == Schema::Empty => Ok(Box::new(sqlite::empty_ledger()?)),
+        None if schema == Schema::Original => {
+            Ok(Box::new(sqlite::ledger_of_original(&mut session)?))
+        }
         None => Ok(Box::new(SqlLedger::new(session, access, migrated, clock))),
     }
 }

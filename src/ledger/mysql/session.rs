@@ -9,8 +9,8 @@ use mysql::{Conn, DriverError, OptsBuilder, SslOpts};
 
 use super::lease;
 use super::statements::Connection;
+use crate::catch_panic;
 use crate::config::{MysqlAddress, MysqlConfig, MysqlTls};
-use crate::contain;
 use crate::error::{Error, Kind};
 use crate::ledger::sql::{Database, Engine, Failure};
 use crate::ledger::{Lease, LeaseInfo};
@@ -35,6 +35,12 @@ const CONFLICT: [u16; 4] = [1020, 1205, 1213, 3101];
 const LOST: [u16; 17] = [
     1040, 1047, 1053, 1080, 1152, 1158, 1159, 1160, 1161, 1180, 1184, 1203, 1317, 1927, 3168, 3169,
     4031,
+];
+
+/// Of the moment: disks and memory, tables that are full, limits on the time of a statement and on
+/// the number of them, a lock for a backup, another node that could not follow.
+const PASSING: [u16; 14] = [
+    1021, 1030, 1037, 1038, 1041, 1114, 1135, 1206, 1223, 1226, 1637, 1969, 3024, 3100,
 ];
 
 /// What went wrong inside a call.
@@ -106,7 +112,7 @@ impl Session {
             let keep = !matches!(result, Err(Failure::Lost(_)));
             Ok((result, keep.then_some(conn)))
         };
-        match contain::run(run) {
+        match catch_panic::run(run) {
             Some(Ok((result, conn))) => {
                 self.conn = conn;
                 result
@@ -124,6 +130,10 @@ impl Engine for Session {
         &mut self,
         work: impl FnOnce(&mut dyn Database) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        // A lease is renewed all the time; what is done here comes after downloads and deploys.
+        if let Some(idle) = self.conn.take() {
+            self.conn = catch_panic::run(|| awake(idle)).flatten();
+        }
         self.contained(|conn, config| work(&mut Connection { conn, config }))
     }
 
@@ -142,6 +152,12 @@ impl Engine for Session {
     fn lease_info(&mut self, scope: &Scope) -> Result<Option<LeaseInfo>, Failure> {
         self.call(|conn| lease::info(conn, scope))
     }
+}
+
+/// The connection, where it still is one: servers and what is on the way to them cut what was idle
+/// while a payload was downloaded. Nothing was sent yet, so that a new one is as good.
+fn awake(mut conn: Conn) -> Option<Conn> {
+    conn.ping().is_ok().then_some(conn)
 }
 
 fn connect(config: &MysqlConfig) -> Result<Conn, Failure> {
@@ -268,14 +284,27 @@ pub fn failure(config: &MysqlConfig, fault: &Fault) -> Failure {
 }
 
 /// What the servers' error numbers mean, by their manuals; 1180 and 1047 are what a Galera node
-/// without quorum answers (measured).
+/// without quorum answers (measured). A locked account is 3118 on `MySQL` and 4151 on `MariaDB`.
 fn of_server(code: u16, mut error: Error) -> Failure {
     let hint = match code {
         _ if CONFLICT.contains(&code) => return Failure::Conflict(error),
         _ if LOST.contains(&code) => return Failure::Lost(error),
+        _ if PASSING.contains(&code) => return Failure::Passing(error),
+        1290 | 1792 | 1836 => {
+            let hint = "the server is read-only: name the primary with --dsn";
+            return Failure::Passing(error.hint(hint));
+        }
         1044 | 1045 | 1698 => {
             error.kind = Kind::Credentials;
             "check user and password of --dsn"
+        }
+        1820 | 1862 => {
+            error.kind = Kind::Credentials;
+            "the password has expired: set a new one, there and in --dsn"
+        }
+        3118 | 4151 => {
+            error.kind = Kind::Credentials;
+            "the account is locked: `ALTER USER … ACCOUNT UNLOCK` unlocks it"
         }
         1049 => {
             error.kind = Kind::Usage;
@@ -284,7 +313,6 @@ fn of_server(code: u16, mut error: Error) -> Failure {
         1142 | 1143 | 1370 => {
             "the user lacks a grant: db/README.md lists those for migrating and for running"
         }
-        1290 | 1792 | 1836 => "the server is read-only: name the primary with --dsn",
         _ => return Failure::Refused(error),
     };
     Failure::Refused(error.hint(hint))
@@ -339,8 +367,17 @@ mod tests {
         for code in [1040, 1203, 1053, 1317, 1927, 3169, 4031] {
             assert!(matches!(of(code), Failure::Lost(_)), "{code}");
         }
-        for code in [1045, 1142, 1146, 1290] {
+        // Read-only, out of disk or memory, a statement that took too long on either server.
+        for code in [1290, 1792, 1836, 1021, 1041, 1114, 1969, 3024] {
+            assert!(matches!(of(code), Failure::Passing(_)), "{code}");
+        }
+        for code in [1045, 1142, 1146, 1153] {
             assert!(matches!(of(code), Failure::Refused(_)), "{code}");
+        }
+        for code in [1044, 1045, 1698, 1820, 1862, 3118, 4151] {
+            let error = Error::from(of(code));
+            assert_eq!(error.kind, Kind::Credentials, "{code}");
+            assert!(error.hint.is_some(), "{code}");
         }
     }
 }

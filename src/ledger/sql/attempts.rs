@@ -1,8 +1,10 @@
 //! The tables of attempts and of their history.
 
+use std::collections::BTreeSet;
+
 use super::database::{Database, Dialect, Sql, all, first, json};
 use super::value::{Row, Unreadable, Value, values};
-use crate::ledger::{Attempt, AttemptEvent, Made};
+use crate::ledger::{Attempt, AttemptEvent, FORGET, Made};
 use crate::model::attempt::State;
 use crate::model::name::Scope;
 
@@ -18,10 +20,21 @@ pub const NOT_DEPLOYED: &str =
 /// The columns that [`attempt`] reads, of `artifactory_attempts a`.
 pub fn columns(dialect: &Dialect) -> String {
     format!(
-        "a.id, a.app, a.version, a.service_name, a.num_instances, COALESCE(a.verdict, a.state),
+        "a.id, a.app, a.version, a.service_name, a.num_instances, {state},
          a.deploy_id, a.payload_sha256, a.template_sha256, a.suffixes_before, a.counts, a.command,
-         a.token, a.created_at, a.updated_at, a.message, a.boot_id, a.boot_ms, {}",
-        dialect.server_age
+         a.token, a.created_at, a.updated_at, a.message, a.boot_id, a.boot_ms, {},
+         a.asked_by, a.accounted",
+        dialect.server_age,
+        state = shown_state("a"),
+    )
+}
+
+/// The state of an attempt: an operator's word, else what the column has.
+pub fn shown_state(attempt: &str) -> String {
+    format!(
+        "CASE WHEN {attempt}.command = '{FORGET}' THEN '{}'
+         ELSE COALESCE({attempt}.verdict, {attempt}.state) END",
+        State::Retired.as_str()
     )
 }
 
@@ -52,7 +65,16 @@ pub fn attempt(row: &mut Row) -> Result<Attempt, Unreadable> {
             boot: row.get::<Option<String>>()?.zip(row.get()?),
             server_age: row.get()?,
         },
+        asked_by: row.get()?,
+        accounted: accounted(row.get()?)?,
     })
+}
+
+/// Reads the versions that an attempt accounts for.
+fn accounted(text: Option<String>) -> Result<BTreeSet<String>, Unreadable> {
+    let read = text.map(|text| serde_json::from_str(&text)).transpose();
+    let read = read.map_err(|e| format!("accounted is not JSON: {e}"))?;
+    Ok(read.unwrap_or_default())
 }
 
 /// Reads a state.
@@ -168,6 +190,8 @@ pub fn events(db: &mut dyn Database, id: &str) -> Sql<Vec<AttemptEvent>> {
 pub fn insert(db: &mut dyn Database, scope: &Scope, attempt: &Attempt, at: i64) -> Sql<()> {
     let suffixes = attempt.suffixes_before.as_ref();
     let suffixes = suffixes.map(|list| json(db, list)).transpose()?;
+    let accounted = (!attempt.accounted.is_empty()).then_some(&attempt.accounted);
+    let accounted = accounted.map(|versions| json(db, versions)).transpose()?;
     let has_time = attempt.made.boot.is_some();
     let (column, value) = db
         .dialect()
@@ -178,8 +202,8 @@ pub fn insert(db: &mut dyn Database, scope: &Scope, attempt: &Attempt, at: i64) 
         "INSERT INTO artifactory_attempts (id, domain, environment, app, version, service_name,
              num_instances, state, verdict, deploy_id, payload_sha256, template_sha256,
              suffixes_before, counts, command, token, created_at, updated_at, message, boot_id,
-             boot_ms{column})
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?{value})"
+             boot_ms, asked_by, accounted{column})
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?{value})"
     );
     let (boot_id, boot_ms) = attempt.made.boot.clone().unzip();
     db.execute(
@@ -206,10 +230,16 @@ pub fn insert(db: &mut dyn Database, scope: &Scope, attempt: &Attempt, at: i64) 
             &attempt.message,
             boot_id,
             boot_ms,
+            &attempt.asked_by,
+            accounted,
         ],
     )?;
     let event = AttemptEvent {
-        state: attempt.state,
+        // The release before this one reads it too.
+        state: match attempt.state {
+            State::Retired => State::Retired.stored(),
+            state => state,
+        },
         at,
         message: attempt.message.clone(),
         token: attempt.token,

@@ -14,6 +14,9 @@ pub enum Failure {
     Conflict(Error),
     /// The connection is gone: what was sent last may have been done.
     Lost(Error),
+    /// It cannot be done at this moment, and was not: a server that is read-only, a time-out, a full
+    /// disk. Who only begins is told at once; what must not get lost is tried again.
+    Passing(Error),
     /// Anything else: another try is of no use.
     Refused(Error),
 }
@@ -26,12 +29,23 @@ impl Failure {
             "the lease was lost; nothing was recorded",
         ))
     }
+
+    /// Of what must not get lost: what passes is waited for.
+    pub fn awaited(self) -> Self {
+        match self {
+            Self::Passing(error) => Self::Conflict(error),
+            other => other,
+        }
+    }
 }
 
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         match failure {
-            Failure::Conflict(error) | Failure::Lost(error) | Failure::Refused(error) => error,
+            Failure::Conflict(error)
+            | Failure::Lost(error)
+            | Failure::Passing(error)
+            | Failure::Refused(error) => error,
         }
     }
 }

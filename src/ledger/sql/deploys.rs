@@ -145,3 +145,62 @@ pub fn set_status(db: &mut dyn Database, scope: &Scope, attempt: &Attempt) -> Sq
     }
     Ok(())
 }
+
+/// The original's tables, and the columns of each.
+const ORIGINAL: [(&str, &[&str]); 2] = [
+    (
+        "artifactory_deploys",
+        &[
+            "deploy_id",
+            "domain",
+            "environment",
+            "service_name",
+            "version",
+            "status",
+            "created_at",
+            "updated_at",
+        ],
+    ),
+    (
+        "artifactory_auth_tokens",
+        &["token", "name", "created_at", "updated_at"],
+    ),
+];
+
+/// All rows of the original's tables, each with its `id` first.
+pub fn original_rows(db: &mut dyn Database) -> Sql<[Vec<Vec<Value>>; 2]> {
+    let mut read = |(table, columns): (&str, &[&str])| {
+        let texts: Vec<String> = columns
+            .iter()
+            .map(|c| format!("CAST({c} AS CHAR)"))
+            .collect();
+        let integer = db.dialect().integer;
+        let sql = format!(
+            "SELECT CAST(id AS {integer}), {} FROM {table} ORDER BY id",
+            texts.join(", ")
+        );
+        all(db, &sql, &[], |row| {
+            let mut values = vec![Value::from(row.get::<i64>()?)];
+            for _ in columns {
+                values.push(row.get::<Option<String>>()?.into());
+            }
+            Ok(values)
+        })
+    };
+    Ok([read(ORIGINAL[0])?, read(ORIGINAL[1])?])
+}
+
+/// Puts rows that [`original_rows`] read into tables that are empty.
+pub fn put_original_rows(db: &mut dyn Database, rows: &[Vec<Vec<Value>>; 2]) -> Sql<()> {
+    for ((table, columns), rows) in ORIGINAL.iter().zip(rows) {
+        let marks = vec!["?"; columns.len() + 1].join(", ");
+        let sql = format!(
+            "INSERT INTO {table} (id, {}) VALUES ({marks})",
+            columns.join(", ")
+        );
+        for row in rows {
+            db.execute(&sql, row)?;
+        }
+    }
+    Ok(())
+}

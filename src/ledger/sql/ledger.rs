@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::database::{Database, Failure, Sql};
+use super::passes::Shortening;
 use super::{attempts, deploys, holds, intents, passes, snapshot, tokens};
 use crate::clock::{Clock, SharedClock};
 use crate::error::{Error, Result};
@@ -91,7 +92,7 @@ pub fn persist<T>(
     loop {
         match work(again) {
             Ok(value) => return Ok(value),
-            Err(Failure::Refused(error)) => return Err(error),
+            Err(Failure::Refused(error) | Failure::Passing(error)) => return Err(error),
             Err(failure) => {
                 again |= matches!(failure, Failure::Lost(_));
                 if !tries.wait() {
@@ -185,6 +186,7 @@ impl<E: Engine> Ledger for SqlLedger<E> {
             let how = (counts, again);
             self.engine
                 .with(|db| intents::advance(db, attempt, from, step, how, made))
+                .map_err(Failure::awaited)
         })
     }
 
@@ -229,7 +231,12 @@ impl<E: Engine> Ledger for SqlLedger<E> {
     }
 
     fn finish_pass(&mut self, scope: &Scope, pass: &PassRecord) -> Result<()> {
-        self.run(|db| passes::finish(db, scope, pass))
+        let mut kept = Shortening::default();
+        persist(&*self.clock, PATIENCE, |_| {
+            self.engine
+                .with(|db| passes::finish(db, scope, pass, kept.extent()))
+                .map_err(|failure| kept.after(failure))
+        })
     }
 
     fn last_run(&mut self, scope: &Scope) -> Result<Option<Report>> {

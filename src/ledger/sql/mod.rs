@@ -16,4 +16,5 @@ mod tokens;
 pub mod value;
 
 pub use database::{Begin, Database, Dialect, Failure, Sql, first};
+pub use deploys::{original_rows, put_original_rows};
 pub use ledger::{Engine, PATIENCE, SqlLedger, Tries, persist};

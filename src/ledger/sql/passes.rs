@@ -2,7 +2,8 @@
 //!
 //! Most apps of most passes are up to date. The column `report` leaves them out: it is read by the
 //! release before this one, and by people. Where it lacks something, the whole document stands in
-//! `report_zlib`, some 20 times smaller than it is.
+//! `report_zlib`, some 20 times smaller than it is. Where that is more than a server takes, less is
+//! kept: that a pass ended is worth more than what it had to tell.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -12,7 +13,7 @@ use flate2::read::ZlibDecoder;
 use flate2::write::ZlibEncoder;
 use serde::de::DeserializeOwned;
 
-use super::database::{Begin, Database, Sql, Transaction, all, first, json};
+use super::database::{Begin, Database, Failure, Sql, Transaction, all, first, json};
 use super::value::{Row, Unreadable, values};
 use crate::ledger::original::milliseconds;
 use crate::ledger::{PassRecord, PassRow, Snapshot};
@@ -109,13 +110,69 @@ fn document(row: &mut Row) -> Result<Vec<u8>, Unreadable> {
     Ok(whole.unwrap_or(text))
 }
 
-/// Keeps a pass, and of the scope's passes the last [`PASSES_KEPT`].
-pub fn finish(db: &mut dyn Database, scope: &Scope, pass: &PassRecord) -> Sql<()> {
+/// How much of a pass is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Extent {
+    /// All, and as text what there is to tell.
+    #[default]
+    Usual,
+    /// All, but as text no app.
+    Compressed,
+    /// What there is to tell, and as text no app.
+    Told,
+    /// That it ended, and how.
+    End,
+}
+
+/// Less and less of a pass, until it is taken. A limit on size shows as an error of its own, or as a
+/// connection that is lost each time; once may be chance.
+#[derive(Debug, Default)]
+pub struct Shortening {
+    extent: Extent,
+    losses: u32,
+}
+
+impl Shortening {
+    /// What is to be tried.
+    pub fn extent(&self) -> Extent {
+        self.extent
+    }
+
+    /// Goes on after a failure, with less where size may be the reason.
+    pub fn after(&mut self, failure: Failure) -> Failure {
+        self.losses += u32::from(matches!(failure, Failure::Lost(_)));
+        let is_size = matches!(failure, Failure::Refused(_)) || self.losses > 1;
+        let less = match self.extent {
+            _ if !is_size => None,
+            Extent::Usual => Some(Extent::Compressed),
+            Extent::Compressed => Some(Extent::Told),
+            Extent::Told => Some(Extent::End),
+            Extent::End => None,
+        };
+        let Some(less) = less else {
+            return failure.awaited();
+        };
+        (self.extent, self.losses) = (less, 0);
+        match failure {
+            Failure::Refused(error) => Failure::Conflict(error),
+            other => other.awaited(),
+        }
+    }
+}
+
+/// Keeps so much of a pass, and of the scope's passes the last [`PASSES_KEPT`].
+pub fn finish(db: &mut dyn Database, scope: &Scope, pass: &PassRecord, extent: Extent) -> Sql<()> {
     let (domain, environment) = (&scope.domain, &scope.environment);
     let report = &pass.report;
-    let (text, whole) = columns(db, report)?;
-    let bad_payloads = json(db, &pass.bad_payloads)?;
-    let unaccounted = json(db, &pass.unaccounted)?;
+    let (text, whole) = columns(db, report, extent)?;
+    let bad_payloads = match extent {
+        Extent::End => "{}".to_owned(),
+        _ => json(db, &pass.bad_payloads)?,
+    };
+    let unaccounted = match extent {
+        Extent::End => "{}".to_owned(),
+        _ => json(db, &pass.unaccounted)?,
+    };
     let mut tx = Transaction::begin(db, Begin::Write)?;
     let kept = first(
         &mut *tx,
@@ -171,15 +228,22 @@ pub fn finish(db: &mut dyn Database, scope: &Scope, pass: &PassRecord) -> Sql<()
 }
 
 /// The columns `report` and `report_zlib`.
-fn columns(db: &dyn Database, report: &Report) -> Sql<(String, Option<Vec<u8>>)> {
-    let whole = json(db, report)?;
-    if !report.apps.iter().any(|a| a.action == Action::UpToDate) {
-        return Ok((whole, None));
-    }
+fn columns(db: &dyn Database, report: &Report, extent: Extent) -> Sql<(String, Option<Vec<u8>>)> {
+    let compressed = |report: &Report| {
+        let bytes = deflate(json(db, report)?.as_bytes());
+        bytes.map(Some).map_err(|e| db.broken(&e.to_string()))
+    };
     let mut told = report.clone();
     told.apps.retain(|a| a.action != Action::UpToDate);
-    let bytes = deflate(whole.as_bytes()).map_err(|e| db.broken(&e.to_string()))?;
-    Ok((json(db, &told)?, Some(bytes)))
+    let mut end = report.clone();
+    end.apps.clear();
+    Ok(match extent {
+        Extent::Usual if told.apps.len() == report.apps.len() => (json(db, report)?, None),
+        Extent::Usual => (json(db, &told)?, compressed(report)?),
+        Extent::Compressed => (json(db, &end)?, compressed(report)?),
+        Extent::Told => (json(db, &end)?, compressed(&told)?),
+        Extent::End => (json(db, &end)?, None),
+    })
 }
 
 fn deflate(bytes: &[u8]) -> io::Result<Vec<u8>> {
@@ -233,6 +297,40 @@ pub fn report(db: &mut dyn Database, scope: &Scope, pass: &str) -> Sql<Option<St
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn less_is_kept_only_where_size_may_be_the_reason() {
+        let error = || crate::error::Error::unavailable("it fails");
+        let fail = |how: &str| match how {
+            "refused" => Failure::Refused(error()),
+            "lost" => Failure::Lost(error()),
+            "passing" => Failure::Passing(error()),
+            _ => Failure::Conflict(error()),
+        };
+        for (failures, extent) in [
+            ("lost", Extent::Usual),
+            ("passing passing conflict conflict", Extent::Usual),
+            ("lost passing lost", Extent::Compressed),
+            ("lost lost lost", Extent::Compressed),
+            ("refused", Extent::Compressed),
+            ("refused lost lost", Extent::Told),
+            ("refused refused refused", Extent::End),
+            ("lost lost lost lost lost lost lost lost", Extent::End),
+        ] {
+            let mut kept = Shortening::default();
+            for how in failures.split(' ') {
+                let next = kept.after(fail(how));
+                let is_tried = matches!(next, Failure::Lost(_) | Failure::Conflict(_));
+                assert!(is_tried, "{failures}: {next:?}");
+            }
+            assert_eq!(kept.extent(), extent, "{failures}");
+        }
+        let mut kept = Shortening {
+            extent: Extent::End,
+            losses: 0,
+        };
+        assert!(matches!(kept.after(fail("refused")), Failure::Refused(_)));
+    }
 
     #[test]
     fn what_is_too_large_or_damaged_is_not_decompressed() {

@@ -6,7 +6,7 @@ use super::attempts::{self, DEPLOYED, NOT_DEPLOYED, attempt};
 use super::database::{Begin, Database, Sql, Transaction, all};
 use super::value::values;
 use super::{deploys, holds, passes};
-use crate::ledger::{Attempt, Snapshot, original};
+use crate::ledger::{Attempt, FORGET, Snapshot, original};
 use crate::model::attempt::State;
 use crate::model::name::Scope;
 use crate::model::plan::Trouble;
@@ -37,6 +37,7 @@ pub fn snapshot(db: &mut dyn Database, scope: &Scope) -> Sql<Snapshot> {
     }
     tx.commit()?;
     snapshot.drop_accounted();
+    snapshot.retire();
     Ok(snapshot)
 }
 
@@ -107,12 +108,14 @@ fn apps(db: &mut dyn Database, scope: &Scope) -> Sql<Vec<App>> {
 /// the few, and not go through all in their order.
 fn troubled(db: &mut dyn Database, scope: &Scope) -> Sql<BTreeMap<(String, String), Trouble>> {
     let sql = format!(
-        "SELECT b.app, b.version, COALESCE(b.verdict, b.state), b.counts, b.updated_at, b.message
+        "SELECT b.app, b.version, {state}, b.counts, b.updated_at, b.message
          FROM artifactory_attempts b LEFT JOIN artifactory_attempts d
            ON d.domain = b.domain AND d.environment = b.environment AND d.app = b.app
           AND d.version = b.version AND d.seq > b.seq AND d.state IN {DEPLOYED}
          WHERE b.domain = ? AND b.environment = ? AND b.state IN {NOT_DEPLOYED} AND d.seq IS NULL
-         ORDER BY +b.seq"
+           AND b.command <> '{FORGET}'
+         ORDER BY +b.seq",
+        state = attempts::shown_state("b"),
     );
     let mut troubled = BTreeMap::new();
     let values = values![&scope.domain, &scope.environment];

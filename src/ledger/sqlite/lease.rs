@@ -1,8 +1,8 @@
 //! The lease: a kernel lock on a file beside the database, and a fencing token inside it.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::failure;
+use super::place::{self, Identity};
 use crate::clock::{Clock, System};
 use crate::error::{Error, Result};
 use crate::ledger::{Fence, Lease, LeaseInfo, holder};
@@ -18,6 +19,8 @@ use crate::model::name::Scope;
 /// What is encoded in the name of the lock file, which every release must make alike.
 const IN_DOMAIN: &AsciiSet = &IN_ENVIRONMENT.remove(b'.');
 const IN_ENVIRONMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
+/// `open(2)`: fails on a symbolic link.
+const NOFOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
 /// How long to wait between two tries.
 const POLL: Duration = Duration::from_millis(100);
 /// How long a lock may be in the way that only [`info`] takes, for an instant, to look.
@@ -72,10 +75,9 @@ pub fn acquire(
 ) -> Result<Option<Box<dyn Lease>>> {
     let path = lock_path(db, scope);
     let start = System.elapsed();
-    let unlockable =
-        |e: io::Error| Error::unavailable(format!("cannot lock {}", path.display())).because_of(&e);
     let lock = loop {
-        if let Some(lock) = try_lock(&path).map_err(unlockable)? {
+        let broken = |e: &io::Error| cannot_lock(&path, db, e);
+        if let Some(lock) = try_lock(&path, db).map_err(|e| broken(&e))? {
             break lock;
         }
         let left = wait.max(GRACE).saturating_sub(System.since(start));
@@ -96,6 +98,17 @@ pub fn acquire(
             holder: String::new(),
         },
     })))
+}
+
+fn cannot_lock(path: &Path, db: &Path, error: &io::Error) -> Error {
+    let (lock, db) = (path.display(), db.display());
+    let failed = Error::unavailable(format!("cannot lock {lock}")).because_of(error);
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            failed.hint(format!("chown --reference={db} {lock}, as root"))
+        }
+        _ => failed,
+    }
 }
 
 fn next_token(conn: &mut Connection, scope: &Scope) -> rusqlite::Result<i64> {
@@ -146,18 +159,31 @@ fn is_locked(path: &Path) -> bool {
         .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
-fn try_lock(path: &Path) -> io::Result<Option<File>> {
+fn try_lock(path: &Path, db: &Path) -> io::Result<Option<File>> {
     let mut options = OpenOptions::new();
-    options.read(true).write(true).mode(0o600);
-    let file = match options.create_new(true).open(path) {
+    options.read(true).write(true);
+    options.custom_flags(NOFOLLOW);
+    let database = db.symlink_metadata()?;
+    let file = match options.mode(0o600).create_new(true).open(path) {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
             if !path.symlink_metadata()?.is_file() {
                 return Err(io::Error::other("not a regular file"));
             }
             options.create_new(false).open(path)?
         }
-        other => other?,
+        made => {
+            let made = made?;
+            // Whoever may write the database may take its lease.
+            made.set_permissions(Permissions::from_mode(database.mode() & 0o660))?;
+            made
+        }
     };
+    let found = file.metadata()?;
+    if found.uid() == 0 && found.nlink() == 1 {
+        place::give(&file, database.uid(), database.gid());
+    } else if place::is_a_strangers(&file, path, db)? {
+        return Err(io::Error::other("another user made it"));
+    }
     match file.try_lock() {
         // A file that was replaced meanwhile excludes nobody: look again.
         Ok(()) => Ok(is_same_file(&file, path)?.then_some(file)),
@@ -167,8 +193,7 @@ fn try_lock(path: &Path) -> io::Result<Option<File>> {
 }
 
 fn is_same_file(file: &File, path: &Path) -> io::Result<bool> {
-    let (ours, theirs) = (file.metadata()?, path.symlink_metadata()?);
-    Ok((ours.dev(), ours.ino()) == (theirs.dev(), theirs.ino()))
+    Ok(Identity::from(&file.metadata()?) == Identity::of(path)?)
 }
 
 /// `<database>.<domain>.<environment>.lock`. Dots of the environment are encoded, so that no two

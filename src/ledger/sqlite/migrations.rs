@@ -23,10 +23,16 @@ pub fn schema(conn: &Connection) -> rusqlite::Result<Schema> {
     if table.is_none() {
         let tables: i64 =
             conn.query_row("SELECT COUNT(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        return Ok(if tables == 0 {
-            Schema::Empty
-        } else {
-            Schema::Older
+        let original: i64 = conn.query_row(
+            "SELECT COUNT(*) FROM sqlite_schema WHERE type = 'table'
+             AND name IN ('artifactory_deploys', 'artifactory_auth_tokens')",
+            [],
+            |row| row.get(0),
+        )?;
+        return Ok(match (tables, original) {
+            (0, _) => Schema::Empty,
+            (_, 2) => Schema::Original,
+            _ => Schema::Older,
         });
     }
     let (last, count): (i64, i64) = conn.query_row(
@@ -42,7 +48,7 @@ pub fn schema(conn: &Connection) -> rusqlite::Result<Schema> {
 pub fn migrate(conn: &mut Connection) -> rusqlite::Result<Schema> {
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let found = schema(&tx)?;
-    if !matches!(found, Schema::Older | Schema::Empty) {
+    if !found.is_behind() {
         return Ok(found);
     }
     tx.execute_batch(TABLE)?;

@@ -2,24 +2,28 @@
 
 mod lease;
 mod migrations;
+mod place;
+mod reading;
 mod statements;
+mod system;
 #[cfg(test)]
 mod tests;
 
-use std::fs::{DirBuilder, OpenOptions};
-use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::schema::Schema;
-use super::sql::{Database, Engine, Failure, Sql, SqlLedger};
+use super::sql::{
+    Database, Engine, Failure, PATIENCE, Sql, SqlLedger, original_rows, persist, put_original_rows,
+};
 use super::{Access, Lease, LeaseInfo, Migrated};
 use crate::clock::{Clock, System};
 use crate::error::{Error, Kind, Result};
 use crate::model::name::Scope;
+use place::Identity;
+use reading::Reader;
 
 /// How long a statement waits for another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -28,6 +32,17 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct SqliteFile {
     conn: Connection,
     path: PathBuf,
+    watch: Watch,
+}
+
+/// What is looked at beside what a statement says.
+enum Watch {
+    /// In memory there is nothing else.
+    Nothing,
+    /// The path must lead to the file that is written.
+    Place(Identity),
+    /// What is read must be whole.
+    Reader(Reader),
 }
 
 /// A ledger in an `SQLite` file.
@@ -39,105 +54,77 @@ pub fn open(path: &Path, access: Access) -> Result<SqliteLedger> {
         return Err(Error::usage("the ledger cannot be in memory")
             .hint("name a file: what was deployed must be known to the next pass"));
     }
-    let Some(path) = prepare_file(path, access)? else {
+    let Some(path) = place::prepare(path, access)? else {
         return empty_ledger();
     };
-    let mut conn = connect(&path, access).map_err(|e| failure(&path, &e))?;
+    match access {
+        Access::ReadOnly => open_to_read(path),
+        Access::Write => open_to_write(path),
+    }
+}
+
+fn open_to_read(path: PathBuf) -> Result<SqliteLedger> {
+    let (conn, reader, schema) = persist(&System, PATIENCE, |_| reading::open(&path))?;
+    match schema.refusal(&path.display().to_string(), "") {
+        Some(refusal) => Err(refusal),
+        None if schema == Schema::Empty => empty_ledger(),
+        None => {
+            let watch = Watch::Reader(reader);
+            let mut file = SqliteFile { conn, path, watch };
+            if schema == Schema::Original {
+                return ledger_of_original(&mut file);
+            }
+            Ok(SqlLedger::new(
+                file,
+                Access::ReadOnly,
+                Migrated::Unchanged,
+                System::shared(),
+            ))
+        }
+    }
+}
+
+fn open_to_write(path: PathBuf) -> Result<SqliteLedger> {
+    let before = Identity::of(&path).map_err(|_| moved(&path))?;
+    let mut conn = connect(&path).map_err(|e| failure(&path, &e))?;
     let mut schema = migrations::schema(&conn).map_err(|e| failure(&path, &e))?;
     let mut migrated = Migrated::Unchanged;
-    if matches!(schema, Schema::Older | Schema::Empty) && access == Access::Write {
+    if schema.is_behind() {
         let found = migrations::migrate(&mut conn).map_err(|e| failure(&path, &e))?;
         migrated = found.into();
         schema = found.migrated();
     }
-    match schema.refusal(&path.display().to_string(), "") {
-        Some(refusal) => Err(refusal),
-        None if schema == Schema::Empty => empty_ledger(),
-        None => Ok(SqlLedger::new(
-            SqliteFile { conn, path },
-            access,
-            migrated,
-            System::shared(),
-        )),
+    if let Some(refusal) = schema.refusal(&path.display().to_string(), "") {
+        return Err(refusal);
     }
-}
-
-/// The absolute path of the database file, created where it may be; `None` is an empty ledger.
-fn prepare_file(path: &Path, access: Access) -> Result<Option<PathBuf>> {
-    let refused =
-        |why: &str| Error::usage(format!("{} cannot be a ledger", path.display())).because(why);
-    let broken = |e: &io::Error| {
-        Error::unavailable(format!("cannot use the ledger {}", path.display())).because_of(e)
-    };
-    let Some(name) = path.file_name() else {
-        return Err(refused("it names no file"));
-    };
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    if access == Access::Write {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(directory)
-            .map_err(|e| broken(&e))?;
-    }
-    let directory = match directory.canonicalize() {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
-        other => other.map_err(|e| broken(&e))?,
-    };
-    // Absolute: SQLite takes a name that begins with `file:` for a URI.
-    let full = directory.join(name);
-    match full.symlink_metadata() {
-        // Two names of one database would be two leases.
-        Ok(found) if found.is_symlink() => {
-            return Err(refused("it is a symbolic link").hint("name the file that it leads to"));
-        }
-        Ok(found) if !found.is_file() => return Err(refused("it is not a regular file")),
-        Ok(_) => {}
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(broken(&e)),
-        Err(_) if access == Access::ReadOnly => return Ok(None),
-        Err(_) => create(&full).map_err(|e| broken(&e))?,
-    }
-    if access == Access::Write {
-        let mode = directory
-            .metadata()
-            .map_err(|e| broken(&e))?
-            .permissions()
-            .mode();
-        if mode & 0o1002 == 0o002 {
-            return Err(refused("everybody may replace files in its directory")
-                .hint(format!("chmod o-w {}", directory.display())));
-        }
-    }
-    Ok(Some(full))
-}
-
-/// Creates the file for its owner only; `SQLite` gives its `-wal` and `-shm` the same mode.
-fn create(path: &Path) -> io::Result<()> {
-    let created = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path);
-    match created {
-        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e),
-        _ => Ok(()),
-    }
+    let watch = Watch::Place(before);
+    let file = SqliteFile { conn, path, watch };
+    file.check_place()?;
+    let clock = System::shared();
+    Ok(SqlLedger::new(file, Access::Write, migrated, clock))
 }
 
 /// A ledger that holds nothing, in place of one that is not there.
 pub fn empty_ledger() -> Result<SqliteLedger> {
     let path = PathBuf::from(":memory:");
     let conn = empty().map_err(|e| failure(&path, &e))?;
-    let file = SqliteFile { conn, path };
+    let watch = Watch::Nothing;
+    let file = SqliteFile { conn, path, watch };
     Ok(SqlLedger::new(
         file,
         Access::ReadOnly,
         Migrated::Unchanged,
         System::shared(),
     ))
+}
+
+/// A ledger in memory that holds what the original's tables hold, for those who only read: there
+/// are no tables of ours beside them yet.
+pub fn ledger_of_original(from: &mut impl Engine) -> Result<SqliteLedger> {
+    let rows = persist(&System, PATIENCE, |_| from.with(original_rows))?;
+    let mut ledger = empty_ledger()?;
+    ledger.engine.with(|db| put_original_rows(db, &rows))?;
+    Ok(ledger)
 }
 
 fn empty() -> rusqlite::Result<Connection> {
@@ -147,17 +134,14 @@ fn empty() -> rusqlite::Result<Connection> {
     Ok(conn)
 }
 
-fn connect(path: &Path, access: Access) -> rusqlite::Result<Connection> {
-    let mode = match access {
-        Access::ReadOnly => OpenFlags::SQLITE_OPEN_READ_ONLY,
-        Access::Write => OpenFlags::SQLITE_OPEN_READ_WRITE,
-    };
-    let flags = mode | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+/// A connection that may write.
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let conn = Connection::open_with_flags(path, flags)?;
     configure(&conn)?;
-    if access == Access::Write {
-        use_wal(&conn)?;
-    }
+    use_wal(&conn)?;
     Ok(conn)
 }
 
@@ -195,6 +179,15 @@ fn is_busy(error: &rusqlite::Error) -> bool {
 
 fn unusable(path: &Path, what: &str) -> Error {
     Error::unavailable(format!("the ledger {} {what}", path.display()))
+}
+
+/// The file that is open is not the one that the next command will find.
+fn moved(path: &Path) -> Error {
+    unusable(
+        path,
+        "was removed or replaced while this command worked with it",
+    )
+    .hint("put the file back, with its -wal, and nothing is lost; then run the command again")
 }
 
 /// What a failure of `SQLite` means to a person.
@@ -235,9 +228,33 @@ fn failure(path: &Path, error: &rusqlite::Error) -> Error {
     }
 }
 
+impl SqliteFile {
+    /// What is written must be found by the next command: the path leads to the file still.
+    fn check_place(&self) -> Result<()> {
+        match self.watch {
+            Watch::Place(file) if Identity::of(&self.path).ok() != Some(file) => {
+                Err(moved(&self.path))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Engine for SqliteFile {
+    /// Looked at afterwards too: what went into a file that is gone by then is nowhere.
     fn with<T>(&mut self, work: impl FnOnce(&mut dyn Database) -> Sql<T>) -> Sql<T> {
-        work(self)
+        self.check_place().map_err(Failure::Refused)?;
+        let done = work(self);
+        self.check_place().map_err(Failure::Refused)?;
+        if let Watch::Reader(reader) = &self.watch
+            && reader.is_outdated(&self.path)
+        {
+            let (conn, reader, _) = reading::open(&self.path)?;
+            self.conn = conn;
+            self.watch = Watch::Reader(reader);
+            return Err(reading::changed(&self.path));
+        }
+        done
     }
 
     fn place(&self) -> String {
@@ -245,7 +262,9 @@ impl Engine for SqliteFile {
     }
 
     fn acquire(&mut self, scope: &Scope, wait: Duration) -> Result<Option<Box<dyn Lease>>> {
-        let conn = connect(&self.path, Access::Write).map_err(|e| failure(&self.path, &e))?;
+        self.check_place()?;
+        let conn = connect(&self.path).map_err(|e| failure(&self.path, &e))?;
+        self.check_place()?;
         lease::acquire(conn, &self.path, scope, wait)
     }
 

@@ -1,7 +1,7 @@
 //! `SQLite` as a [`Database`].
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{ToSql, params_from_iter};
+use rusqlite::{ErrorCode, ToSql, params_from_iter};
 
 use super::{SqliteFile, failure};
 use crate::ledger::sql::value::{Row, Unreadable, Value, values};
@@ -61,9 +61,29 @@ fn row(row: &rusqlite::Row<'_>, columns: usize) -> rusqlite::Result<Result<Row, 
     Ok(Ok(Row::new(values)))
 }
 
+/// Whether the same may work soon: locks, disks, memory.
+fn passes(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::DiskFull
+            | ErrorCode::SystemIoFailure
+            | ErrorCode::OutOfMemory
+            | ErrorCode::ReadOnly
+            | ErrorCode::CannotOpen
+            | ErrorCode::FileLockingProtocolFailed
+    )
+}
+
 impl SqliteFile {
     fn failed(&self, error: &rusqlite::Error) -> Failure {
-        Failure::Refused(failure(&self.path, error))
+        let told = failure(&self.path, error);
+        if error.sqlite_error_code().is_some_and(passes) {
+            Failure::Passing(told)
+        } else {
+            Failure::Refused(told)
+        }
     }
 
     fn batch(&mut self, sql: &str) -> Sql<()> {

@@ -1,3 +1,4 @@
+use std::os::unix::fs::PermissionsExt;
 use std::sync::{Arc, Mutex};
 
 use rusqlite::trace::{TraceEvent, TraceEventCodes};
@@ -101,6 +102,32 @@ fn other_schemas_are_refused() {
 }
 
 #[test]
+fn the_originals_tables_are_read_as_they_are() {
+    let directory = Directory::new();
+    let file = directory.0.path().join("original.db");
+    let original = concat!(include_str!("../../../db/sqlite/0001_original.sql"),
+        "INSERT INTO artifactory_deploys VALUES
+            (7, 'id', 'example.com', 'qa', 'video', '1.0', 2, '2015-09-23 16:41:00', '2015-09-23 16:41:00'),
+            (9, '', 'example.com', 'qa', 'web', '2.0', 3, '2015-09-23 16:41:00', '2015-09-23 16:41:00');
+         INSERT INTO artifactory_auth_tokens VALUES
+            (3, 'secret', '2015-09-23 16:41:00', '2015-09-23 16:41:00', NULL, 'note');");
+    rusqlite::Connection::open(&file)
+        .and_then(|conn| conn.execute_batch(original))
+        .unwrap();
+    let before = std::fs::read(&file).unwrap();
+    let mut read = open(&file, Access::ReadOnly).unwrap();
+    let seen = read.snapshot(&contract::scope()).unwrap();
+    let tokens = read.tokens().unwrap();
+    assert_eq!((tokens.len(), tokens[0].id), (1, 3));
+    assert_eq!(std::fs::read(&file).unwrap(), before);
+    let mut written = open(&file, Access::Write).unwrap();
+    assert_eq!(written.opened().0, Migrated::Updated);
+    assert_eq!(written.snapshot(&contract::scope()).unwrap(), seen);
+    assert_eq!(seen.records["video"].deployed.as_deref(), Some("1.0"));
+    assert_eq!(seen.latest["web"].state, State::Failed);
+}
+
+#[test]
 fn a_file_that_was_only_just_created_is_an_empty_ledger() {
     let directory = Directory::new();
     let file = directory.0.path().join("new.db");
@@ -131,8 +158,9 @@ fn many_may_start_at_once_and_one_intends() {
             let (directory, scope, fence) = (&directory, &scope, &fence);
             threads.spawn(move || {
                 let path = directory.file();
-                let conn = connect(&path, Access::Write).unwrap();
-                let mut file = SqliteFile { conn, path };
+                let conn = connect(&path).unwrap();
+                let watch = Watch::Nothing;
+                let mut file = SqliteFile { conn, path, watch };
                 let intent = contract::intent(id, "x", "1");
                 let intended = intents::intend(&mut file, scope, &intent, (fence, 1));
                 intended.unwrap() == Intended::Committed

@@ -44,6 +44,7 @@ fn circumstances() -> Vec<Circumstances> {
                             quiet,
                             abandoned_before,
                             taken_over,
+                            had_failed: taken_over && quiet,
                         });
                     }
                 }
@@ -75,6 +76,7 @@ fn late(quiet: bool) -> Circumstances {
         quiet,
         abandoned_before: false,
         taken_over: false,
+        had_failed: false,
     }
 }
 
@@ -169,14 +171,43 @@ fn the_id_of_another_deploy_is_stale_where_the_daemon_left_it() {
 }
 
 #[test]
+fn what_the_daemon_left_as_failed_is_never_open_for_good() {
+    let failed = |quiet| Circumstances {
+        taken_over: true,
+        had_failed: true,
+        ..late(quiet)
+    };
+    for (status, quiet, goal) in [
+        (Status::Succeeded, false, Some(State::Succeeded)),
+        (Status::Failed("no".into()), false, Some(State::Failed)),
+        (
+            Status::OtherDeploy("a 1".into()),
+            false,
+            Some(State::Failed),
+        ),
+        (Status::NoRows, false, Some(State::Failed)),
+        (Status::Running, false, None),
+        (Status::Running, true, Some(State::Failed)),
+        (Status::Inconclusive("EOF".into()), false, None),
+        (
+            Status::Inconclusive("EOF".into()),
+            true,
+            Some(State::Failed),
+        ),
+    ] {
+        let event = Event::Status(status);
+        let moved = to(State::Submitted, &event, &failed(quiet));
+        assert_eq!(moved, goal, "{event:?}");
+    }
+}
+
+#[test]
 fn absence_is_a_verdict_only_on_a_quiet_server_past_the_hold() {
     for (state, event, with, step) in grid() {
         let rests_on_absence = match (&event, &step) {
             (Event::Status(Status::OtherDeploy(_)), Some(_)) => !with.taken_over,
-            (
-                Event::Status(Status::Running | Status::NoRows | Status::Inconclusive(_)),
-                Some(_),
-            ) => true,
+            (Event::Status(Status::NoRows), Some(_)) => !with.had_failed,
+            (Event::Status(Status::Running | Status::Inconclusive(_)), Some(_)) => true,
             (Event::Units(_), Some(step)) => step.to != State::Observed,
             _ => false,
         };

@@ -7,6 +7,8 @@ use crate::model::version::Order;
 pub const NO_REASON: &str = "no reason given";
 /// The most reasons that are kept of holds that were put one upon the other.
 const REASONS: usize = 8;
+/// The name that a hold of every app of a scope stands under; no app has it.
+pub const EVERY_APP: &str = "*";
 /// What stands between two of them.
 const BETWEEN: &str = "; ";
 

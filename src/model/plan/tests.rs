@@ -244,6 +244,44 @@ fn nothing_older_than_the_floor_is_deployed() {
 }
 
 #[test]
+fn what_is_retired_comes_back_new_and_never_older() {
+    for (newest, last, action, reason) in [
+        (
+            "1.1",
+            Some("1.2"),
+            Action::Ahead,
+            "1.1 is older than 1.2, which was deployed last before it was retired",
+        ),
+        (
+            "1.2",
+            Some("1.2"),
+            Action::New,
+            "it was retired, and is marked again",
+        ),
+        (
+            "1.3",
+            Some("1.2"),
+            Action::New,
+            "it was retired, and is marked again",
+        ),
+        (
+            "0.1",
+            None,
+            Action::New,
+            "it was retired, and is marked again",
+        ),
+    ] {
+        let mut world = World::new(newest, None);
+        world.record().floor = last.map(str::to_owned);
+        world.record().is_retired = true;
+        let step = world.step();
+        assert_eq!((step.action, step.reason.as_str()), (action, reason));
+        let held = world.hold(None, None).step();
+        assert_eq!(held.action, Action::Held, "{newest}");
+    }
+}
+
+#[test]
 fn an_open_attempt_is_resumed_before_and_instead_of_anything_else() {
     let world = World::new("2.0", Some("1.0"))
         .hold(None, None)
@@ -358,18 +396,23 @@ fn holds_at_the_edges() {
 }
 
 #[test]
-fn deployed_apps_without_a_marker_are_missing_and_get_no_step() {
+fn apps_without_a_marker_are_missing_and_get_no_step_until_they_are_retired() {
     let mut world = World::new("", Some("1.0"));
-    for (app, deployed) in [("b", Some("1")), ("c", None)] {
+    for (app, deployed, is_retired) in [
+        ("b", Some("1"), false),
+        ("c", None, false),
+        ("d", None, true),
+    ] {
         let record = AppRecord {
             deployed: deployed.map(str::to_owned),
+            is_retired,
             ..AppRecord::default()
         };
         world.records.insert(app.into(), record);
     }
     assert!(world.plan().is_empty());
     let gone = |filter: &AppFilter| missing(&world.listing, &world.records, filter);
-    assert_eq!(gone(&AppFilter::default()), ["a", "b"]);
+    assert_eq!(gone(&AppFilter::default()), ["a", "b", "c"]);
     let only_b = AppFilter {
         include: vec!["b*".into()],
         exclude: Vec::new(),

@@ -24,6 +24,7 @@ use reqwest::{StatusCode, Url};
 
 use crate::clock::{System, sleep_unless};
 use crate::config::{DeployConfig, HttpConfig};
+use crate::deadline::Deadline;
 use crate::error::{Error, Kind, Result};
 use crate::http::{self, BodyError, RESERVED, describe, read_body, secret_header};
 use crate::mask::Masker;
@@ -40,6 +41,9 @@ const REPLY_LIMIT: usize = 1 << 20;
 const CLUSTER_LIMIT: usize = 8 << 20;
 /// The most bytes that are read of a reply that only its status matters of.
 const EXCERPT_LIMIT: usize = 64 << 10;
+
+/// What a question gets at least: the last one of a pass is asked in earnest, too.
+const LEAST: Duration = Duration::from_secs(1);
 
 /// The times that requests are given.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +70,8 @@ pub struct CoreosDeploy {
     headers: HeaderMap,
     masker: Masker,
     limits: Limits,
+    /// When what is asked for is of no use any more.
+    deadline: Deadline,
 }
 
 impl CoreosDeploy {
@@ -95,6 +101,7 @@ impl CoreosDeploy {
                 .masker
                 .and(config.token.as_ref().map(|token| (None, token))),
             limits,
+            deadline: Deadline::none(System::shared()),
         })
     }
 
@@ -119,7 +126,7 @@ impl CoreosDeploy {
                 _ => self.unusable(&answer),
             });
         }
-        match self.body(&mut response, REPLY_LIMIT, total) {
+        match self.body(&mut response, REPLY_LIMIT, self.left(total)) {
             Ok(body) => match replies::info(&body) {
                 Ok(info) => Probe::Answered(Info {
                     shown: self.clean(&info.shown),
@@ -133,7 +140,12 @@ impl CoreosDeploy {
     }
 
     fn get(&self, client: &Client, path: &str, total: Duration) -> reqwest::Result<Response> {
-        self.send(client.get(self.endpoint(path)), total)
+        self.send(client.get(self.endpoint(path)), self.left(total))
+    }
+
+    /// The time that a question may take: `most`, but hardly past the deadline.
+    fn left(&self, most: Duration) -> Duration {
+        self.deadline.left(most).max(LEAST.min(most))
     }
 
     fn send(&self, request: RequestBuilder, total: Duration) -> reqwest::Result<Response> {
@@ -225,6 +237,10 @@ impl CoreosDeploy {
 }
 
 impl Target for CoreosDeploy {
+    fn until(&mut self, deadline: Deadline) {
+        self.deadline = deadline;
+    }
+
     /// Asks who the service works for (`GET /v1.0/info`); at most 5 s.
     fn info(&self) -> Probe {
         self.probe(self.limits.info)
@@ -281,7 +297,7 @@ impl Target for CoreosDeploy {
             });
         }
         let body = self
-            .body(&mut response, CLUSTER_LIMIT, self.limits.reply)
+            .body(&mut response, CLUSTER_LIMIT, self.left(self.limits.reply))
             .map_err(|e| failed().because_of(&e))?;
         units::read(&body, service_name).map_err(|e| failed().because(self.clean(&e)))
     }
@@ -313,7 +329,7 @@ impl Target for CoreosDeploy {
         if response.status() != StatusCode::OK {
             return Status::Inconclusive(self.answer(&mut response));
         }
-        match self.body(&mut response, REPLY_LIMIT, self.limits.reply) {
+        match self.body(&mut response, REPLY_LIMIT, self.left(self.limits.reply)) {
             Err(e) => Status::Inconclusive(e.to_string()),
             Ok(body) => match replies::status(&body, id, service_name, version) {
                 Status::Failed(message) => Status::Failed(self.clean(&message)),

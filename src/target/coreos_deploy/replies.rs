@@ -9,6 +9,9 @@ use crate::model::attempt::Status;
 
 use super::Info;
 
+/// The most characters that are kept of a log, in whole lines but for a single longer one.
+const LOG: usize = 300;
+
 /// A JSON value in which no object has a key twice: of two readers of such a one, each may be
 /// right in its own way.
 struct Strict(Value);
@@ -138,18 +141,37 @@ pub(super) fn status(body: &[u8], id: &str, service_name: &str, version: &str) -
     match reply.get("status").and_then(Value::as_i64) {
         Some(1) => Status::Running,
         Some(2) => Status::Succeeded,
-        Some(3) => Status::Failed(
-            text("message")
-                .map(str::trim)
-                .filter(|m| !m.is_empty())
-                .unwrap_or("coreos-deploy gives no reason")
-                .to_owned(),
-        ),
+        Some(3) => Status::Failed(failure(text("message"), text("log"))),
         Some(other) => Status::Inconclusive(format!(
             "the reply has the status {other}, which means nothing"
         )),
         None => Status::Inconclusive("the reply has no integer `status`".into()),
     }
+}
+
+/// Why a deploy failed: the message, and the end of the log, which has the words of the tools that
+/// were called. Lines are kept whole, so that what is secret in them is still known as such.
+fn failure(message: Option<&str>, log: Option<&str>) -> String {
+    let message = message.map(str::trim).filter(|m| !m.is_empty());
+    let message = message.unwrap_or("coreos-deploy gives no reason");
+    let mut last: Vec<&str> = Vec::new();
+    let mut length = 0;
+    let lines = log.unwrap_or_default().lines().rev();
+    for line in lines
+        .map(str::trim)
+        .filter(|l| !l.is_empty() && *l != message)
+    {
+        length += line.chars().count();
+        if length > LOG && !last.is_empty() {
+            break;
+        }
+        last.push(line);
+    }
+    if last.is_empty() {
+        return message.to_owned();
+    }
+    last.reverse();
+    format!("{message} (log: {})", last.join("; "))
 }
 
 /// Whether the reply is the one for an id that is not recorded: `{"id":<id>,"error":"<text>"}`, with
@@ -216,6 +238,28 @@ mod tests {
             )),
             Status::Succeeded
         );
+    }
+
+    #[test]
+    fn a_failure_is_told_with_the_end_of_its_log() {
+        let long = format!("{}\\nlast", "x".repeat(LOG));
+        for (log, told) in [
+            ("\"\"", "no unit"),
+            ("null", "no unit"),
+            ("7", "no unit"),
+            (r#""\n no unit \n""#, "no unit"),
+            (
+                r#""Saving.\n\n Error: 400 \n""#,
+                "no unit (log: Saving.; Error: 400)",
+            ),
+            (&format!("\"{long}\""), "no unit (log: last)"),
+        ] {
+            let body = reply(&format!(r#""status":3,"message":"no unit","log":{log}"#));
+            assert_eq!(read(&body), Status::Failed(told.into()), "{log}");
+        }
+        let only = reply(r#""status":3,"log":"Error: 400""#);
+        let told = "coreos-deploy gives no reason (log: Error: 400)";
+        assert_eq!(read(&only), Status::Failed(told.into()));
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use simulator::{Behaviour, Payload};
+use simulator::{Behaviour, Fault, Gate, Payload};
 
-use crate::support::{Rig, app, until};
+use crate::support::{PASSWORD, Ran, Rig, app, until};
 
 #[test]
 fn a_failed_deploy_is_reported_retried_and_given_up() {
@@ -118,6 +118,37 @@ fn a_marker_waits_for_its_payload_and_not_for_ever() {
 }
 
 #[test]
+fn a_marker_that_is_withdrawn_while_a_pass_reads_payloads_is_not_deployed() {
+    let rig = Rig::new();
+    rig.publish("video", "1.0.0");
+    let gate = Gate::default();
+    let payload = "/artifactory/payloads/video/";
+    let fault = Fault::Gate(gate.clone());
+    rig.artifactory.fault(payload, fault, None);
+    let child = rig.spawn(&["run", "--output", "json"]);
+    until("the download", || {
+        let requests = rig.artifactory.requests();
+        requests.iter().any(|r| r.path.starts_with(payload))
+    });
+    rig.artifactory.remove("deploys", "video/1.0.0.deploy");
+    gate.open();
+    let ran = Ran::wait(child);
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    let report = ran.json();
+    assert_eq!(app(&report, "video")["action"], "waiting", "{report:#}");
+    assert!(rig.deploy.requests().is_empty());
+
+    rig.artifactory.put_marker("video", "1.0.0");
+    rig.json(&["run"], 0);
+    assert_eq!(rig.posted(), ["1.0.0"]);
+    // What an operator asks for needs no marker.
+    rig.publish("video", "1.1.0");
+    rig.artifactory.remove("deploys", "video/1.1.0.deploy");
+    rig.json(&["deploy", "video", "1.1.0"], 0);
+    assert_eq!(rig.posted(), ["1.0.0", "1.1.0"]);
+}
+
+#[test]
 fn a_missing_payload_repository_is_a_configuration_error() {
     let rig = Rig::new();
     rig.artifactory.put_marker("video", "1.0.0");
@@ -146,4 +177,37 @@ fn a_bad_payload_is_downloaded_again_only_when_it_changed() {
     rig.publish("video", "1.0.0");
     assert_eq!(rig.run(&["run"]).code, Some(0));
     assert_eq!((rig.downloads(), rig.posted().len()), (3, 1));
+}
+
+#[test]
+fn what_this_machine_is_short_of_is_no_fact_about_a_payload() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    // The rendering wants a large stack, secrets and certificates want descriptors.
+    for (limit, value) in [("-v", "300000"), ("-v", "200000"), ("-n", "8"), ("-n", "5")] {
+        let rig = Rig::new();
+        rig.publish("video", "1.0.0");
+        let secret = dir.path().join("password");
+        std::fs::write(&secret, PASSWORD).expect("it can be written");
+        let run = rig.std_command(&["run"]);
+        let mut short = std::process::Command::new("sh");
+        short
+            .args(["-c", "ulimit $0 $1; shift; exec \"$@\"", limit, value])
+            .arg(run.get_program())
+            .args(run.get_args())
+            .arg("--art-password-file")
+            .arg(&secret)
+            .env_clear()
+            .envs(
+                run.get_envs()
+                    .filter_map(|(name, value)| Some((name, value?))),
+            )
+            .env_remove("CAM_ART_PASSWORD");
+        let ran = Ran::of(&short.output().expect("a shell"));
+        let what = format!("{limit} {value}: {ran:#?}");
+        assert!(matches!(ran.code, Some(0 | 69 | 75)), "{what}");
+        assert!(!ran.stderr.contains("internal error"), "{what}");
+        let again = rig.run(&["run"]);
+        assert_eq!(again.code, Some(0), "{what}, then {again:#?}");
+        assert_eq!(rig.posted(), ["1.0.0"], "{what}");
+    }
 }

@@ -28,6 +28,44 @@ fn held(rig: &Rig) -> serde_json::Value {
 }
 
 #[test]
+fn a_freeze_holds_every_app_and_leaves_the_holds_of_single_ones() {
+    let rig = Rig::new();
+    for app in ["audio", "video"] {
+        rig.publish(app, "1.0.0");
+    }
+    assert_eq!(rig.run(&["hold", "video", "--new"]).code, Some(0));
+    let frozen = rig.json(&["hold", "--all", "--for", "1h", "--reason", "fair"], 0);
+    assert_eq!(frozen["held"], true, "{frozen}");
+    let merged = rig.json(&["hold", "--all"], 0);
+    assert_eq!(
+        (&merged["until"], &merged["reason"]),
+        (&serde_json::Value::Null, &"fair".into())
+    );
+    let report = rig.json(&["run"], 0);
+    for name in ["audio", "video"] {
+        assert_eq!(app(&report, name)["action"], "held", "{report}");
+    }
+    let status = rig.run(&["status"]).stdout;
+    assert!(
+        status.contains("every app is held until released: fair"),
+        "{status}"
+    );
+    assert_eq!(rig.posted(), [""; 0]);
+    for line in [
+        &["hold"][..],
+        &["hold", "--all", "video"],
+        &["hold", "--all", "--newer-than", "1"],
+    ] {
+        assert_eq!(rig.run(line).code, Some(2), "{line:?}");
+    }
+    assert_eq!(rig.json(&["release", "--all"], 0)["lifted"], true);
+    assert_eq!(rig.json(&["release", "--all"], 0)["lifted"], false);
+    let report = rig.json(&["run"], 0);
+    assert_eq!(app(&report, "audio")["outcome"], "succeeded", "{report}");
+    assert_eq!(app(&report, "video")["action"], "held", "{report}");
+}
+
+#[test]
 fn a_hold_that_is_put_while_a_rollback_downloads_stands() {
     for (command, options) in [
         (&["rollback", "video"][..], &["--reason", "audit"][..]),

@@ -1,9 +1,10 @@
 //! Passes that are limited, interrupted, or not alone.
 
-use std::process::Command;
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use serde_json::Value;
 use simulator::{Behaviour, Fault, Gate};
 
 use crate::support::{Ran, Rig, app, kill, until};
@@ -210,4 +211,140 @@ fn a_dry_run_stops_where_a_pass_would() {
     let ran = rig.run(&["scan", "--max-deploys", "3"]);
     assert_eq!(ran.code, Some(0), "{ran:#?}");
     assert!(ran.stderr.contains("a pass would stop here"), "{ran:#?}");
+}
+
+#[test]
+fn a_poll_that_hangs_outlives_neither_the_deploy_timeout_nor_the_pass() {
+    for limit in ["--deploy-timeout", "--max-duration"] {
+        let rig = Rig::new();
+        rig.publish("video", "1.0.0");
+        let hang = Fault::Hang(Duration::from_secs(600));
+        rig.deploy.fault("/v1.0/status/", hang, None);
+        let started = Instant::now();
+        let report = rig.json(&["run", limit, "2s"], 4);
+        let took = started.elapsed();
+        // One poll is given up after 15 s by itself.
+        assert!(took < Duration::from_secs(10), "{limit}: {took:?}");
+        assert_eq!(app(&report, "video")["outcome"], "submitted", "{limit}");
+        rig.deploy.clear_faults();
+        rig.json(&["run"], 0);
+        assert_eq!(rig.states(), ["video 1.0.0 succeeded"]);
+    }
+}
+
+/// What a command waits for, in vain.
+#[derive(Clone, Copy, Debug)]
+enum Waits {
+    Markers,
+    Payload,
+    Answer(&'static str),
+    Lease,
+}
+
+/// A command that waits for somebody, once it does.
+fn waiting(rig: &Rig, waits: Waits) -> (Child, Option<Child>) {
+    let hang = || Fault::Hang(Duration::from_secs(600));
+    let json = ["run", "--output", "json"];
+    let asked = |artifactory: bool, part: &str| {
+        let requests = if artifactory {
+            rig.artifactory.requests()
+        } else {
+            rig.deploy.requests()
+        };
+        requests.iter().any(|r| r.path.contains(part))
+    };
+    match waits {
+        Waits::Markers | Waits::Payload => {
+            let part = match waits {
+                Waits::Markers => "/api/",
+                _ => ".tar.gz",
+            };
+            rig.artifactory.fault(part, hang(), None);
+            let child = rig.spawn(&json);
+            until("Artifactory is asked", || asked(true, part));
+            (child, None)
+        }
+        Waits::Answer(part) => {
+            rig.deploy.fault(part, hang(), None);
+            let child = rig.spawn(&json);
+            until("coreos-deploy is asked", || asked(false, part));
+            (child, None)
+        }
+        Waits::Lease => {
+            let (holder, _) = waiting(rig, Waits::Answer("/v1.0/info"));
+            let child = rig.spawn(&["run", "--output", "json", "--lock-wait", "10m", "-v"]);
+            until("the handlers are there", || {
+                let status = format!("/proc/{}/task", child.id());
+                // Who watches for signals has a thread of its own.
+                std::fs::read_dir(status).is_ok_and(|threads| threads.count() > 1)
+            });
+            (child, Some(holder))
+        }
+    }
+}
+
+#[test]
+fn a_signal_ends_a_command_that_waits_with_one_document_and_one_record() {
+    let signals = [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 143)];
+    std::thread::scope(|threads| {
+        for waits in [
+            (Waits::Markers, None),
+            (Waits::Payload, Some(Value::Null)),
+            (Waits::Answer("/v1.0/info"), Some(Value::Null)),
+            (Waits::Answer("/v1.0/cluster_map"), Some(Value::Null)),
+            (Waits::Answer("/v1.0/status/"), Some("submitted".into())),
+            (Waits::Lease, None),
+        ] {
+            threads.spawn(move || signals.map(|signal| ends(&waits, signal)));
+        }
+    });
+}
+
+/// Sends a signal to a command that waits, and looks at its end; `outcome` is that of the app that is
+/// due, once it is known to be.
+fn ends((waits, outcome): &(Waits, Option<Value>), (signal, code): (Signal, i32)) {
+    let rig = Rig::new();
+    rig.publish("video", "1.0.0");
+    let (child, holder) = waiting(&rig, *waits);
+    let asked = Instant::now();
+    kill(child.id(), signal);
+    let ran = Ran::wait(child);
+    let took = asked.elapsed();
+    assert_eq!(ran.code, Some(code), "{waits:?} {signal:?}: {ran:#?}");
+    assert!(took < Duration::from_secs(12), "{waits:?}: {took:?}");
+    let report = ran.json();
+    assert_eq!(report["exitCode"], code, "{waits:?}: {report:#}");
+    assert_eq!(report["complete"], false, "{waits:?}: {report:#}");
+    if let Some(outcome) = outcome {
+        assert_eq!(&app(&report, "video")["outcome"], outcome, "{waits:?}");
+    }
+    // Who never had the lease has made no pass.
+    let records = rig.sql("SELECT seq FROM artifactory_passes").len();
+    assert_eq!(
+        records,
+        usize::from(holder.is_none()),
+        "{waits:?} {signal:?}"
+    );
+    if let Some(mut holder) = holder {
+        let _ = (holder.kill(), holder.wait());
+    }
+}
+
+#[test]
+fn a_signal_in_a_post_waits_for_its_reply_and_not_for_ever() {
+    let rig = Rig::new();
+    rig.publish("video", "1.0.0");
+    rig.deploy.write_timeout(Duration::from_secs(600));
+    let hang = Fault::Hang(Duration::from_secs(600));
+    rig.deploy.fault("/v1.0/deploy", hang, None);
+    let child = rig.spawn(&["run", "--output", "json"]);
+    until("video is posted", || rig.posted().len() == 1);
+    let asked = Instant::now();
+    kill(child.id(), Signal::TERM);
+    let ran = Ran::wait(child);
+    assert!(asked.elapsed() < Duration::from_secs(18));
+    assert_eq!(ran.code, Some(143), "{ran:#?}");
+    let report = ran.json();
+    assert_eq!(app(&report, "video")["outcome"], "unknown", "{report:#}");
+    assert_eq!(rig.sql("SELECT seq FROM artifactory_passes").len(), 1);
 }

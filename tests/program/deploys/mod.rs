@@ -1,6 +1,7 @@
 //! Passes and commands of the real binary, over HTTP, from Artifactory to the cluster and back.
 
 mod failures;
+mod forget;
 mod holds;
 mod limits;
 mod lost;

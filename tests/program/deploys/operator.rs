@@ -290,3 +290,34 @@ fn a_hold_that_stands_is_never_made_weaker() {
     assert_eq!(rig.run(&["run"]).code, Some(0));
     assert_eq!(rig.posted().last().unwrap(), "9.0.0");
 }
+
+#[test]
+fn who_asked_stands_in_the_history() {
+    let rig = two_releases();
+    for (variable, arguments) in [
+        ("GITHUB_ACTOR", &["deploy", "video", "1.1.0", "--force"][..]),
+        ("SUDO_USER", &["rollback", "video"]),
+        ("USER", &["baseline", "video=1.1.0"]),
+    ] {
+        let mut command = rig.command(arguments);
+        for other in ["GITHUB_ACTOR", "GITLAB_USER_LOGIN", "SUDO_USER"] {
+            command.env_remove(other);
+        }
+        let output = command.env(variable, "ann\u{1b}[2J").output();
+        let ran = Ran::of(&output.expect("the program starts"));
+        assert_eq!(ran.code, Some(0), "{ran:#?}");
+    }
+    let attempts = rig.attempts();
+    let asked = |a: &Value| (a["command"].clone(), a["askedBy"].clone());
+    for (attempt, command) in attempts.iter().zip(["baseline", "rollback", "deploy"]) {
+        let (made_by, asked_by) = asked(attempt);
+        assert_eq!(made_by, command, "{attempt}");
+        let asked_by = asked_by.as_str().unwrap();
+        assert!(asked_by.starts_with("ann\\u{1b}[2J@"), "{asked_by}");
+        let shown = rig.run(&["history"]).stdout;
+        assert!(shown.contains(&format!("{command}, {asked_by}")), "{shown}");
+    }
+    for by_itself in &attempts[3..] {
+        assert_eq!(asked(by_itself), ("run".into(), Value::Null));
+    }
+}

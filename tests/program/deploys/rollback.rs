@@ -31,7 +31,7 @@ fn rolls_back(rig: &Rig) {
 }
 
 /// Waits until a process says that it waits for the lease.
-fn until_it_waits(mut child: Child) -> Waiting {
+pub fn until_it_waits(mut child: Child) -> Waiting {
     let mut stderr = BufReader::new(child.stderr.take().expect("it is piped"));
     let mut said = String::new();
     while !said.contains("waiting for the lease") {
@@ -46,14 +46,15 @@ fn until_it_waits(mut child: Child) -> Waiting {
 }
 
 /// A process of which something was read already.
-struct Waiting {
+pub struct Waiting {
     child: Child,
     stderr: BufReader<ChildStderr>,
     said: String,
 }
 
 impl Waiting {
-    fn join(mut self) -> Ran {
+    /// How it ended.
+    pub fn join(mut self) -> Ran {
         let read = self.stderr.read_to_string(&mut self.said);
         read.expect("it can be read");
         Ran {

@@ -163,13 +163,10 @@ fn versions_that_the_ledger_knows_nothing_of_are_left_until_an_operator_decides(
             &["baseline", "video=2.0.0"][..],
             &["video 2.0.0 baseline"][..],
         ),
-        (
-            &["baseline", "video=1.9.0"],
-            &["video 2.0.0 abandoned", "video 1.9.0 baseline"],
-        ),
+        (&["baseline", "video=1.9.0"], &["video 1.9.0 baseline"]),
         (
             &["deploy", "video", "1.0.0", "--no-hold"],
-            &["video 2.0.0 abandoned", "video 1.0.0 succeeded"],
+            &["video 1.0.0 succeeded"],
         ),
     ] {
         let rig = Rig::new();
@@ -272,4 +269,41 @@ fn the_id_of_the_deploy_before_is_no_deploy_of_the_new_version() {
         assert_eq!(rig.states().last().unwrap(), outcome);
         assert_eq!(rig.posted().len(), usize::from(!running));
     }
+}
+
+#[test]
+fn what_the_original_left_as_failed_is_asked_for_once() {
+    let rig = Rig::new();
+    rig.publish("video", "1.0.0");
+    rig.json(&["run"], 0);
+    let id = rig.attempts()[0]["deployID"].as_str().unwrap().to_owned();
+    let nowhere = "00000000-0000-4000-8000-000000000000";
+    for (app, version, id) in [
+        ("missed", "1.0.0", id.as_str()),
+        ("stale", "2.0.0", &id),
+        ("lost", "1.0.0", nowhere),
+    ] {
+        rig.sql(&format!(
+            "INSERT INTO artifactory_deploys (deploy_id, domain, environment, service_name,
+                 version, status, updated_at, created_at)
+             VALUES ('{id}', 'example.com', 'development', '{app}', '{version}', 3,
+                 '2015-09-23 16:41:00', '2015-09-23 16:41:00')"
+        ));
+    }
+    rig.forget();
+    rig.json(&["run"], 1);
+    let mut states = rig.states();
+    states.sort();
+    let expected = [
+        "lost 1.0.0 failed",
+        "missed 1.0.0 succeeded",
+        "stale 2.0.0 failed",
+        "video 1.0.0 succeeded",
+    ];
+    assert_eq!(states, expected);
+    let requests = rig.deploy.requests();
+    let asked = requests.iter().filter(|r| r.path.contains("/status/"));
+    assert_eq!(asked.count(), 3);
+    assert_eq!(rig.posted(), [""; 0]);
+    rig.json(&["run"], 0);
 }

@@ -129,7 +129,7 @@ impl<'a> Acquisition<'a> {
                     // What was claimed may be ours: the next look tells.
                     jitter(PAUSE_MS)
                 }
-                Err(Failure::Refused(error)) => return Err(error),
+                Err(Failure::Passing(error) | Failure::Refused(error)) => return Err(error),
             };
             self.clock.sleep(pause);
         }
@@ -197,7 +197,7 @@ impl<'a> Acquisition<'a> {
             Ok(lease) => Ok(Box::new(lease)),
             Err(e) => {
                 let message = format!("cannot renew the lease of {}", self.scope);
-                Err(Error::unavailable(message).because_of(&e))
+                Err(Error::shortage(message).because_of(&e))
             }
         }
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::decide::{Next, Outcome, Timing, next};
 use super::row;
 use crate::clock::SharedClock;
+use crate::error::Error;
 use crate::ledger::mysql::session::Session;
 use crate::ledger::sql::Failure;
 use crate::ledger::{Fence, Lease};
@@ -149,17 +150,20 @@ impl Renewer {
                 tracing::debug!("the lease of {} was lost", self.scope);
                 Outcome::Gone
             }
-            Err(Failure::Conflict(e) | Failure::Lost(e) | Failure::Refused(e)) => {
-                tracing::debug!("the lease could not be renewed: {}", e.one_line());
+            Err(failure) => {
+                let error = Error::from(failure);
+                tracing::debug!("the lease could not be renewed: {}", error.one_line());
                 Outcome::Failed(self.clock.since(self.renewed))
             }
         }
     }
 
+    /// Once more where a lock was in the way, or the connection was cut: then on a new one. Only our
+    /// own row is freed, so that it may have been done already.
     fn release(&mut self) {
         let mut release =
             || (self.session).call(|conn| row::release(conn, &self.scope, &self.fence));
-        if let Err(Failure::Conflict(_)) = release() {
+        if let Err(Failure::Conflict(_) | Failure::Lost(_) | Failure::Passing(_)) = release() {
             let _ = release();
         }
     }

@@ -8,17 +8,17 @@ use crate::model::report::{Report, Summary};
 
 /// A ledger behind a wire that can be cut, with the lease of the scope. It loses no time between two
 /// tries.
-struct Cuttable {
-    database: Database,
+pub(super) struct Cuttable {
+    pub(super) database: Database,
     /// By way of the wire.
     config: MysqlConfig,
-    cut: Cut,
-    ledger: Box<dyn Ledger>,
-    lease: Box<dyn Lease>,
+    pub(super) cut: Cut,
+    pub(super) ledger: Box<dyn Ledger>,
+    pub(super) lease: Box<dyn Lease>,
 }
 
 impl Cuttable {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let database = Database::new().ready();
         let cut = Cut::before(MariaDb::shared().port());
         let config = MysqlConfig {
@@ -50,19 +50,19 @@ impl Cuttable {
         self.ledger = open_by(Hand::shared(), &self.config, Access::Write).unwrap();
     }
 
-    fn intend(&mut self, id: &str) -> Result<Intended> {
+    pub(super) fn intend(&mut self, id: &str) -> Result<Intended> {
         self.ledger
             .intend(&contract::scope(), &intent(id), &*self.lease)
     }
 
-    fn ids(&self) -> Vec<String> {
+    pub(super) fn ids(&self) -> Vec<String> {
         let ids = self
             .database
             .sql("SELECT id FROM artifactory_attempts ORDER BY seq");
         ids.into_iter().flatten().flatten().collect()
     }
 
-    fn count(&self, table: &str) -> String {
+    pub(super) fn count(&self, table: &str) -> String {
         let mut rows = self.database.sql(&format!("SELECT COUNT(*) FROM {table}"));
         rows.remove(0).remove(0).unwrap()
     }
@@ -73,11 +73,12 @@ fn intent(id: &str) -> Intent {
     contract::intent(id, id, "1")
 }
 
-fn step(to: State) -> Move {
+pub(super) fn step(to: State) -> Move {
     Move {
         to,
         deploy_id: Some("i".to_owned()),
         message: "why".to_owned(),
+        accounted: std::collections::BTreeSet::new(),
     }
 }
 
@@ -192,7 +193,7 @@ fn what_was_written_once_is_there_once() {
     }
 }
 
-fn pass() -> PassRecord {
+pub(super) fn pass() -> PassRecord {
     PassRecord {
         report: Report {
             pass: "p".to_owned(),
@@ -286,14 +287,9 @@ fn a_server_that_is_started_again_is_waited_for_and_a_replica_is_not() {
     });
     assert_eq!(ledger.events("a").unwrap().len(), 2);
     server.sql("", "SET GLOBAL read_only = 1").unwrap();
+    let baseline = contract::attempt("b", "y", "1", State::Baseline);
     let error = ledger
-        .advance(
-            "a",
-            State::Submitted,
-            &step(State::Failed),
-            true,
-            &contract::fence(1),
-        )
+        .record(&s, &baseline, None, lease.fence())
         .unwrap_err();
     assert!(
         error.kind == Kind::Unavailable && error.hint.is_some(),
@@ -303,6 +299,25 @@ fn a_server_that_is_started_again_is_waited_for_and_a_replica_is_not() {
         ledger.snapshot(&s).unwrap().open.len() == 1,
         "reading goes on"
     );
+    // Only what became of something that was sent is waited for.
+    let tries = || {
+        server
+            .sql("", "SHOW GLOBAL STATUS LIKE 'Com_rollback'")
+            .unwrap()
+    };
+    let before = tries();
+    std::thread::scope(|threads| {
+        let recorded = threads.spawn(|| {
+            let fence = contract::fence(1);
+            ledger.advance("a", State::Submitted, &step(State::Failed), true, &fence)
+        });
+        while tries() == before {
+            assert!(!recorded.is_finished(), "{:?}", recorded.join());
+            std::thread::yield_now();
+        }
+        server.sql("", "SET GLOBAL read_only = 0").unwrap();
+        assert_eq!(recorded.join().unwrap(), Ok(true));
+    });
 }
 
 #[test]

@@ -1,6 +1,7 @@
 mod cuts;
 mod fence;
 mod hostile;
+mod moments;
 mod session;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use simulator::MariaDb;
 
 use super::*;
 use crate::clock::testing::Hand;
+use crate::clock::{Clock, System};
 use crate::config::{MysqlAddress, MysqlTls};
 use crate::error::{Error, Kind};
 use crate::ledger::contract::{self, Fixture};
@@ -409,4 +411,31 @@ fn failures_have_their_exit_codes_and_no_password() {
 #[ignore = "a measurement"]
 fn scale() {
     crate::ledger::scale::passes_without_work(&|| Box::new(Database::new().ready()));
+}
+
+#[test]
+fn the_originals_tables_are_read_as_they_are_and_at_once() {
+    let s = contract::scope();
+    for (charset, collation) in [
+        ("utf8mb3", "utf8mb3_general_ci"),
+        ("latin1", "latin1_swedish_ci"),
+    ] {
+        let database = original(charset, collation);
+        database.row("video", "1.0", 2);
+        database.row("web", "2.0", 3);
+        database.row("none", "", 1);
+        let begun = System.elapsed();
+        let seen = open(&database.migrating(), Access::ReadOnly)
+            .and_then(|mut ledger| ledger.snapshot(&s))
+            .unwrap();
+        assert!(System.since(begun) < MIGRATION / 2);
+        assert_eq!(seen.records["video"].deployed.as_deref(), Some("1.0"));
+        let tables = database.sql("SHOW TABLES");
+        assert_eq!(tables.len(), 2, "{tables:?}");
+        open(&database.migrating(), Access::Write).unwrap();
+        let taken_over = open(&database.migrating(), Access::Write)
+            .and_then(|mut ledger| ledger.snapshot(&s))
+            .unwrap();
+        assert_eq!(taken_over, seen);
+    }
 }

@@ -274,3 +274,25 @@ fn a_token_that_no_header_can_hold_is_a_usage_error() {
     assert_eq!(error.kind, Kind::Usage);
     assert!(!format!("{error:?}").contains("hunter2"));
 }
+
+#[test]
+fn no_question_outlives_the_end_of_the_pass_by_more_than_a_second() {
+    let silent = Server::start(vec![Script::Silent]);
+    let mut client = client(&silent.url);
+    let long = Duration::from_secs(60);
+    client.limits = Limits {
+        info: long,
+        reply: long,
+        quiet_answer: long,
+        quiet_gap: Duration::ZERO,
+    };
+    let hand = crate::clock::testing::Hand::shared();
+    client.until(Deadline::new(hand, Duration::ZERO));
+    let started = Instant::now();
+    assert!(matches!(client.info(), Probe::Busy(_)));
+    assert!(client.units("app").is_err());
+    let unknown = client.status(ID, "app", "1.0");
+    assert!(matches!(unknown, Status::Inconclusive(_)));
+    assert!(!client.is_quiet(&|| false));
+    assert!(started.elapsed() < long / 4, "{:?}", started.elapsed());
+}
