@@ -14,3 +14,4 @@ mod secrets;
 mod serve;
 mod support;
 mod terminal;
+mod walk;

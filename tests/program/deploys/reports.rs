@@ -189,7 +189,10 @@ fn status_and_history_tell_what_the_ledger_holds() {
     }
     let attempts = rig.attempts();
     assert_eq!(attempts.len(), 3);
-    assert_eq!(attempts[0]["message"], "No machine.");
+    assert_eq!(
+        attempts[0]["message"],
+        "No machine. (log: stub: start failed)"
+    );
     assert_eq!(
         rig.json(&["history", "--limit", "1"], 0)["attempts"]
             .as_array()
