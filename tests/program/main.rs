@@ -8,6 +8,7 @@ mod faults;
 mod files;
 mod hostile;
 mod lease;
+mod ledgers;
 mod replaced;
 mod scale;
 mod secrets;

@@ -12,4 +12,5 @@ mod reports;
 mod rollback;
 mod sample;
 mod settle;
+mod stuck;
 mod taking_over;

@@ -29,7 +29,7 @@ fn nothing_is_sent_to_another_scope() {
 }
 
 /// Begins a deploy as another client would, and leaves the reply unread.
-fn deploy_of_somebody_else(rig: &Rig) -> TcpStream {
+pub fn deploy_of_somebody_else(rig: &Rig) -> TcpStream {
     let url = rig.deploy.url();
     let mut stream = TcpStream::connect(url.trim_start_matches("http://")).expect("it listens");
     let body =
