@@ -22,7 +22,7 @@ const STATES: [(&str, fn(&Site)); 18] = [
         site.deployed("1.0");
         site.mark(&["1.1"]);
     }),
-    ("1.1 runs", Site::upgraded),
+    ("1.1 runs", |site| site.upgraded()),
     ("1.1 runs, and a repetition failed", |site| {
         site.upgraded();
         site.fails(Fault::DeployFails, deploy("1.1", true));
@@ -83,7 +83,9 @@ const STATES: [(&str, fn(&Site)); 18] = [
     ("0.9 runs, unknown to the ledger", |site| {
         site.deployed("0.9");
         site.unmark("0.9");
-        site.shared.world().replace_ledger(Fault::LedgerLost, Store::default());
+        site.shared
+            .world()
+            .replace_ledger(Fault::LedgerLost, Store::default());
         site.mark(&["1.0", "1.1"]);
     }),
 ];
@@ -166,7 +168,11 @@ impl Site<'_> {
     fn run(&self, command: Command) -> u8 {
         walk::run(self.setting, &self.shared, &[command]);
         let world = self.shared.world();
-        world.tasks.last().and_then(|task| task.exit).expect("it ended by itself")
+        world
+            .tasks
+            .last()
+            .and_then(|task| task.exit)
+            .expect("it ended by itself")
     }
 
     /// Runs a command to which this happens.
@@ -207,7 +213,11 @@ impl Site<'_> {
     /// How often each version of the app was sent.
     fn sent(&self) -> Vec<String> {
         let world = self.shared.world();
-        let own = world.cluster.deploys.iter().filter(|d| d.service.ends_with(APP));
+        let own = world
+            .cluster
+            .deploys
+            .iter()
+            .filter(|d| d.service.ends_with(APP));
         own.map(|d| d.version.clone()).collect()
     }
 }
@@ -220,7 +230,10 @@ fn cell(setting: &Setting, bring: fn(&Site), command: Command) -> String {
     };
     // Another app keeps the listing from being empty.
     let other = vec!["1.0".to_owned()];
-    site.shared.world().markers.insert("video".to_owned(), other);
+    site.shared
+        .world()
+        .markers
+        .insert("video".to_owned(), other);
     site.run(walk::pass());
     bring(&site);
     site.shared.world().wait(Duration::from_secs(60));
@@ -228,7 +241,12 @@ fn cell(setting: &Setting, bring: fn(&Site), command: Command) -> String {
     let exit = site.run(command);
     let sent = site.sent()[before..].join(" and ");
     let world = site.shared.world();
-    assert!(world.broken.is_empty(), "{:?}\n{}", world.broken, world.story.join("\n"));
+    assert!(
+        world.broken.is_empty(),
+        "{:?}\n{}",
+        world.broken,
+        world.story.join("\n")
+    );
     let sent = if sent.is_empty() { "-" } else { &sent };
     let held = if world.store.holds.contains_key(APP) {
         " held"
@@ -246,6 +264,10 @@ fn each_command_does_in_each_state_what_the_table_says() {
         let cells: Vec<String> = std::iter::once(state.to_owned()).chain(cells).collect();
         format!("| {} |", cells.join(" | "))
     });
-    let told: Vec<&str> = TABLE.lines().filter(|line| line.starts_with("| ")).skip(1).collect();
+    let told: Vec<&str> = TABLE
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .skip(1)
+        .collect();
     assert_eq!(rows.join("\n"), told.join("\n"));
 }

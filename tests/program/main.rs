@@ -4,6 +4,7 @@
 mod crash;
 mod database;
 mod deploys;
+mod exits;
 mod faults;
 mod files;
 mod hostile;

@@ -7,7 +7,7 @@ mod limits;
 mod lost;
 mod names;
 mod operator;
-mod refusals;
+pub mod refusals;
 mod reports;
 mod rollback;
 mod sample;

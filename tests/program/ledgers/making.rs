@@ -180,7 +180,9 @@ fn dump(ledger: &Ledger) -> String {
         for row in ledger.sql(&query).expect("a table can be read") {
             let cells: Vec<String> = row.into_iter().flatten().collect();
             let (columns, cells) = (columns.join(", "), cells.join(", "));
-            statements.push_str(&format!("INSERT INTO {table} ({columns}) VALUES ({cells});\n"));
+            statements.push_str(&format!(
+                "INSERT INTO {table} ({columns}) VALUES ({cells});\n"
+            ));
         }
     }
     statements
@@ -200,7 +202,10 @@ fn make(kind: &str, ledger: impl Fn(&std::path::Path) -> Ledger) {
         bring(&old);
         text.push_str(&format!("\n-- ledger: {state}\n{}", dump(&old.rig.ledger)));
     }
-    let place = format!("{}/tests/program/ledgers/{kind}.sql", env!("CARGO_MANIFEST_DIR"));
+    let place = format!(
+        "{}/tests/program/ledgers/{kind}.sql",
+        env!("CARGO_MANIFEST_DIR")
+    );
     std::fs::write(place, text).expect("it can be written");
 }
 

@@ -34,7 +34,10 @@ const CASES: [Case; 19] = [
         "succeeded",
         &["1.0.0", "1.1.0"],
         Some("1.0.0"),
-        &[(PASS, 0, &["1.1.0"]), (&["rollback", "video"], 0, &["1.1.0", "1.0.0"])],
+        &[
+            (PASS, 0, &["1.1.0"]),
+            (&["rollback", "video"], 0, &["1.1.0", "1.0.0"]),
+        ],
     ),
     ("succeeded", &["1.0.0"], Some("1.0.0"), &[(PASS, 0, &[])]),
     ("submitting", &["1.0.0"], None, &[(PASS, 0, &["1.0.0"])]),
@@ -61,7 +64,11 @@ const CASES: [Case; 19] = [
         None,
         &[
             (PASS, 4, &[]),
-            (&["settle", "video", "--as", "not-deployed", "--retry"], 0, &[]),
+            (
+                &["settle", "video", "--as", "not-deployed", "--retry"],
+                0,
+                &[],
+            ),
             (PASS, 0, &["1.0.0"]),
         ],
     ),
@@ -128,7 +135,11 @@ const CASES: [Case; 19] = [
         None,
         &[
             (PASS, 4, &[]),
-            (&["settle", "video", "--as", "not-deployed", "--retry"], 0, &[]),
+            (
+                &["settle", "video", "--as", "not-deployed", "--retry"],
+                0,
+                &[],
+            ),
             (PASS, 0, &["1.0.0"]),
         ],
     ),
@@ -187,7 +198,11 @@ fn carry_on((state, marked, runs, steps): &Case) {
     let states = rig.states();
     assert_eq!(ran.code, Some(0), "{state}: {states:?} {ran:#?}");
     assert_eq!(rig.posted().len(), sent, "{state}: {states:?}");
-    let is_open = |s: &String| ["submitting", "submitted", "unknown"].iter().any(|w| s.ends_with(w));
+    let is_open = |s: &String| {
+        ["submitting", "submitted", "unknown"]
+            .iter()
+            .any(|w| s.ends_with(w))
+    };
     assert!(!states.iter().any(is_open), "{state}: {states:?}");
 }
 

@@ -1,6 +1,6 @@
 //! Apps that passes leave alone.
 
-use simulator::{Behaviour, Gate, Fault};
+use simulator::{Behaviour, Fault, Gate};
 
 use super::{ends, is_clean, lose_request, said, stays_held, upgrade_is_due};
 use crate::deploys::rollback::until_it_waits;
@@ -151,7 +151,15 @@ fn two_commands_at_once() {
     until("the first one asks for the payload", || {
         !rig.artifactory.requests().is_empty()
     });
-    let second = rig.spawn(&["-v", "deploy", "video", "1.1.0", "--force", "--lock-wait", "2m"]);
+    let second = rig.spawn(&[
+        "-v",
+        "deploy",
+        "video",
+        "1.1.0",
+        "--force",
+        "--lock-wait",
+        "2m",
+    ]);
     let second = until_it_waits(second);
     gate.open();
     assert_eq!(Ran::wait(first).code, Some(0));

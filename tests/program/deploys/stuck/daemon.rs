@@ -4,7 +4,7 @@ use std::thread;
 
 use simulator::Behaviour;
 
-use super::{ends, is_clean, lose};
+use super::{ends, lose};
 use crate::support::Rig;
 
 /// Whose id stands in the row.
@@ -33,20 +33,67 @@ use Became::{Died, Failed, NotSent, Succeeded};
 /// ledger stands, and how many requests were sent. `run`; `run` past every pause; and, where that
 /// leads nowhere, what an operator says.
 const MOMENTS: [(bool, &str, u8, Id, Became, &str); 14] = [
-    (true, "1.0.0", 2, Before, NotSent, ""),
-    (true, "1.1.0", 1, Before, NotSent, ""),
-    (true, "1.1.0", 1, Before, Succeeded, ""),
-    (true, "1.1.0", 1, Own, Succeeded, ""),
-    (true, "1.1.0", 1, Own, Failed, ""),
-    (true, "1.1.0", 1, Own, Died, ""),
-    (true, "1.1.0", 2, Own, Succeeded, ""),
-    (true, "1.1.0", 3, Own, Succeeded, ""),
-    (true, "1.1.0", 3, Own, Failed, ""),
-    (true, "1.1.0", 3, Before, NotSent, ""),
-    (false, "", 1, NoId, NotSent, ""),
-    (false, "1.1.0", 1, NoId, NotSent, ""),
-    (false, "1.1.0", 1, NoId, Succeeded, ""),
-    (false, "1.1.0", 3, NoId, NotSent, ""),
+    (true, "1.0.0", 2, Before, NotSent, "run 0 1.1.0 succeeded 1"),
+    (
+        true,
+        "1.1.0",
+        1,
+        Before,
+        NotSent,
+        "run 1 1.1.0 failed 0, run 1 1.1.0 failed 0, \
+            deploy 0 1.1.0 succeeded 1, run 0 1.1.0 succeeded 1",
+    ),
+    (
+        true,
+        "1.1.0",
+        1,
+        Before,
+        Succeeded,
+        "run 1 1.1.0 failed 0, run 0 1.1.0 observed 0",
+    ),
+    (true, "1.1.0", 1, Own, Succeeded, "run 0 1.1.0 succeeded 0"),
+    (
+        true,
+        "1.1.0",
+        1,
+        Own,
+        Failed,
+        "run 1 1.1.0 failed 0, run 1 1.1.0 failed 0, \
+            deploy 0 1.1.0 succeeded 1, run 0 1.1.0 succeeded 1",
+    ),
+    (
+        true,
+        "1.1.0",
+        1,
+        Own,
+        Died,
+        "run 4 1.1.0 unknown 0, run 4 1.1.0 unknown 0, settle 0 1.1.0 abandoned 0, run 1 1.1.0 abandoned 0, \
+            deploy 0 1.1.0 succeeded 1, run 0 1.1.0 succeeded 1",
+    ),
+    (true, "1.1.0", 2, Own, Succeeded, "run 0 1.1.0 baseline 0"),
+    (true, "1.1.0", 3, Own, Succeeded, "run 0 1.1.0 succeeded 0"),
+    (
+        true,
+        "1.1.0",
+        3,
+        Own,
+        Failed,
+        "run 1 1.1.0 failed 0, run 1 1.1.0 failed 0, \
+            deploy 0 1.1.0 succeeded 1, run 0 1.1.0 succeeded 1",
+    ),
+    (
+        true,
+        "1.1.0",
+        3,
+        Before,
+        NotSent,
+        "run 1 1.1.0 failed 0, run 1 1.1.0 failed 0, \
+            deploy 0 1.1.0 succeeded 1, run 0 1.1.0 succeeded 1",
+    ),
+    (false, "", 1, NoId, NotSent, "run 0 1.1.0 succeeded 1"),
+    (false, "1.1.0", 1, NoId, NotSent, "run 0 1.1.0 succeeded 1"),
+    (false, "1.1.0", 1, NoId, Succeeded, "run 0 1.1.0 observed 0"),
+    (false, "1.1.0", 3, NoId, NotSent, "run 0 1.1.0 succeeded 1"),
 ];
 
 /// Deploys a version, as the daemon did, and gives the id.
@@ -102,9 +149,14 @@ fn trail(rig: &Rig) -> String {
         trail.push(format!("{word} {code} {state} {}", rig.posted().len()));
         match (word, code) {
             ("run", 0) => break,
-            ("run", 4) if trail.len() == 2 => next = vec![past, settle],
+            ("run", 4) if trail.len() == 2 => next = vec![&["run"], asked, past, settle],
             _ => {}
         }
+    }
+    // The next one finds nothing to do.
+    let last = rig.run(&["run"]);
+    if last.code != Some(0) || !last.stdout.is_empty() {
+        trail.push(format!("and then {last:?}"));
     }
     trail.join(", ")
 }
@@ -115,17 +167,21 @@ fn each_moment_of_its_life_is_carried_on() {
         let each = MOMENTS.map(|(was_deployed, version, status, id, own, _)| {
             scope.spawn(move || {
                 let rig = left(was_deployed, (version, status, id), own);
-                let trail = trail(&rig);
-                is_clean(&rig);
-                trail
+                trail(&rig)
             })
         });
-        each.into_iter().map(|t| t.join().expect("it ends")).collect()
+        each.into_iter()
+            .map(|t| t.join().expect("it ends"))
+            .collect()
     });
     let told = |trail: &str, m: &(bool, &str, u8, Id, Became, &str)| {
         format!("{} {:?} {} {:?} {:?}: {trail}", m.0, m.1, m.2, m.3, m.4)
     };
     let expected = MOMENTS.map(|m| told(m.5, &m));
-    let found: Vec<String> = found.iter().zip(&MOMENTS).map(|(f, m)| told(f, m)).collect();
+    let found: Vec<String> = found
+        .iter()
+        .zip(&MOMENTS)
+        .map(|(f, m)| told(f, m))
+        .collect();
     assert_eq!(found.join("\n"), expected.join("\n"));
 }

@@ -78,9 +78,7 @@ fn a_holder_that_stands_still() {
     rig.artifactory
         .fault("", Fault::Gate(gate.clone()), Some(1));
     let holder = rig.spawn(&["run"]);
-    until("it is under way", || {
-        !rig.artifactory.requests().is_empty()
-    });
+    until("it is under way", || !rig.artifactory.requests().is_empty());
     // On a server its lease ends by itself; the lock of a file does not.
     if let Ledger::Sqlite(_) = rig.ledger {
         kill(holder.id(), Signal::STOP);
@@ -104,10 +102,14 @@ fn a_migration_that_was_cut_off() {
     match rig.ledger {
         Ledger::Sqlite(_) => {
             for column in ["boot_id", "boot_ms", "asked_by", "accounted"] {
-                rig.sql(&format!("ALTER TABLE artifactory_attempts DROP COLUMN {column}"));
+                rig.sql(&format!(
+                    "ALTER TABLE artifactory_attempts DROP COLUMN {column}"
+                ));
             }
             for column in ["busy_since", "unaccounted"] {
-                rig.sql(&format!("ALTER TABLE artifactory_passes DROP COLUMN {column}"));
+                rig.sql(&format!(
+                    "ALTER TABLE artifactory_passes DROP COLUMN {column}"
+                ));
             }
         }
         Ledger::MariaDb(..) => {
@@ -131,7 +133,12 @@ fn a_migration_that_was_cut_off() {
 fn a_ledger_of_a_newer_program() {
     let rig = upgrade_is_due();
     rig.sql("INSERT INTO artifactory_migrations VALUES (99, '0099', 0)");
-    for command in [&["run"][..], &["status"], &["migrate"], &["settle", "video", "--retry"]] {
+    for command in [
+        &["run"][..],
+        &["status"],
+        &["migrate"],
+        &["settle", "video", "--retry"],
+    ] {
         let ran = ends(&rig, 2, command);
         assert!(said(&ran).contains("newer program"), "{ran:#?}");
     }

@@ -138,7 +138,11 @@ fn each_row_of_the_table_is_tried() {
     let readme = include_str!("../../../../README.md");
     let (_, stuck) = readme.split_once("\n## Stuck?\n").expect("the section");
     let (table, _) = stuck.split_once("\n## ").expect("the next one");
-    let cells = |row: &str| row.split(" | ").next().map(|c| c.trim_start_matches("| ").to_owned());
+    let cells = |row: &str| {
+        row.split(" | ")
+            .next()
+            .map(|c| c.trim_start_matches("| ").to_owned())
+    };
     let rows = table.lines().filter(|line| line.starts_with("| "));
     let first: Vec<String> = rows.skip(1).filter_map(cells).collect();
     assert_eq!(first, ROWS.map(|(row, _)| row));

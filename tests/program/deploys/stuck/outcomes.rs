@@ -44,7 +44,11 @@ fn twice_without_a_trace() {
     ends(&rig, 4, &["run", "--unknown-hold", "1ms"]);
     let ran = ends(&rig, 4, &["run", "--unknown-hold", "1ms"]);
     assert!(said(&ran).contains("an operator decides"), "{ran:#?}");
-    ends(&rig, 0, &["settle", "video", "--as", "not-deployed", "--retry"]);
+    ends(
+        &rig,
+        0,
+        &["settle", "video", "--as", "not-deployed", "--retry"],
+    );
     ends(&rig, 0, &["run"]);
     assert_eq!(rig.posted(), ["1.1.0"; 3]);
     is_clean(&rig);
