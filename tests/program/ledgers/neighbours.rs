@@ -7,17 +7,11 @@ use simulator::Fault;
 use super::making::Old;
 use crate::support::Rig;
 
-fn both() -> (Old, Rig) {
-    let rig = Rig::new();
-    let other = Rig::on(rig.ledger.clone());
-    (Old { rig: other }, rig)
-}
-
-/// What is done by one of them is seen by the other, on the servers of this rig.
+/// What is done by one of them is seen by the other.
 #[test]
 #[ignore = "needs the binary of 1.0.1"]
 fn the_version_before_works_beside_this_one() {
-    let (before, _keeps_the_file) = both();
+    let before = Old { rig: Rig::new() };
     let rig = &before.rig;
     let now = |arguments: &[&str], code: i32| {
         let ran = rig.run(arguments);
@@ -52,7 +46,13 @@ fn the_version_before_works_beside_this_one() {
     before.run(&["rollback", "video"], 0);
     now(&["run"], 0);
     assert_eq!(rig.posted()[5..], ["1.2.0", "1.1.0"]);
+    // A freeze is one for this version alone, as the README says.
     now(&["hold", "--all"], 0);
+    rig.publish("late", "1.0.0");
+    now(&["run"], 0);
+    assert_eq!(rig.posted().len(), 7);
+    before.run(&["run"], 0);
+    assert_eq!(rig.posted().len(), 8);
     now(&["release", "--all"], 0);
     // What one retired is no more than an app without a marker for the other.
     rig.publish("web", "1.0.0");
@@ -61,5 +61,5 @@ fn the_version_before_works_beside_this_one() {
     now(&["forget", "web"], 0);
     before.run(&["run"], 0);
     now(&["run"], 0);
-    assert_eq!(rig.posted().len(), 8);
+    assert_eq!(rig.posted().len(), 9);
 }
