@@ -13,8 +13,9 @@ const APP: &str = "web";
 /// The table that the code's documentation has.
 const TABLE: &str = include_str!("../commands/table.md");
 
+type Bring = fn(&Site<'_>);
 /// What brings a fresh app into each state.
-const STATES: [(&str, fn(&Site)); 18] = [
+const STATES: [(&str, Bring); 18] = [
     ("never deployed", |site| {
         site.mark(&["1.0", "1.1"]);
     }),
@@ -223,7 +224,7 @@ impl Site<'_> {
 }
 
 /// What a command comes to in a state.
-fn cell(setting: &Setting, bring: fn(&Site), command: Command) -> String {
+fn cell(setting: &Setting, bring: Bring, command: Command) -> String {
     let site = Site {
         setting,
         shared: Shared::new(1, 0),

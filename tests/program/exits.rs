@@ -13,9 +13,10 @@ use crate::support::{Rig, TOKEN, kill, until};
 
 /// What must live while the command runs.
 type Guard = Option<Box<dyn Any>>;
+type Bring = fn(&Rig) -> Guard;
 
 /// What brings `video`, of which 1.0.0 runs and 1.1.0 is marked, into a situation.
-const SITUATIONS: [(&str, fn(&Rig) -> Guard); 20] = [
+const SITUATIONS: [(&str, Bring); 20] = [
     ("nothing is due", |rig| {
         assert_eq!(rig.run(&["run"]).code, Some(0));
         None

@@ -121,6 +121,7 @@ impl World {
 
 /// Each row of the plan's order against the next one that applies too: the first wins.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn of_two_rows_that_apply_the_first_wins() {
     let failed = |world: World, version: &str| world.trouble(version, State::Failed, 1, HOUR);
     let due = || World::new("1.1", Some("1.0"));

@@ -1,5 +1,6 @@
 //! How the ledgers of 1.0.0 were made: by its own binary, each in one state.
 
+use std::fmt::Write as _;
 use std::process::Command;
 use std::time::Duration;
 
@@ -10,8 +11,9 @@ use crate::support::{Ledger, Ran, Rig, kill, until};
 
 /// What names the binary of another version.
 const OTHER: &str = "CAM_OTHER_PROGRAM";
+type Bring = fn(&Old);
 /// What brings a ledger into each state.
-const STATES: [(&str, fn(&Old)); 15] = [
+const STATES: [(&str, Bring); 15] = [
     ("succeeded", succeeded),
     ("submitting", submitting),
     ("submitted", submitted),
@@ -180,9 +182,11 @@ fn dump(ledger: &Ledger) -> String {
         for row in ledger.sql(&query).expect("a table can be read") {
             let cells: Vec<String> = row.into_iter().flatten().collect();
             let (columns, cells) = (columns.join(", "), cells.join(", "));
-            statements.push_str(&format!(
-                "INSERT INTO {table} ({columns}) VALUES ({cells});\n"
-            ));
+            writeln!(
+                statements,
+                "INSERT INTO {table} ({columns}) VALUES ({cells});"
+            )
+            .expect("a string takes it");
         }
     }
     statements
@@ -200,7 +204,7 @@ fn make(kind: &str, ledger: impl Fn(&std::path::Path) -> Ledger) {
         let rig = Rig::on(ledger(&directory.path().join("ledger.db")));
         let old = Old { rig };
         bring(&old);
-        text.push_str(&format!("\n-- ledger: {state}\n{}", dump(&old.rig.ledger)));
+        write!(text, "\n-- ledger: {state}\n{}", dump(&old.rig.ledger)).expect("a string takes it");
     }
     let place = format!(
         "{}/tests/program/ledgers/{kind}.sql",

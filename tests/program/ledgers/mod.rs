@@ -189,21 +189,21 @@ fn carry_on((state, marked, runs, steps): &Case) {
     assert!(status.stderr.contains("`migrate`"), "{state}: {status:#?}");
     for (arguments, code, posted) in *steps {
         let ran = rig.run(arguments);
-        let states = rig.states();
-        assert_eq!(ran.code, Some(*code), "{state}: {states:?} {ran:#?}");
+        let seen = rig.states();
+        assert_eq!(ran.code, Some(*code), "{state}: {seen:?} {ran:#?}");
         assert_eq!(rig.posted(), *posted, "{state}: {arguments:?} {ran:#?}");
     }
     let sent = rig.posted().len();
     let ran = rig.run(&["run"]);
-    let states = rig.states();
-    assert_eq!(ran.code, Some(0), "{state}: {states:?} {ran:#?}");
-    assert_eq!(rig.posted().len(), sent, "{state}: {states:?}");
+    let all = rig.states();
+    assert_eq!(ran.code, Some(0), "{state}: {all:?} {ran:#?}");
+    assert_eq!(rig.posted().len(), sent, "{state}: {all:?}");
     let is_open = |s: &String| {
         ["submitting", "submitted", "unknown"]
             .iter()
             .any(|w| s.ends_with(w))
     };
-    assert!(!states.iter().any(is_open), "{state}: {states:?}");
+    assert!(!all.iter().any(is_open), "{state}: {all:?}");
 }
 
 #[test]

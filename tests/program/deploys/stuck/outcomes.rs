@@ -6,6 +6,7 @@ use simulator::Behaviour;
 
 use super::{ends, is_clean, lose_request, said, upgrade_is_due};
 use crate::deploys::refusals::deploy_of_somebody_else;
+use crate::support::until;
 
 #[test]
 fn an_outcome_that_is_not_known() {
@@ -41,9 +42,11 @@ fn twice_without_a_trace() {
     lose_request(&rig);
     ends(&rig, 4, &["run"]);
     lose_request(&rig);
-    ends(&rig, 4, &["run", "--unknown-hold", "1ms"]);
-    let ran = ends(&rig, 4, &["run", "--unknown-hold", "1ms"]);
-    assert!(said(&ran).contains("an operator decides"), "{ran:#?}");
+    // A verdict wants a quiet server, which one on a busy machine may not be.
+    until("the second time is told of", || {
+        let ran = ends(&rig, 4, &["run", "--unknown-hold", "1ms"]);
+        said(&ran).contains("an operator decides")
+    });
     ends(
         &rig,
         0,
