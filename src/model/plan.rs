@@ -131,8 +131,8 @@ impl Step {
 /// | the newest marker is older than what is deployed, or was tried before | `ahead` | no downgrade, however it ended |
 /// | it is deployed, and a later attempt of it ended badly | `given-up` | only an operator can have asked for that |
 /// | its latest attempt ended badly | `retry`, `waiting`, `given-up` | it must not look like an upgrade |
-/// | it is deployed | `up-to-date` | |
-/// | other versions run than the ledger has | `unaccounted` | for what is due alone |
+/// | it is deployed | `up-to-date` | nothing would be sent, so nothing has to be accounted for |
+/// | other versions run than the ledger has | `unaccounted` | what is due would replace them |
 /// | else | `new`, `upgrade` | |
 ///
 /// An app with an open attempt gets one `resume` step per open attempt and nothing else, whatever

@@ -117,7 +117,8 @@ pub fn episode(setting: &Setting, seed: u64, faults: u32) -> Shared {
     shared
 }
 
-fn run(setting: &Setting, shared: &Shared, commands: &[Command]) {
+/// Runs commands at once.
+pub fn run(setting: &Setting, shared: &Shared, commands: &[Command]) {
     let tasks = commands.iter().map(|command| {
         let host = shared.world().rng.usize(..3);
         let work: Work<'_> = Box::new(move |actor: Actor| setting.carry_out(&actor, command));
@@ -183,7 +184,8 @@ fn draw(world: &mut World) -> Command {
     }
 }
 
-const fn pass() -> Command {
+/// A pass.
+pub const fn pass() -> Command {
     Command::Run {
         pass_id: None,
         stop_at_eof: false,

@@ -4,7 +4,7 @@
 //! the command (a crash), or let it stand still; all of it is drawn from one seed, so that a seed
 //! is a story.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -107,6 +107,8 @@ pub struct World {
     pub rng: fastrand::Rng,
     /// Of a thousand steps, how many go wrong.
     pub faults: u32,
+    /// What goes wrong next, where that is not drawn.
+    pub scripted: VecDeque<Fault>,
     /// What has gone wrong, by command.
     pub counts: BTreeMap<(&'static str, Fault), u64>,
     /// The true time.
@@ -152,7 +154,11 @@ impl World {
 
     /// Draws whether a fault happens to a command now.
     pub fn draws(&mut self, who: usize, fault: Fault) -> bool {
-        let happens = self.rng.u32(..1000) < self.faults;
+        let is_next = self.scripted.front() == Some(&fault);
+        let happens = self.rng.u32(..1000) < self.faults || is_next;
+        if is_next {
+            self.scripted.pop_front();
+        }
         if happens {
             let command = self.tasks[who].command;
             *self.counts.entry((command, fault)).or_default() += 1;
@@ -298,6 +304,7 @@ impl Shared {
         let world = World {
             rng,
             faults,
+            scripted: VecDeque::new(),
             counts: BTreeMap::new(),
             now: Duration::ZERO,
             markers: BTreeMap::new(),

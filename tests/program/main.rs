@@ -4,10 +4,12 @@
 mod crash;
 mod database;
 mod deploys;
+mod exits;
 mod faults;
 mod files;
 mod hostile;
 mod lease;
+mod ledgers;
 mod replaced;
 mod scale;
 mod secrets;
