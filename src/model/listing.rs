@@ -1,12 +1,15 @@
 //! What Artifactory offers, folded from the stream of its markers.
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
-use super::name::{is_app_name, is_version, marked_version};
+use super::name::{is_app_name, is_version, marked_version, resembles_marker};
+use super::report::{Left, LeftAlone};
 use super::version::{Order, VersionKey};
 
 /// The most names of one kind that are kept to be shown.
 const SHOWN: usize = 50;
+const NO_APP: &str = "not a name that an app may have";
 
 /// Which apps a command works on (`--app`, `--exclude-app`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,6 +67,9 @@ pub struct AppListing {
     pub left_alone: Vec<(String, &'static str)>,
     /// Every version taken, unordered; only where detail was asked for.
     pub all: Option<Vec<String>>,
+    /// The marker that was made last, where it is not the newest but older than that. Known only where
+    /// markers come with their dates.
+    pub later: Option<String>,
     /// Why the folder could not be read; then nothing may be concluded from the rest.
     pub unreadable: Option<String>,
 }
@@ -73,10 +79,10 @@ pub struct AppListing {
 pub struct Listing {
     /// The apps that the filter lets through.
     pub apps: BTreeMap<String, AppListing>,
-    /// Names that are no app's (the first few).
-    pub ignored: Vec<String>,
-    /// How many names were ignored in all.
-    pub ignored_count: u64,
+    /// What is no app, no version or no version of the order.
+    pub left_alone: LeftAlone,
+    /// How many other files were seen, which nobody meant as markers.
+    pub others: u64,
     /// Whether the repository, the filter apart, holds no marker at all. False where only some
     /// folders were read.
     pub empty: bool,
@@ -94,8 +100,16 @@ pub struct ListingBuilder {
     deployed: BTreeMap<String, String>,
     detail: bool,
     listing: Listing,
-    keys: BTreeMap<String, VersionKey>,
+    best: BTreeMap<String, Best>,
     seen: bool,
+}
+
+/// What is known of an app's newest marker, and of the one that was made last.
+#[derive(Clone, Debug)]
+struct Best {
+    key: VersionKey,
+    made: Option<SystemTime>,
+    last: Option<(SystemTime, String)>,
 }
 
 impl ListingBuilder {
@@ -112,7 +126,7 @@ impl ListingBuilder {
             deployed,
             detail,
             listing: Listing::default(),
-            keys: BTreeMap::new(),
+            best: BTreeMap::new(),
             seen: false,
         }
     }
@@ -128,67 +142,105 @@ impl ListingBuilder {
             return;
         }
         if !is_app_name(app) {
-            self.ignore(app);
+            self.leave(app, NO_APP);
         } else if self.filter.wants(app) {
             self.listing.apps.entry(app.to_owned()).or_default();
         }
     }
 
+    /// Notes a file that is in no app's folder, by its path: in the root, or deeper.
+    pub fn misplaced(&mut self, path: &str) {
+        if resembles_marker(path) {
+            self.leave(path, "not in the folder of an app");
+        } else {
+            self.listing.others += 1;
+        }
+    }
+
+    /// Notes a folder inside of an app's.
+    pub fn inner_folder(&mut self, app: &str, name: &str) {
+        self.leave(&format!("{app}/{name}"), "a folder in the folder of an app");
+    }
+
     /// Notes a file of an app's folder.
     pub fn file(&mut self, app: &str, file_name: &str) {
+        self.dated_file(app, file_name, None);
+    }
+
+    /// Notes a file of an app's folder that was made at a time, where that is known.
+    pub fn dated_file(&mut self, app: &str, file_name: &str, made: Option<SystemTime>) {
+        let path = format!("{app}/{file_name}");
         let Some(version) = marked_version(file_name) else {
+            if !resembles_marker(file_name) {
+                self.listing.others += 1;
+            } else if self.filter.wants(app) {
+                self.leave(
+                    &path,
+                    "no marker: .deploy ends the name of one, in small letters",
+                );
+            }
             return;
         };
         if app.starts_with('.') {
-            return;
+            return self.leave(
+                &path,
+                "a folder that begins with '.' is the repository's own",
+            );
         }
         self.seen = true;
         if !is_app_name(app) {
-            return self.ignore(&format!("{app}/{file_name}"));
+            return self.leave(&path, NO_APP);
         }
         if !self.filter.wants(app) {
             return;
         }
-        let entry = self.listing.apps.entry(app.to_owned()).or_default();
-        if !is_version(version) {
-            if entry.left_alone.len() < SHOWN {
-                entry
-                    .left_alone
-                    .push((version.to_owned(), "not a name that a version may have"));
-            }
-            return self.ignore(&format!("{app}/{file_name}"));
+        match self.order.key(version).filter(|_| is_version(version)) {
+            Some(key) => self.marker(app, version, key, made),
+            None if is_version(version) => self.refuse(app, version, "not SemVer"),
+            None => self.refuse(app, version, "not a name that a version may have"),
         }
-        let Some(key) = self.order.key(version) else {
-            if entry.left_alone.len() < SHOWN {
-                entry.left_alone.push((version.to_owned(), "not SemVer"));
-            }
-            return;
-        };
+    }
+
+    fn marker(&mut self, app: &str, version: &str, key: VersionKey, made: Option<SystemTime>) {
+        let entry = self.listing.apps.entry(app.to_owned()).or_default();
         entry.markers += 1;
         if self.detail {
             entry.all.get_or_insert_default().push(version.to_owned());
         }
-        let deployed = self.deployed.get(app).map(String::as_str);
-        let newer = match (self.keys.get(app), &entry.newest) {
-            (Some(best), Some(text)) => {
-                let rank = |v: &str| (deployed == Some(v), v.to_owned());
-                key.cmp(best)
-                    .then_with(|| rank(version).cmp(&rank(text)))
-                    .is_gt()
-            }
-            _ => true,
-        };
-        if newer {
+        let last = made.map(|made| (made, version.to_owned()));
+        let (Some(best), Some(text)) = (self.best.get_mut(app), &mut entry.newest) else {
             entry.newest = Some(version.to_owned());
-            self.keys.insert(app.to_owned(), key);
+            self.best.insert(app.to_owned(), Best { key, made, last });
+            return;
+        };
+        best.last = best.last.take().max(last);
+        let deployed = self.deployed.get(app).map(String::as_str);
+        let rank = |v: &str| (deployed == Some(v), v.to_owned());
+        let order = key.cmp(&best.key);
+        if order.then_with(|| rank(version).cmp(&rank(text))).is_gt() {
+            version.clone_into(text);
+            best.key = key;
+            best.made = made;
         }
     }
 
-    /// Notes a name that is no app's and no marker's.
-    pub fn ignore(&mut self, name: &str) {
-        self.listing.ignored_count += 1;
-        if self.listing.ignored.len() < SHOWN {
-            self.listing.ignored.push(crate::text::printable(name));
+    /// Leaves a marker of an app alone.
+    fn refuse(&mut self, app: &str, version: &str, why: &'static str) {
+        let entry = self.listing.apps.entry(app.to_owned()).or_default();
+        if entry.left_alone.len() < SHOWN {
+            entry.left_alone.push((version.to_owned(), why));
+        }
+        self.leave(&format!("{app}/{version}.deploy"), why);
+    }
+
+    fn leave(&mut self, path: &str, why: &str) {
+        let left_alone = &mut self.listing.left_alone;
+        left_alone.count += 1;
+        if left_alone.shown.len() < SHOWN {
+            left_alone.shown.push(Left {
+                name: crate::text::printable(path),
+                why: why.to_owned(),
+            });
         }
     }
 
@@ -206,20 +258,36 @@ impl ListingBuilder {
     pub fn finish(mut self, source: &'static str, whole: bool) -> Listing {
         self.listing.source = source;
         self.listing.empty = whole && !self.seen;
-        for app in self.listing.apps.values_mut() {
+        for (name, app) in &mut self.listing.apps {
+            app.later = self
+                .best
+                .remove(name)
+                .and_then(|best| best.later(self.order));
             app.left_alone.sort_unstable();
             if let Some(all) = &mut app.all {
                 all.sort_unstable();
                 all.dedup();
             }
         }
-        self.listing.ignored.sort_unstable();
+        self.listing.left_alone.shown.sort_unstable();
         self.listing
+    }
+}
+
+impl Best {
+    /// The version of the marker that was made last, if it is older than the newest.
+    fn later(self, order: Order) -> Option<String> {
+        let (at, version) = self.last?;
+        let is_later = self.made.is_some_and(|made| at > made);
+        let is_lower = || order.key(&version).is_some_and(|key| key < self.key);
+        (is_later && is_lower()).then_some(version)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
     use super::*;
 
     fn builder(deployed: &[(&str, &str)]) -> ListingBuilder {
@@ -260,8 +328,95 @@ mod tests {
         b.file("ok", "notes.txt");
         let listing = b.finish("folders", true);
         assert_eq!(listing.apps.keys().collect::<Vec<_>>(), ["empty", "ok"]);
-        assert_eq!(listing.ignored_count, 2);
+        assert_eq!(
+            left(&listing),
+            [
+                "a b: not a name that an app may have",
+                "ok/-1.deploy: not a name that a version may have"
+            ]
+        );
+        assert_eq!((listing.left_alone.count, listing.others), (2, 1));
         assert!(!listing.empty);
+    }
+
+    fn left(listing: &Listing) -> Vec<String> {
+        let shown = listing.left_alone.shown.iter();
+        shown.map(|l| format!("{}: {}", l.name, l.why)).collect()
+    }
+
+    #[test]
+    fn nothing_that_resembles_a_marker_is_dropped() {
+        let filter = AppFilter {
+            include: vec!["a".into()],
+            exclude: vec![],
+        };
+        let mut b = ListingBuilder::new(Order::Semver, filter, BTreeMap::new(), false);
+        for file in [
+            "v1.0.0.deploy",
+            "1.0~rc1.deploy",
+            "3.0.DEPLOY",
+            "4.0.deploy.txt",
+            "notes.txt",
+        ] {
+            b.file("a", file);
+            b.file("not-wanted", file);
+        }
+        b.inner_folder("a", "old");
+        b.misplaced("1.0.deploy");
+        b.misplaced("a/b/1.0.Deploy");
+        b.misplaced("README.md");
+        b.file(".own", "1.0.0.deploy");
+        let listing = b.finish("folders", true);
+        assert_eq!(
+            left(&listing),
+            [
+                ".own/1.0.0.deploy: a folder that begins with '.' is the repository's own",
+                "1.0.deploy: not in the folder of an app",
+                "a/1.0~rc1.deploy: not a name that a version may have",
+                "a/3.0.DEPLOY: no marker: .deploy ends the name of one, in small letters",
+                "a/4.0.deploy.txt: no marker: .deploy ends the name of one, in small letters",
+                "a/b/1.0.Deploy: not in the folder of an app",
+                "a/old: a folder in the folder of an app",
+                "a/v1.0.0.deploy: not SemVer",
+            ]
+        );
+        assert_eq!(listing.left_alone.count, 8);
+        let app = &listing.apps["a"];
+        assert_eq!((&app.newest, app.left_alone.len()), (&None, 2));
+    }
+
+    #[test]
+    fn a_marker_made_later_that_sorts_lower_is_noted() {
+        for (markers, later) in [
+            (
+                &[("1.0.0", 1), ("release-2.0.0", 2)][..],
+                Some("release-2.0.0"),
+            ),
+            (&[("2024.11.01", 2), ("2024-12-31", 1)], None),
+            (&[("2024-12-31", 1), ("2024.11.01", 2)], None),
+            (&[("2.0", 1), ("1.9.1", 3), ("1.9.2", 2)], Some("1.9.1")),
+            (&[("2.0", 5), ("1.9.1", 3)], None),
+            (&[("2.0", 5), ("1.9", 5)], None),
+            (&[("2.0", 5), ("2.0.0", 6)], None),
+        ] {
+            for reversed in [false, true] {
+                let mut b = builder(&[]);
+                let mut markers = markers.to_vec();
+                if reversed {
+                    markers.reverse();
+                }
+                for (version, made) in markers {
+                    let made = UNIX_EPOCH + Duration::from_secs(made);
+                    b.dated_file("a", &format!("{version}.deploy"), Some(made));
+                }
+                let listing = b.finish("aql", true);
+                assert_eq!(listing.apps["a"].later.as_deref(), later);
+            }
+        }
+        let mut undated = builder(&[]);
+        undated.dated_file("a", "1.0.deploy", Some(UNIX_EPOCH));
+        undated.file("a", "2.0.deploy");
+        assert_eq!(undated.finish("aql", true).apps["a"].later, None);
     }
 
     #[test]
