@@ -27,7 +27,7 @@ pub fn hostile(what: &'static str, words: &'static str, archive: Vec<u8>) -> Hos
 
 /// All hostile archives.
 pub fn all() -> Vec<Hostile> {
-    [hostile_form::all(), names(), types(), contents()]
+    [hostile_form::all(), names(), types(), contents(), texts()]
         .into_iter()
         .flatten()
         .collect()
@@ -220,6 +220,36 @@ fn contents() -> Vec<Hostile> {
             of(METADATA, "[Unit]\nA={{.Nope}}"),
         ),
         hostile(
+            "long unit",
+            "renders to 65536 bytes",
+            of(METADATA, &"#\n".repeat(32768)),
+        ),
+        hostile(
+            "4-byte character",
+            "rendered line 2: U+1F600",
+            of(METADATA, "#\n#😀"),
+        ),
+        hostile("comment in keys", "k.etcd2: line 2", keys("/a b\n# c")),
+        hostile(
+            "the cluster's key",
+            "the cluster's own",
+            keys("/example.com/apps/services/a/current-cycle b"),
+        ),
+        hostile("keys as JSON too long", "the keys as JSON are", keys(&many)),
+    ]
+}
+
+/// What neither systemd nor fleet takes, and control characters.
+fn texts() -> Vec<Hostile> {
+    let of = |metadata: &str, unit: &str| {
+        Tar::default()
+            .file("m.json", metadata)
+            .file("a@.service", unit)
+            .gz()
+    };
+    let keys = |text: &str| Tar::good().file("k.etcd2", text).gz();
+    vec![
+        hostile(
             "no unit at all",
             "a@.service: rendered line 1: before the first section",
             of(METADATA, "hello world\n"),
@@ -275,22 +305,5 @@ fn contents() -> Vec<Hostile> {
             "k.etcd2: line 1: the control character U+000D",
             keys("/a b\rc\r\n"),
         ),
-        hostile(
-            "long unit",
-            "renders to 65536 bytes",
-            of(METADATA, &"#\n".repeat(32768)),
-        ),
-        hostile(
-            "4-byte character",
-            "rendered line 2: U+1F600",
-            of(METADATA, "#\n#😀"),
-        ),
-        hostile("comment in keys", "k.etcd2: line 2", keys("/a b\n# c")),
-        hostile(
-            "the cluster's key",
-            "the cluster's own",
-            keys("/example.com/apps/services/a/current-cycle b"),
-        ),
-        hostile("keys as JSON too long", "the keys as JSON are", keys(&many)),
     ]
 }

@@ -304,7 +304,7 @@ fn headers() -> Vec<Hostile> {
         hostile(
             "a size behind a zero",
             "broken size",
-            size(b"0004\0000777\0"),
+            size(b"0004\x00000777\0"),
         ),
         hostile("no size", "broken size", size(&[b' '; 12])),
         hostile(
