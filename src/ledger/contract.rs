@@ -348,6 +348,7 @@ fn pass(number: usize, busy: Option<bool>) -> PassRecord {
         summary: Summary::default(),
         exit_code: 0,
         error: None,
+        left_alone: crate::model::report::LeftAlone::default(),
     };
     PassRecord {
         report,

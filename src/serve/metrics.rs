@@ -371,6 +371,7 @@ mod tests {
             },
             exit_code: 1,
             error: None,
+            left_alone: crate::model::report::LeftAlone::default(),
         }
     }
 

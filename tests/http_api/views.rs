@@ -47,6 +47,7 @@ fn report() -> Report {
         summary: Summary::default(),
         exit_code: 0,
         error: None,
+        left_alone: coreos_artifactory_monitor::model::report::LeftAlone::default(),
     }
 }
 

@@ -428,6 +428,26 @@ fn holds_at_the_edges() {
 }
 
 #[test]
+fn an_app_none_of_whose_markers_is_a_version_is_unreadable_where_it_is_known() {
+    let mut world = World::new("", Some("1.0"));
+    let offered = world.listing.apps.get_mut("a").unwrap();
+    offered.left_alone = vec![("1.1~rc1".into(), "not a name that a version may have")];
+    let reason =
+        "none of its markers can be a version: 1.1~rc1 is not a name that a version may have";
+    assert_eq!(world.action(), (Action::Unreadable, reason.into()));
+    assert!(missing(&world.listing, &world.records, &AppFilter::default()).is_empty());
+    assert_eq!(
+        world.clone().hold(None, None).action().0,
+        Action::Unreadable
+    );
+
+    world.record().is_retired = true;
+    assert_eq!(world.plan(), []);
+    world.records.clear();
+    assert_eq!(world.plan(), []);
+}
+
+#[test]
 fn apps_without_a_marker_are_missing_and_get_no_step_until_they_are_retired() {
     let mut world = World::new("", Some("1.0"));
     for (app, deployed, is_retired) in [

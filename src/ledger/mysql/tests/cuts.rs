@@ -207,6 +207,7 @@ pub(super) fn pass() -> PassRecord {
             summary: Summary::default(),
             exit_code: 0,
             error: None,
+            left_alone: crate::model::report::LeftAlone::default(),
         },
         bad_payloads: BTreeMap::new(),
         unaccounted: BTreeMap::new(),
