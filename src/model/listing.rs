@@ -268,6 +268,14 @@ impl ListingBuilder {
     pub fn finish(mut self, source: &'static str, whole: bool) -> Listing {
         self.listing.source = source;
         self.listing.empty = whole && !self.seen;
+        let is_bare = |app: &AppListing| {
+            app.newest.is_none() && app.left_alone.is_empty() && app.unreadable.is_none()
+        };
+        let bare = self.listing.apps.iter().filter(|(_, app)| is_bare(app));
+        let bare: Vec<String> = bare.map(|(name, _)| name.clone()).collect();
+        for name in bare {
+            self.leave(&name, "a folder without a marker");
+        }
         for (name, app) in &mut self.listing.apps {
             app.later = self
                 .best

@@ -2,7 +2,7 @@
 
 use tar::Header;
 
-use super::refuse;
+use super::{refusal, refuse};
 use crate::error::Result;
 
 /// Magic and version of POSIX, of GNU tar, and of what was before both.
@@ -19,7 +19,8 @@ pub fn check(header: &Header) -> Result<()> {
     if magic != POSIX && prefix.iter().any(|b| *b != 0) {
         let whose = if magic == GNU { "GNU's" } else { "not POSIX's" };
         let what = format!("a tar header that is {whose} and has bytes where POSIX has a prefix");
-        return refuse("archive", format!("{what}: readers differ in the name"));
+        let error = refusal("archive", format!("{what}: readers differ in the name"));
+        return Err(error.hint("`tar --format=pax -czf` makes one that all read alike"));
     }
     let size = &header.as_old().size;
     if size[0] & 0x80 != 0 {

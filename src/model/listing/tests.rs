@@ -44,10 +44,11 @@ fn foreign_names_are_left_alone_and_counted() {
         left(&listing),
         [
             "a b: not a name that an app may have",
+            "empty: a folder without a marker",
             "ok/-1.deploy: not a name that a version may have"
         ]
     );
-    assert_eq!((listing.left_alone.count, listing.others), (2, 1));
+    assert_eq!((listing.left_alone.count, listing.others), (3, 1));
     assert!(!listing.empty);
 }
 

@@ -149,22 +149,24 @@ fn what_the_order_cannot_know_is_told_by_scan() {
         ("dated", "2024-12-31", 100),
         ("dated", "2024.11.01", 200),
         ("worded", "1.0.0-quux", 100),
+        ("usual", "1.0.0", 200),
+        ("usual", "1.1.0", 100),
     ] {
         rig.publish(app, version);
         let age = std::time::Duration::from_secs(age);
         rig.artifactory.set_marker_age(app, version, age);
     }
-    let told = "renamed: release-2.0.0 was marked after 1.0.0 and sorts lower";
+    let renamed = "renamed: release-2.0.0 was marked after 1.0.0 and sorts lower";
+    let dated = "dated: 2024-12-31 was marked after 2024.11.01 and sorts lower";
     let word = "worded: the order does not know the word quux in 1.0.0-quux";
     let ran = rig.run(&["scan"]);
-    assert!(
-        ran.stdout.contains(told) && ran.stdout.contains(word),
-        "{ran:#?}"
-    );
-    assert!(!ran.stdout.contains("dated: "), "{ran:#?}");
+    for told in [renamed, dated, word] {
+        assert!(ran.stdout.contains(told), "{told}: {ran:#?}");
+    }
+    assert!(!ran.stdout.contains("usual: "), "{ran:#?}");
     let notes = rig.json(&["scan"], 0)["notes"].clone();
-    assert_eq!(notes.as_array().map(Vec::len), Some(2), "{notes:#}");
-    assert_eq!(notes[0]["app"], "renamed");
+    assert_eq!(notes.as_array().map(Vec::len), Some(3), "{notes:#}");
+    assert_eq!(notes[0]["app"], "dated");
 }
 
 #[test]
