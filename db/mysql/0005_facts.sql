@@ -18,3 +18,7 @@ ALTER TABLE artifactory_passes ADD COLUMN busy_since BIGINT;
 -- The apps of which other versions run than the ledger has (JSON), as of the end of the pass.
 
 ALTER TABLE artifactory_passes ADD COLUMN unaccounted MEDIUMBLOB;
+
+-- The versions that ran beside an attempt and that no attempt was of, accounted for by it (JSON).
+
+ALTER TABLE artifactory_attempts ADD COLUMN accounted MEDIUMBLOB;

@@ -19,6 +19,7 @@ use serde::de::{
 
 use super::client::Client;
 use super::failure::{Failure, ReadResult};
+use super::file_info::parse_iso;
 use crate::error::Error;
 use crate::http::{BodyError, Bounded};
 use crate::mask::Masker;
@@ -33,10 +34,11 @@ const AQL_LIMIT: usize = 512 << 20;
 const ROW_LIMIT: usize = 256 << 10;
 
 /// The query. `repo`, `path` and `name` must be among the fields, or only administrators may ask.
-/// A repository's name is checked before: AQL has no way to write a quote.
+/// A repository's name is checked before: AQL has no way to write a quote. Names are matched in their
+/// letter case by some databases: six letters find `.DEPLOY` too, which is shown and left alone.
 pub fn query(repo: &str) -> String {
     format!(
-        r#"items.find({{"repo":"{repo}","type":"file","name":{{"$match":"*.deploy"}}}}).include("repo","path","name")"#
+        r#"items.find({{"repo":"{repo}","type":"file","name":{{"$match":"*.??????"}}}}).include("repo","path","name","created")"#
     )
 }
 
@@ -136,6 +138,7 @@ struct Row {
     repo: String,
     path: String,
     name: String,
+    created: Option<String>,
 }
 
 /// What was read so far.
@@ -188,7 +191,12 @@ impl Listed<'_> {
     }
 
     fn row<E: serde::de::Error>(&mut self, row: &Row) -> Result<(), E> {
-        let Row { repo, path, name } = row;
+        let Row {
+            repo,
+            path,
+            name,
+            created,
+        } = row;
         if repo != self.repo {
             let ours = self.repo;
             return self.refuse(format!(
@@ -200,11 +208,12 @@ impl Listed<'_> {
         self.since_row.set(0);
         // "." is the root: a marker beside the folders belongs to no app.
         if path == "." || path.is_empty() {
-            self.builder.ignore(name);
-        } else if !path.contains('/') {
-            self.builder.file(path, name);
-        } else if !path.starts_with('.') {
-            self.builder.ignore(&format!("{path}/{name}"));
+            self.builder.misplaced(name);
+        } else if path.contains('/') {
+            self.builder.misplaced(&format!("{path}/{name}"));
+        } else {
+            let made = created.as_deref().and_then(parse_iso);
+            self.builder.dated_file(path, name, made);
         }
         Ok(())
     }

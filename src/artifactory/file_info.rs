@@ -79,7 +79,7 @@ where
 
 /// An RFC 3339 date with an offset or `Z`, such as `2020-11-04T03:20:30.406-08:00`. The offset may
 /// lack its colon, as in the answers to `?lastModified`.
-fn parse_iso(text: &str) -> Option<SystemTime> {
+pub fn parse_iso(text: &str) -> Option<SystemTime> {
     let text = text.to_ascii_uppercase();
     let clock_end = "2020-11-04T03:20:30".len();
     let zone_start = clock_end + text.get(clock_end..)?.find(['Z', '+', '-'])?;

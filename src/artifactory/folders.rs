@@ -12,7 +12,6 @@ use crate::error::{Error, Result};
 use crate::http::Meaning;
 use crate::mask::Masker;
 use crate::model::listing::{Listing, ListingBuilder};
-use crate::model::name::marked_version;
 use crate::threads;
 
 /// A folder as the storage API describes it. An empty folder has `children: []`; an answer without
@@ -103,7 +102,13 @@ pub fn walk(
             let mut guard = shared.lock().unwrap_or_else(PoisonError::into_inner);
             let (builder, fatal) = &mut *guard;
             match found {
-                Ok(names) => names.iter().for_each(|name| builder.file(app, name)),
+                Ok(entries) => entries.iter().for_each(|(name, is_folder)| {
+                    if *is_folder {
+                        builder.inner_folder(app, name);
+                    } else {
+                        builder.file(app, name);
+                    }
+                }),
                 Err(failure)
                     if matches!(
                         failure.meaning,
@@ -139,9 +144,7 @@ fn wanted(
     let (mut apps, mut whole) = (Vec::new(), true);
     for (name, folder) in entries {
         if !folder {
-            if marked_version(name).is_some() {
-                builder.ignore(name);
-            }
+            builder.misplaced(name);
             continue;
         }
         builder.folder(name);
@@ -156,16 +159,15 @@ fn wanted(
     Ok((apps, whole))
 }
 
-/// The names of the markers in an app's folder.
-fn markers(client: &Client, repo: &str, app: &str) -> ReadResult<Vec<String>> {
+/// The names in an app's folder, and which of them are folders.
+fn markers(client: &Client, repo: &str, app: &str) -> ReadResult<Vec<(String, bool)>> {
     let what = format!("folder {repo}/{app}");
     let info: FolderInfo = client.get_json(&what, &["storage", repo, app])?;
     let entries = info
         .entries(repo, app)
         .map_err(|e| malformed(&what, &client.masker.text(e)))?;
     Ok(entries
-        .filter(|(name, folder)| !folder && marked_version(name).is_some())
-        .map(|(name, _)| name.to_owned())
+        .map(|(name, is_folder)| (name.to_owned(), is_folder))
         .collect())
 }
 

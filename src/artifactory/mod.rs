@@ -192,8 +192,13 @@ impl Releases for Artifactory {
     fn list(&self, builder: ListingBuilder) -> Result<Listing> {
         let mut listing = self.read(builder)?;
         // Names that are no app's and no version's are Artifactory's word alone.
-        for name in &mut listing.ignored {
-            *name = self.client.masker.text(&name);
+        for left in &mut listing.left_alone.shown {
+            left.name = self.client.masker.text(&left.name);
+        }
+        for app in listing.apps.values_mut() {
+            for (version, _) in &mut app.left_alone {
+                *version = self.client.masker.text(&version);
+            }
         }
         Ok(listing)
     }

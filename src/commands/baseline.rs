@@ -1,6 +1,6 @@
 //! `baseline [APP[=VERSION]…]`: records as deployed without deploying.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::context::Context;
 use super::names::Names;
@@ -14,7 +14,7 @@ use crate::model::attempt::{State, Word};
 use crate::model::listing::AppListing;
 use crate::model::plan;
 use crate::output::Output;
-use crate::pass::{self, Made, Scanner};
+use crate::pass::{self, Scanner};
 
 /// Records versions as deployed: the newest markers of apps that the ledger doesn't know, or the
 /// ones that are named. Sends nothing to coreos-deploy.
@@ -67,46 +67,42 @@ pub(super) fn run(context: &Context<'_>, named: &[String], new: bool) -> Result<
             let of_it = |a: &Attempt| which(a) && a.version == *version;
             let other = |a: &Attempt| which(a) && a.version != *version;
             let why = format!("{version} was recorded as deployed by {}", operator());
-            let fence = lease.fence();
+            let (fence, nothing) = (lease.fence(), BTreeSet::new());
             close(
                 ledger.as_mut(),
                 fence,
                 &snapshot,
                 of_it,
-                (Word::Deployed, &why),
+                (Word::Deployed, &why, &nothing),
             )?;
             close(
                 ledger.as_mut(),
                 fence,
                 &snapshot,
                 other,
-                (Word::NotDeployed, &why),
+                (Word::NotDeployed, &why, &nothing),
             )?;
         }
     }
     let (clock, operator) = (ports.clock(), operator());
     for (app, version) in &records {
         let message = format!("recorded as deployed by {operator}");
-        if let Some(noted) = snapshot.unaccounted.get(app) {
-            let made = Made {
-                scope,
-                fence: lease.fence(),
-                clock: clock.as_ref(),
-                by: (
-                    "baseline",
-                    &format!("seen running when {version} was recorded"),
-                ),
-                asked_by: Some(&operator),
-            };
-            let mut others = noted.versions.clone();
-            others.remove(version);
-            pass::account_for(ledger.as_mut(), &made, (app, &noted.service_name), &others)?;
-        }
-        let made = ("baseline", message.as_str());
-        let attempt = Attempt {
+        let said = ("baseline", message.as_str());
+        let mut attempt = Attempt {
             asked_by: Some(operator.clone()),
-            ..Attempt::new(app, version, State::Baseline, made, clock.as_ref())
+            ..Attempt::new(app, version, State::Baseline, said, clock.as_ref())
         };
+        let known = Attempt {
+            service_name: service_of(&snapshot, app),
+            ..attempt.clone()
+        };
+        attempt.accounted = pass::beside(
+            ports,
+            ledger.as_mut(),
+            (scope, context.config.rules.order),
+            &snapshot,
+            &known,
+        )?;
         let taken = ledger.record(scope, &attempt, None, lease.fence())?;
         if let Some(row) = taken {
             let message = format!("{app} {version} was not recorded");
@@ -115,6 +111,13 @@ pub(super) fn run(context: &Context<'_>, named: &[String], new: bool) -> Result<
     }
     show(output, &records);
     Ok(Exit::Success)
+}
+
+/// The service of an app, as far as the ledger knows; else empty.
+fn service_of(snapshot: &Snapshot, app: &str) -> String {
+    let noted = snapshot.unaccounted.get(app).map(|n| &n.service_name);
+    let latest = snapshot.latest.get(app).map(|a| &a.service_name);
+    noted.or(latest).cloned().unwrap_or_default()
 }
 
 /// What Artifactory offers, by app.

@@ -1,5 +1,7 @@
 //! `deploy APP VERSION`: this version now, whatever is newest.
 
+use std::collections::BTreeSet;
+
 use super::context::Context;
 use super::in_session;
 use super::names::unknown;
@@ -67,7 +69,9 @@ fn give_up(session: &mut Session<'_>, snapshot: &Snapshot, asked: &Asked<'_>) ->
     pass::check_target(session)?;
     let (app, version) = (asked.app, asked.version);
     let why = format!("given up for a deploy of {version} by {}", operator());
-    let (fence, word) = (session.lease.fence(), (Word::NotDeployed, why.as_str()));
+    let nothing = BTreeSet::new();
+    let word = (Word::NotDeployed, why.as_str(), &nothing);
+    let fence = session.lease.fence();
     let is_its = |a: &Attempt| a.app == app;
     for attempt in close(session.ledger.as_mut(), fence, snapshot, is_its, word)? {
         let (id, version) = (&attempt.id, &attempt.version);
@@ -116,6 +120,7 @@ pub(super) fn carry_out(
                 ready: &ready,
                 command: asked.command,
                 unattended: false,
+                decides: asked.command == "deploy",
                 place_hold,
                 snapshot,
             };

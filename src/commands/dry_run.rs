@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::context::Context;
 use crate::deadline::Deadline;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
 use crate::ledger::Access;
 use crate::model::plan::Step;
@@ -40,6 +40,7 @@ pub(super) fn run(context: &Context<'_>, show_values: bool, exit_code: bool) -> 
         clock: clock.as_ref(),
     }
     .scan(ledger.as_mut(), &snapshot, false)?;
+    scan.tell_left_alone(output);
     let mut builder = ReportBuilder::new("dry-run", clock.clone());
     builder.begin(&snapshot);
     builder.plan(&scan);
@@ -55,9 +56,16 @@ pub(super) fn run(context: &Context<'_>, show_values: bool, exit_code: bool) -> 
         deadline: &deadline,
     };
     let mut requests = BTreeMap::new();
+    let mut services = pass::services(&snapshot);
     for (step, prepared) in due.iter().zip(preparer.all(&due)) {
         match prepared? {
             Prepared::Ready(ready) => {
+                if let Some(taken) = pass::service_taken(&services, &snapshot, &ready) {
+                    let error = Error::new(Kind::Failed, taken);
+                    builder.not_sent(&step.app, Prepared::Error(error, None));
+                    continue;
+                }
+                services.insert(ready.request.service_name.clone(), ready.app.clone());
                 let mut request = ready.request;
                 if !show_values {
                     request

@@ -1,4 +1,5 @@
 //! The commands, one file each.
+#![doc = include_str!("table.md")]
 
 mod baseline;
 mod completions;

@@ -1,5 +1,6 @@
 //! `settle APP --as deployed|not-deployed`: an operator's word on an open attempt.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::json;
@@ -47,8 +48,8 @@ impl Wanted<'_> {
     }
 }
 
-/// Closes the open attempts of one app, in whatever state they are. Asks nobody: this is for what
-/// cannot be found out.
+/// Closes the open attempts of one app, in whatever state they are. Asks nobody about them: this is
+/// for what cannot be found out. What else runs is noted, where it can be seen.
 pub(super) fn run(context: &Context<'_>, wanted: &Wanted<'_>) -> Result<Exit> {
     let (scope, word) = (context.scope()?, wanted.word()?);
     let (ports, output) = (context.ports, context.output);
@@ -63,7 +64,18 @@ pub(super) fn run(context: &Context<'_>, wanted: &Wanted<'_>) -> Result<Exit> {
     )?;
     ledger.take_over(scope, lease.fence())?;
     let snapshot = ledger.snapshot(scope)?;
-    let is_open = snapshot.open.iter().any(|a| a.app == wanted.app);
+    let open = snapshot.open.iter().find(|a| a.app == wanted.app);
+    let is_open = open.is_some();
+    let beside = match open.or_else(|| snapshot.latest.get(wanted.app)) {
+        Some(known) => pass::beside(
+            ports,
+            ledger.as_mut(),
+            (scope, context.config.rules.order),
+            &snapshot,
+            known,
+        )?,
+        None => BTreeSet::new(),
+    };
     let settled = match word {
         Some(word) if is_open => {
             let why = wanted.why(match word {
@@ -73,7 +85,8 @@ pub(super) fn run(context: &Context<'_>, wanted: &Wanted<'_>) -> Result<Exit> {
             });
             let fence = lease.fence();
             let is_its = |a: &Attempt| a.app == wanted.app;
-            close(ledger.as_mut(), fence, &snapshot, is_its, (word, &why))?
+            let said = (word, why.as_str(), &beside);
+            close(ledger.as_mut(), fence, &snapshot, is_its, said)?
         }
         None if is_open => {
             return Err(Error::usage(format!("{} has an open attempt", wanted.app))
@@ -82,7 +95,7 @@ pub(super) fn run(context: &Context<'_>, wanted: &Wanted<'_>) -> Result<Exit> {
         None => {
             let clock = ports.clock();
             let made = (lease.fence(), clock.as_ref());
-            try_again(ledger.as_mut(), scope, made, &snapshot, wanted)?
+            try_again(ledger.as_mut(), scope, made, &snapshot, (wanted, &beside))?
         }
         Some(_) => return Err(nothing_open(&snapshot, wanted.app)),
     };
@@ -96,7 +109,7 @@ fn try_again(
     scope: &Scope,
     (fence, clock): (&Fence, &dyn Clock),
     snapshot: &Snapshot,
-    wanted: &Wanted<'_>,
+    (wanted, beside): (&Wanted<'_>, &BTreeSet<String>),
 ) -> Result<Vec<Attempt>> {
     let troubled = snapshot.records.get(wanted.app).map(|r| &r.troubled);
     let dismissed = troubled
@@ -106,10 +119,11 @@ fn try_again(
     let mut again = Vec::new();
     for (version, _) in dismissed {
         let why = wanted.why("allowed to be tried again");
-        let made = ("settle", why.as_str());
+        let said = ("settle", why.as_str());
         let attempt = Attempt {
+            accounted: beside.clone(),
             asked_by: Some(operator()),
-            ..Attempt::new(wanted.app, version, State::Abandoned, made, clock)
+            ..Attempt::new(wanted.app, version, State::Abandoned, said, clock)
         };
         if let Some(row) = ledger.record(scope, &attempt, None, fence)? {
             return Err(Error::new(Kind::Failed, plan::name_taken(&row)));
@@ -141,13 +155,14 @@ fn nothing_open(snapshot: &Snapshot, app: &str) -> Error {
     )
 }
 
-/// Ends the open attempts that `which` picks, on an operator's word, with who gave it and why.
+/// Ends the open attempts that `which` picks, on an operator's word, with who gave it and why, and
+/// with what he saw run beside them.
 pub(super) fn close(
     ledger: &mut dyn Ledger,
     fence: &Fence,
     snapshot: &Snapshot,
     which: impl Fn(&Attempt) -> bool,
-    (word, why): (Word, &str),
+    (word, why, beside): (Word, &str, &BTreeSet<String>),
 ) -> Result<Vec<Attempt>> {
     let open = snapshot.open.iter().filter(|a| which(a));
     let mut closed = Vec::new();
@@ -166,7 +181,10 @@ pub(super) fn close(
         let event = Event::Word(word, why.to_owned());
         // What may be tried again at once uses up no attempt.
         let counts = attempt.counts && word != Word::TryAgain;
-        while let Some(step) = advance(attempt.state, &event, &with) {
+        while let Some(mut step) = advance(attempt.state, &event, &with) {
+            if !step.to.is_open() && !beside.is_empty() {
+                step.accounted = beside.union(&attempt.accounted).cloned().collect();
+            }
             if !ledger.advance(&attempt.id, attempt.state, &step, counts, fence)? {
                 return Err(pass::changed_by_another(&attempt));
             }

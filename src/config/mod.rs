@@ -112,10 +112,11 @@ impl Config {
             .then(|| artifactory::from_cli(cli, env, &mut warnings))
             .transpose()?
             .flatten();
-        let deploy = (needs.deploy)
-            .then(|| deploy::from_cli(cli, env, &mut warnings))
-            .transpose()?
-            .flatten();
+        let deploy = match needs.deploy {
+            Need::No => None,
+            Need::WhereGiven => deploy::from_cli(cli, env, &mut Vec::new()).ok().flatten(),
+            Need::Yes => deploy::from_cli(cli, env, &mut warnings)?,
+        };
         let masker = masker(artifactory.as_ref(), deploy.as_ref(), dsn.as_ref());
         if let Some(Dsn::Mysql(mysql)) = &mut dsn {
             mysql.masker = masker.clone();
@@ -176,7 +177,16 @@ impl Config {
 struct Needs {
     ledger: bool,
     artifactory: bool,
-    deploy: bool,
+    deploy: Need,
+}
+
+/// How a command needs coreos-deploy.
+#[derive(Clone, Copy)]
+enum Need {
+    No,
+    /// It looks at what runs, and does without where it can't.
+    WhereGiven,
+    Yes,
 }
 
 /// Which of them the command needs.
@@ -185,24 +195,24 @@ fn needs(cli: &Cli) -> Needs {
         Command::Run { .. }
         | Command::Serve
         | Command::Deploy { .. }
-        | Command::Rollback { .. } => (true, true, true),
+        | Command::Rollback { .. } => (true, true, Need::Yes),
         Command::Scan { .. } | Command::DryRun { .. } | Command::Forget { .. } => {
-            (true, true, false)
+            (true, true, Need::No)
         }
         // Apps that are named with their versions need no marker.
         Command::Baseline { apps, .. } => {
             let is_listed = apps.is_empty() || apps.iter().any(|app| !app.contains('='));
-            (true, is_listed, false)
+            (true, is_listed, Need::WhereGiven)
         }
+        Command::Settle { .. } => (true, false, Need::WhereGiven),
         Command::Status { .. }
         | Command::History { .. }
         | Command::Hold { .. }
         | Command::Release { .. }
-        | Command::Settle { .. }
         | Command::Token { .. }
-        | Command::Migrate => (true, false, false),
+        | Command::Migrate => (true, false, Need::No),
         Command::Health | Command::Completions { .. } | Command::Man { .. } => {
-            (false, false, false)
+            (false, false, Need::No)
         }
     };
     Needs {

@@ -1,5 +1,6 @@
 //! Attempts, as the ledger keeps them, and what one begins with.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::clock::Clock;
@@ -35,6 +36,9 @@ pub struct Attempt {
     /// Suffixes of this name and version that stood in the cluster before the POST; `None` where
     /// the cluster could not be read.
     pub suffixes_before: Option<Vec<String>>,
+    /// Versions of the service that ran beside it and that no attempt was of: an operator's word
+    /// accounts for them.
+    pub accounted: BTreeSet<String>,
     /// Whether a failure of this attempt counts against `--max-attempts`.
     pub counts: bool,
     /// The command that made it: run, deploy, rollback, baseline, takeover.
@@ -85,6 +89,7 @@ impl Attempt {
             payload_sha256: None,
             template_sha256: None,
             suffixes_before: None,
+            accounted: BTreeSet::new(),
             counts: false,
             command: command.to_owned(),
             asked_by: None,

@@ -39,6 +39,7 @@ pub fn attempt(id: &str, app: &str, version: &str, state: State) -> Attempt {
         payload_sha256: Some("00".to_owned()),
         template_sha256: None,
         suffixes_before: Some(vec!["a".to_owned()]),
+        accounted: std::collections::BTreeSet::new(),
         counts: true,
         command: "run".to_owned(),
         asked_by: Some("ann@host".to_owned()),
@@ -73,6 +74,7 @@ fn step(to: State) -> Move {
         to,
         deploy_id: None,
         message: to.as_str().to_owned(),
+        accounted: std::collections::BTreeSet::new(),
     }
 }
 
@@ -100,8 +102,36 @@ pub fn suite(make: &dyn Fn() -> Box<dyn Fixture>) {
         parts::are_the_whole,
         parts::what_is_in_force,
         verdicts,
+        accounts,
     ] {
         part(make().as_ref());
+    }
+}
+
+/// What an operator's word accounts for is kept with the attempt that it was about.
+fn accounts(fixture: &dyn Fixture) {
+    let (mut ledger, s) = (fixture.open(), scope());
+    let lease = ledger.acquire(&s, Duration::ZERO).unwrap().unwrap();
+    let versions = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let mut asked = intent("a", "x", "1");
+    asked.attempt.accounted = versions(&["2", "3"]);
+    ledger.intend(&s, &asked, &*lease).unwrap();
+    let mut said = step(State::Unknown);
+    for (from, to, accounted) in [
+        (State::Submitting, State::Unknown, &[][..]),
+        (State::Unknown, State::Settled, &["2", "3", "4"]),
+    ] {
+        said.to = to;
+        said.accounted = versions(accounted);
+        let moved = ledger.advance("a", from, &said, true, lease.fence());
+        assert_eq!(moved, Ok(true));
+        let expected: &[&str] = if accounted.is_empty() {
+            &["2", "3"]
+        } else {
+            accounted
+        };
+        let found = ledger.history(&s, Some("x"), 9).unwrap().remove(0);
+        assert_eq!(found.accounted, versions(expected));
     }
 }
 
@@ -321,6 +351,7 @@ fn pass(number: usize, busy: Option<bool>) -> PassRecord {
         summary: Summary::default(),
         exit_code: 0,
         error: None,
+        left_alone: crate::model::report::LeftAlone::default(),
     };
     PassRecord {
         report,

@@ -1,5 +1,6 @@
 //! Rows of the original's table, read as attempts.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest, Sha256};
@@ -66,6 +67,7 @@ impl OriginalRow {
             payload_sha256: None,
             template_sha256: None,
             suffixes_before: None,
+            accounted: BTreeSet::new(),
             counts: true,
             command: COMMAND.to_owned(),
             asked_by: None,

@@ -80,6 +80,7 @@ pub fn pass(number: usize, apps: usize) -> PassRecord {
             summary: Summary::default(),
             exit_code: 0,
             error: None,
+            left_alone: crate::model::report::LeftAlone::default(),
         },
         bad_payloads: BTreeMap::new(),
         unaccounted: BTreeMap::new(),

@@ -1,5 +1,6 @@
 //! One attempt to deploy one version: its states and the only legal moves between them.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -230,6 +231,8 @@ pub struct Move {
     pub deploy_id: Option<String>,
     /// Why, for the history.
     pub message: String,
+    /// The versions that run beside it and that an operator's word accounts for.
+    pub accounted: BTreeSet<String>,
 }
 
 /// The move that an event causes, or `None` where the attempt stays as it is.
@@ -281,6 +284,7 @@ impl Move {
             to,
             deploy_id: None,
             message: message.into(),
+            accounted: BTreeSet::new(),
         }
     }
 }

@@ -130,6 +130,31 @@ pub struct Summary {
     pub unknown: u64,
 }
 
+/// What was read in Artifactory and left alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftAlone {
+    /// How many names there were.
+    pub count: u64,
+    /// The first few.
+    pub shown: Vec<Left>,
+}
+
+impl LeftAlone {
+    /// Whether all that was read was taken.
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
+/// One name that was left alone.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Left {
+    /// Its path in the deploy request repository.
+    pub name: String,
+    /// Why.
+    pub why: String,
+}
+
 /// The one document that `--output json` prints.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -156,6 +181,9 @@ pub struct Report {
     pub exit_code: u8,
     /// What stopped the pass, if something did.
     pub error: Option<String>,
+    /// What was read and left alone; not there where nothing was.
+    #[serde(default, skip_serializing_if = "LeftAlone::is_empty")]
+    pub left_alone: LeftAlone,
 }
 
 impl Outcome {

@@ -42,37 +42,60 @@ pub fn of_version(units: &[Unit], version: &str) -> Vec<Unit> {
     own.cloned().collect()
 }
 
-/// The other versions of the service of which a unit runs, each once. A unit that may be of another
-/// service is none: one that the name of a longer service of `services` begins, and one of which
-/// the rest does not read as a version, which begins with a digit, or with `v` and a digit, or is
-/// one of `versions`.
+/// The other versions of a service of which a unit runs, each once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Others<'a> {
+    /// Those that are this service's.
+    pub versions: BTreeSet<&'a str>,
+    /// What may as well be another service's: it is no ground to stop anything.
+    pub ambiguous: BTreeSet<&'a str>,
+}
+
+impl Others<'_> {
+    /// Whether no other version can be said to run: what begins as a version may be one.
+    pub fn is_none(&self) -> bool {
+        self.versions.is_empty() && !self.ambiguous.iter().any(|rest| begins_as_version(rest))
+    }
+}
+
+fn begins_as_version(rest: &str) -> bool {
+    let digits = rest.strip_prefix(['v', 'V']).unwrap_or(rest);
+    digits.starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// Whether the units of a service at a version bear the name of a longer service: `web` at
+/// `api-1.0` reads as `web-api` at `1.0`.
+pub fn reads_as(service_name: &str, version: &str, longer: &str) -> bool {
+    longer.len() > service_name.len()
+        && format!("{service_name}-{version}-").starts_with(&format!("{longer}-"))
+}
+
+/// The other versions of the service of which a unit runs. A unit belongs to the longest service of
+/// `services` that begins its name, else to this one where the rest is one of `versions`, or reads
+/// as a version: it begins with a digit, or with `v` and a digit, and holds no end of a longer name.
 pub fn others_running<'a>(
     units: &'a [Unit],
     service_name: &str,
     version: &str,
     services: &BTreeSet<&str>,
     versions: &BTreeSet<&str>,
-) -> BTreeSet<&'a str> {
-    let is_of_longer = |rest: &str| {
-        let name = format!("{service_name}-{rest}-");
-        services
-            .iter()
-            .any(|s| s.len() > service_name.len() && name.starts_with(&format!("{s}-")))
-    };
-    let reads_as_version = |rest: &str| {
-        let digits = rest.strip_prefix(['v', 'V']).unwrap_or(rest);
-        digits.starts_with(|c: char| c.is_ascii_digit()) || versions.contains(rest)
-    };
+) -> Others<'a> {
+    let is_of_longer = |rest: &str| services.iter().any(|s| reads_as(service_name, rest, s));
+    let reads_as_version = |rest: &str| begins_as_version(rest) && !may_be_of_longer_name(rest);
     let others = units.iter().filter(|u| u.running && u.version != version);
-    others
-        .map(|u| u.version.as_str())
-        .filter(|rest| reads_as_version(rest) && !is_of_longer(rest))
-        .collect()
+    let rests = others.map(|u| u.version.as_str());
+    let (versions, ambiguous) = rests
+        .filter(|rest| !is_of_longer(rest))
+        .partition(|rest| versions.contains(rest) || reads_as_version(rest));
+    Others {
+        versions,
+        ambiguous,
+    }
 }
 
 /// Whether what stands between a service's name and a suffix may hold the end of a longer name:
 /// `web` at `2-1.0` may be `web-2` at `1.0`.
-pub fn may_be_of_longer_name(rest: &str) -> bool {
+fn may_be_of_longer_name(rest: &str) -> bool {
     let reads_as_dotted = |version: &str| {
         let digits = version.strip_prefix(['v', 'V']).unwrap_or(version);
         digits.starts_with(|c: char| c.is_ascii_digit()) && digits.contains('.')
@@ -167,18 +190,23 @@ mod tests {
             ("release-1", true),
             ("release-2", false),
             ("2-api-1.0", false),
-            ("2-apis-1.0", true),
+            ("2-apis-1.0", false),
+            ("2-1.0", false),
         ] {
             let units = [running(rest)];
             let others = others_running(&units, "web", "1.0", &services, &versions);
-            assert_eq!(others.contains(rest), is_other, "{rest}");
+            assert_eq!(others.versions.contains(rest), is_other, "{rest}");
+            let is_ambiguous = !is_other && !["1.0", "2-api-1.0"].contains(&rest);
+            assert_eq!(others.ambiguous.contains(rest), is_ambiguous, "{rest}");
+            let may_be = is_other || (is_ambiguous && begins_as_version(rest));
+            assert_eq!(others.is_none(), !may_be, "{rest}");
         }
         let stopped = [Unit {
             running: false,
             ..running("1.1")
         }];
         let others = others_running(&stopped, "web", "1.0", &services, &versions);
-        assert!(others.is_empty());
+        assert_eq!(others, Others::default());
     }
 
     proptest! {

@@ -77,6 +77,7 @@ fn of(apps: Vec<AppReport>, failed: u64) -> Report {
         apps,
         exit_code: 0,
         error: None,
+        left_alone: crate::model::report::LeftAlone::default(),
     }
 }
 

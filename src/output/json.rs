@@ -144,6 +144,7 @@ mod tests {
             summary: Summary::default(),
             exit_code: 0,
             error: None,
+            left_alone: crate::model::report::LeftAlone::default(),
         };
         let text = document(&report).unwrap();
         let keys: Vec<&str> = text

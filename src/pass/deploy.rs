@@ -28,6 +28,9 @@ pub struct Job<'a> {
     /// Nobody has asked for it: a hold that was put meanwhile stops it, units that run already are
     /// taken for it, and versions that the ledger knows nothing of are not replaced.
     pub unattended: bool,
+    /// An operator decides what is to run: versions that the ledger knows nothing of are replaced, and
+    /// accounted for.
+    pub decides: bool,
     /// A hold to put with the intent.
     pub place_hold: Option<Hold>,
     /// What the ledger knew when it was decided upon.
@@ -120,13 +123,12 @@ pub fn deploy_one(session: &mut Session<'_>, job: &Job<'_>) -> Result<()> {
 /// Carries out one deploy. An `Err` means that nothing was sent and ends the pass.
 pub fn deploy(session: &mut Session<'_>, job: &Job<'_>) -> Result<Ended> {
     let ready = job.ready;
-    if let Some(message) = service_taken(session, ready) {
+    if let Some(message) = look::service_taken(&session.services, job.snapshot, ready) {
         return Ok(Ended::unsent(Ok(Outcome::Error), message));
     }
     wait_for_takeover(session);
     check_target(session)?;
     let mut attempt = new_attempt(session, job);
-    let mut after = job.snapshot.latest_id(&ready.app);
     match session.target.units(&ready.request.service_name) {
         Ok(units) => {
             attempt.suffixes_before = Some(suffixes(&of_version(&units, &ready.version)));
@@ -134,20 +136,10 @@ pub fn deploy(session: &mut Session<'_>, job: &Job<'_>) -> Result<Ended> {
             if job.unattended && seen.runs_alone {
                 return observed(session, job, attempt);
             }
-            if !seen.unaccounted.is_empty() && job.unattended {
+            if !seen.unaccounted.is_empty() && !job.decides {
                 return Ok(unaccounted(session, job, &attempt, seen.unaccounted));
             }
-            let why = format!("seen running when {} was asked for", ready.version);
-            let service = (ready.app.as_str(), ready.request.service_name.as_str());
-            let made = look::Made {
-                scope: session.scope,
-                fence: session.lease.fence(),
-                clock: session.clock.as_ref(),
-                by: (job.command, &why),
-                asked_by: session.asked_by.as_deref(),
-            };
-            let seen = &seen.unaccounted;
-            after = look::account_for(session.ledger.as_mut(), &made, service, seen)?.or(after);
+            attempt.accounted = seen.unaccounted;
         }
         Err(error) if error.kind == Kind::Credentials => return Err(error),
         Err(error) => {
@@ -158,7 +150,7 @@ pub fn deploy(session: &mut Session<'_>, job: &Job<'_>) -> Result<Ended> {
         }
     }
     let started = session.clock.elapsed();
-    let stop = match send(session, job, &mut attempt, after)? {
+    let stop = match send(session, job, &mut attempt)? {
         Ok(stop) => stop,
         Err(unsent) => return Ok(*unsent),
     };
@@ -175,21 +167,6 @@ pub fn deploy(session: &mut Session<'_>, job: &Job<'_>) -> Result<Ended> {
     Ok(Ended {
         stop: stop.or(polled.err()),
         ..Ended::of(&attempt, Some(session.clock.since(started)))
-    })
-}
-
-/// Why a service name cannot be this app's: a deploy would replace the other app's units.
-fn service_taken(session: &mut Session<'_>, ready: &Ready) -> Option<String> {
-    let (app, service) = (&ready.app, &ready.request.service_name);
-    let owner = session
-        .services
-        .entry(service.clone())
-        .or_insert_with(|| app.clone());
-    (owner != app).then(|| {
-        format!(
-            "its metadata names the service {service}, which is the one of {owner}: \
-             give each app a name of its own"
-        )
     })
 }
 
@@ -303,18 +280,13 @@ fn new_attempt(session: &Session<'_>, job: &Job<'_>) -> Attempt {
 type Sent = std::result::Result<Option<Error>, Box<Ended>>;
 
 /// Commits the intent, sends the POST and records its reply. The process does not stop in between.
-fn send(
-    session: &mut Session<'_>,
-    job: &Job<'_>,
-    attempt: &mut Attempt,
-    after: Option<String>,
-) -> Result<Sent> {
+fn send(session: &mut Session<'_>, job: &Job<'_>, attempt: &mut Attempt) -> Result<Sent> {
     let interrupt = session.interrupt.clone();
     let critical = interrupt.critical();
     if let Some(stop) = session.stopped() {
         return Err(stop);
     }
-    if let Some(unsent) = intend(session, job, attempt, after)? {
+    if let Some(unsent) = intend(session, job, attempt)? {
         return Ok(Err(Box::new(unsent)));
     }
     session.report().in_flight(attempt);
@@ -341,12 +313,7 @@ fn send(
 }
 
 /// Commits the intent; why nothing may be sent, where that is this app's.
-fn intend(
-    session: &mut Session<'_>,
-    job: &Job<'_>,
-    attempt: &Attempt,
-    after: Option<String>,
-) -> Result<Option<Ended>> {
+fn intend(session: &mut Session<'_>, job: &Job<'_>, attempt: &Attempt) -> Result<Option<Ended>> {
     let app = &attempt.app;
     let lost = || {
         Error::new(
@@ -362,7 +329,7 @@ fn intend(
         respect_holds: job.unattended,
         order: session.rules.order,
         place_hold: job.place_hold.clone(),
-        after,
+        after: job.snapshot.latest_id(app),
     };
     match session
         .ledger

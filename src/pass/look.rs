@@ -1,15 +1,16 @@
 //! What the cluster shows, before anything is sent.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::Session;
 use super::deploy::{HISTORY, check_target};
-use crate::clock::Clock;
+use super::{Ports, Ready, Session};
 use crate::error::{Kind, Result};
-use crate::ledger::{Attempt, Fence, Ledger, Snapshot, Unaccounted};
-use crate::model::attempt::State;
+use crate::ledger::{Attempt, Ledger, Snapshot, Unaccounted};
 use crate::model::name::Scope;
-use crate::model::units::{Unit, may_be_of_longer_name, of_version, others_running, running_now};
+use crate::model::plan::AppRecord;
+use crate::model::units::{Unit, of_version, others_running, reads_as, running_now};
+use crate::model::version::Order;
+use crate::target::Probe;
 
 /// What runs of a service.
 pub struct Seen {
@@ -20,25 +21,91 @@ pub struct Seen {
     pub unaccounted: BTreeSet<String>,
 }
 
-/// What runs of the service of an attempt, as `units` show it.
+/// What runs of the service of an attempt, as `units` show it. What can't be told whose it is, is a
+/// note.
+pub fn seen(session: &mut Session<'_>, attempt: &Attempt, units: &[Unit]) -> Result<Seen> {
+    let services = session.services.keys().map(String::as_str).collect();
+    let ledger = session.ledger.as_mut();
+    let (seen, ambiguous) = compare(
+        ledger,
+        (session.scope, session.rules.order),
+        &services,
+        attempt,
+        units,
+    )?;
+    let (app, service) = (&attempt.app, &attempt.service_name);
+    for rest in ambiguous {
+        let what = format!("{app}: {service}-{rest} runs; it may be another service's");
+        session.output.note(&what);
+    }
+    Ok(seen)
+}
+
+/// What runs, and what may be another service's.
 ///
 /// Units that were just destroyed are listed for some seconds more: what the ledger has an attempt
-/// of is accounted for, whatever became of that.
-pub fn seen(session: &mut Session<'_>, attempt: &Attempt, units: &[Unit]) -> Result<Seen> {
+/// of is accounted for, whatever became of that. What an operator's word accounts for is in the way
+/// of older versions all the same, until the ledger has a deployed version to compare them with.
+fn compare(
+    ledger: &mut dyn Ledger,
+    (scope, order): (&Scope, Order),
+    services: &BTreeSet<&str>,
+    attempt: &Attempt,
+    units: &[Unit],
+) -> Result<(Seen, BTreeSet<String>)> {
     let (service, version) = (&attempt.service_name, &attempt.version);
-    let app = Some(attempt.app.as_str());
-    let history = session.ledger.history(session.scope, app, HISTORY)?;
-    let versions: BTreeSet<&str> = history.iter().map(|a| a.version.as_str()).collect();
-    let services: BTreeSet<&str> = session.services.keys().map(String::as_str).collect();
-    let others = others_running(units, service, version, &services, &versions);
+    let history = ledger.history(scope, Some(&attempt.app), HISTORY)?;
+    let has_deployed = history.iter().any(|a| a.state.is_deployed());
+    let key = |version: &str| order.key(version);
+    let is_older = |seen: &&String| has_deployed || key(seen) < key(version);
+    let known = |a: &'_ Attempt| {
+        let accounted = a.accounted.iter().filter(is_older).cloned();
+        accounted.chain([a.version.clone()]).collect::<Vec<_>>()
+    };
+    let known: BTreeSet<String> = history.iter().flat_map(known).collect();
+    let versions = known.iter().map(String::as_str).collect();
+    let others = others_running(units, service, version, services, &versions);
     let running = running_now(&of_version(units, version));
-    let unaccounted = others
-        .iter()
-        .filter(|other| !versions.contains(*other) && !may_be_of_longer_name(other));
-    Ok(Seen {
-        runs_alone: others.is_empty() && running >= attempt.num_instances as usize,
-        unaccounted: unaccounted.map(|version| (*version).to_owned()).collect(),
-    })
+    let owned = |set: &BTreeSet<&str>| set.iter().map(|v| (*v).to_owned()).collect();
+    let mut unaccounted: BTreeSet<String> = owned(&others.versions);
+    unaccounted.retain(|version| !known.contains(version));
+    let seen = Seen {
+        runs_alone: others.is_none() && running >= attempt.num_instances as usize,
+        unaccounted,
+    };
+    Ok((seen, owned(&others.ambiguous)))
+}
+
+/// The services that attempts have named last, and the app of each: who used one last has it.
+pub fn services(snapshot: &Snapshot) -> BTreeMap<String, String> {
+    let mut named: Vec<&Attempt> = snapshot.latest.values().collect();
+    named.retain(|attempt| !attempt.service_name.is_empty());
+    named.sort_by_key(|attempt| (attempt.token, attempt.created_at));
+    let of = |attempt: &Attempt| (attempt.service_name.clone(), attempt.app.clone());
+    named.into_iter().map(of).collect()
+}
+
+/// Why a service name cannot be an app's: a deploy would replace another app's units, or be taken
+/// for one of it.
+pub fn service_taken(
+    services: &BTreeMap<String, String>,
+    snapshot: &Snapshot,
+    ready: &Ready,
+) -> Option<String> {
+    let (app, service, version) = (&ready.app, &ready.request.service_name, &ready.version);
+    let is_same = |other: &str, owner: &String| {
+        let theirs = snapshot.records.get(owner);
+        let mut theirs = theirs.into_iter().flat_map(AppRecord::versions);
+        other == service
+            || reads_as(service, version, other)
+            || theirs.any(|version| reads_as(other, version, service))
+    };
+    let mut others = services.iter().filter(|(_, owner)| *owner != app);
+    let (other, owner) = others.find(|(other, owner)| is_same(other, owner))?;
+    Some(format!(
+        "its metadata names the service {service}, whose units can't be told from those of {other}, \
+         the service of {owner}: give each app a name of its own"
+    ))
 }
 
 /// Whether the cluster shows what an earlier attempt deployed, and nothing else of that service.
@@ -93,38 +160,40 @@ pub fn look_again(session: &mut Session<'_>, snapshot: &mut Snapshot) {
     session.report().begin(snapshot);
 }
 
-/// What an attempt is made under.
-pub struct Made<'a> {
-    /// The scope.
-    pub scope: &'a Scope,
-    /// What lets the write through.
-    pub fence: &'a Fence,
-    /// The time.
-    pub clock: &'a dyn Clock,
-    /// The command, and why.
-    pub by: (&'a str, &'a str),
-    /// The operator, if one has asked.
-    pub asked_by: Option<&'a str>,
+/// The versions that run beside the one that an operator gives his word on, and that the ledger
+/// knows nothing of: his word accounts for them, and the next pass must not take them for the sign
+/// of a lost ledger. Where the cluster can't be read, those that a pass has noted.
+pub fn beside(
+    ports: &dyn Ports,
+    ledger: &mut dyn Ledger,
+    (scope, order): (&Scope, Order),
+    snapshot: &Snapshot,
+    known: &Attempt,
+) -> Result<BTreeSet<String>> {
+    let noted = snapshot.unaccounted.get(&known.app);
+    let mut versions = noted.map_or_else(BTreeSet::new, |noted| noted.versions.clone());
+    if let Some(units) = units(ports, scope, &known.service_name) {
+        let services = services(snapshot);
+        let services = services.keys().map(String::as_str).collect();
+        let (seen, _) = compare(ledger, (scope, order), &services, known, &units)?;
+        versions.extend(seen.unaccounted);
+    }
+    versions.remove(&known.version);
+    Ok(versions)
 }
 
-/// Records versions of an app's service that run and that the ledger knows nothing of, for an
-/// operator who has decided what is right: the next pass must not take them for the sign of a lost
-/// ledger. Returns the id of the last one.
-pub fn account_for(
-    ledger: &mut dyn Ledger,
-    made: &Made<'_>,
-    (app, service_name): (&str, &str),
-    versions: &BTreeSet<String>,
-) -> Result<Option<String>> {
-    let mut last = None;
-    for version in versions {
-        let seen = Attempt {
-            service_name: service_name.to_owned(),
-            asked_by: made.asked_by.map(str::to_owned),
-            ..Attempt::new(app, version, State::Abandoned, made.by, made.clock)
-        };
-        ledger.record(made.scope, &seen, None, made.fence)?;
-        last = Some(seen.id);
+/// The units of a service, where a coreos-deploy of this scope tells them.
+fn units(ports: &dyn Ports, scope: &Scope, service_name: &str) -> Option<Vec<Unit>> {
+    if service_name.is_empty() {
+        return None;
     }
-    Ok(last)
+    let target = ports.target().ok()?;
+    match target.info() {
+        Probe::Answered(info)
+            if info.domain == scope.domain && info.environment == scope.environment =>
+        {
+            target.units(service_name).ok()
+        }
+        _ => None,
+    }
 }

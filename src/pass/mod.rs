@@ -23,7 +23,7 @@ pub use deploy::{Ended, HISTORY, Job, check_target, deploy_one};
 pub use ending::Ending;
 pub use follow::changed_by_another;
 pub use interrupt::Interrupt;
-pub use look::{Made, account_for, still_runs_alone};
+pub use look::{beside, service_taken, services, still_runs_alone};
 pub use ports::Ports;
 pub use prepare::{Prepared, Preparer, Ready, has_payload};
 pub use report::{AppResult, ReportBuilder};
@@ -51,6 +51,7 @@ pub fn run(session: &mut Session<'_>) -> Result<()> {
         clock: session.clock.as_ref(),
     };
     let scan = scanner.scan(session.ledger.as_mut(), &snapshot, false)?;
+    scan.tell_left_alone(session.output);
     session.report().plan(&scan);
     let due: Vec<&Step> = scan.steps.iter().filter(|s| s.is_deploy()).collect();
     if due.is_empty() {
@@ -70,11 +71,7 @@ pub fn begin(session: &mut Session<'_>) -> Result<Snapshot> {
     session.ledger.take_over(session.scope, fence)?;
     let snapshot = session.ledger.snapshot(session.scope)?;
     session.report().begin(&snapshot);
-    let services = snapshot.latest.values();
-    let services = services.filter(|attempt| !attempt.service_name.is_empty());
-    session
-        .services
-        .extend(services.map(|attempt| (attempt.service_name.clone(), attempt.app.clone())));
+    session.services = look::services(&snapshot);
     Ok(snapshot)
 }
 
@@ -106,6 +103,7 @@ fn deploy_due(session: &mut Session<'_>, snapshot: &Snapshot, due: &[&Step]) -> 
             ready: &ready,
             command: "run",
             unattended: true,
+            decides: false,
             place_hold: None,
             snapshot,
         };

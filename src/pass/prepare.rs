@@ -154,13 +154,18 @@ impl<'a> Preparer<'a> {
         }
         let bytes = self.releases.download(app, &file, &checksum)?;
         Ok(match payload::open(&bytes, self.scope, app, version) {
-            Ok(opened) => Prepared::Ready(Box::new(Ready {
-                app: app.to_owned(),
-                version: version.to_owned(),
-                request: opened.request,
-                payload_sha256: (!checksum.is_sha1()).then(|| checksum.as_str().to_owned()),
-                template_sha256: opened.template_sha256,
-            })),
+            Ok(opened) => {
+                if let Some(note) = opened.note {
+                    self.output.note(&format!("{app} {version}: {note}"));
+                }
+                Prepared::Ready(Box::new(Ready {
+                    app: app.to_owned(),
+                    version: version.to_owned(),
+                    request: opened.request,
+                    payload_sha256: (!checksum.is_sha1()).then(|| checksum.as_str().to_owned()),
+                    template_sha256: opened.template_sha256,
+                }))
+            }
             Err(error) => refused(error, version, &checksum),
         })
     }

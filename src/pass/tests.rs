@@ -1,11 +1,38 @@
 //! Whole passes in one process, against releases and a cluster in memory.
 
 use super::testing::{Does, Lab, app};
-use super::{Prepared, Preparer};
+use super::{Job, Prepared, Preparer, Session, begin, deploy_one};
 use crate::error::Kind;
 use crate::exit::Exit;
 use crate::ledger::BadPayload;
-use crate::model::report::{Action, Outcome};
+use crate::model::report::{Action, Outcome, Report};
+use crate::model::version::Order;
+
+#[test]
+fn markers_that_no_version_can_be_read_of_are_named() {
+    let mut lab = one_release();
+    lab.publish("new", "1.0~rc1");
+    lab.publish("video", "1.1~rc1");
+    let (report, exit) = lab.pass();
+    assert_eq!(exit, Exit::Success);
+    let names = |report: &Report| -> Vec<String> {
+        let shown = report.left_alone.shown.iter();
+        shown.map(|left| left.name.clone()).collect()
+    };
+    assert_eq!(
+        names(&report),
+        ["new/1.0~rc1.deploy", "video/1.1~rc1.deploy"]
+    );
+    assert_eq!(app(&report, "video").action, Action::UpToDate);
+
+    // 1.0 is no SemVer either: nothing of the app can be read.
+    lab.rules.order = Order::Semver;
+    let (report, exit) = lab.pass();
+    assert_eq!((exit, report.complete), (Exit::Failed, false));
+    assert_eq!(app(&report, "video").action, Action::Unreadable);
+    assert_eq!(report.left_alone.count, 3);
+    assert_eq!(lab.state().posted, ["1.0"]);
+}
 
 /// A cluster that runs 1.0 of `video`.
 fn one_release() -> Lab {
@@ -409,4 +436,80 @@ fn a_lease_that_is_held_for_longer_than_any_pass_may_take_is_no_work_in_progress
     }
     drop(lease);
     assert_eq!(kind(864_000_000), Kind::Busy, "it was given back meanwhile");
+}
+
+#[test]
+fn what_runs_unaccounted_for_may_be_what_is_to_be_sent() {
+    let lab = one_release();
+    strangers(&lab, "1.4");
+    strangers(&lab, "1.4");
+    lab.publish("video", "1.3");
+    assert_eq!(lab.pass().1, Exit::Failed);
+    let mut state = lab.state();
+    state.units.retain(|(_, unit)| unit.version == "1.4");
+    state.units[1].1.index = 2;
+    drop(state);
+    assert_eq!(lab.pass().1, Exit::Failed);
+    // Its marker is back.
+    lab.publish("video", "1.4");
+    let (report, exit) = lab.pass();
+    assert_eq!(exit, Exit::Success);
+    assert_eq!(app(&report, "video").outcome, Some(Outcome::Observed));
+    assert_eq!(lab.state().posted, ["1.0"]);
+}
+
+#[test]
+fn an_operator_decides_by_deploy_not_by_rollback() {
+    for (command, decides, exit) in [
+        ("rollback", false, Exit::Failed),
+        ("deploy", true, Exit::Success),
+    ] {
+        let lab = one_release();
+        strangers(&lab, "1.4");
+        let asked = |session: &mut Session<'_>| {
+            let snapshot = begin(session)?;
+            let prepared = Preparer::of(session, &snapshot).one("video", "0.9", false)?;
+            session
+                .report()
+                .request("video", None, "0.9", String::new());
+            let job = Job {
+                ready: prepared.ready().unwrap(),
+                command,
+                unattended: false,
+                decides,
+                place_hold: None,
+                snapshot: &snapshot,
+            };
+            deploy_one(session, &job)
+        };
+        let (report, found) = lab.run(command, asked);
+        assert_eq!(found, exit, "{command}");
+        let is_left = app(&report, "video").action == Action::Unaccounted;
+        assert_eq!(is_left, !decides, "{command}");
+        assert_eq!(lab.state().posted.len(), 1 + usize::from(decides));
+        // Decided once, for good: what still lingers is in nobody's way.
+        strangers(&lab, "1.4");
+        lab.publish("video", "1.5");
+        assert_eq!(lab.pass().1, exit, "{command}");
+    }
+}
+
+#[test]
+fn services_whose_units_cannot_be_told_apart_are_refused() {
+    for (first, then) in [
+        (("web", "api-1.0"), ("web-api", "1.0")),
+        (("web-api", "1.0"), ("web", "api-1.0")),
+    ] {
+        let lab = Lab::default();
+        for (app, _) in [first, then] {
+            lab.state().services.insert(app.into(), app.into());
+        }
+        lab.publish(first.0, first.1);
+        assert_eq!(lab.pass().1, Exit::Success);
+        lab.publish(then.0, then.1);
+        let (report, exit) = lab.pass();
+        assert_eq!(exit, Exit::Failed, "{then:?}");
+        assert_eq!(app(&report, then.0).outcome, Some(Outcome::Error));
+        assert_eq!(lab.state().posted, [first.1]);
+    }
 }

@@ -430,6 +430,7 @@ mod tests {
             },
             exit_code: 1,
             error: None,
+            left_alone: crate::model::report::LeftAlone::default(),
         }
     }
 

@@ -9,6 +9,15 @@
 //!
 //! At the end of an episode, when all is well again: what the ledger has as deployed is what runs,
 //! and what is newest is deployed, held, or given up with a reason.
+//!
+//! A ledger that was lost, or is one of before, can't be made up for in all of that. Where it lacks
+//! something of an app, no program could keep these, and they are not asked for:
+//!
+//! * who can't see the units sends on what the ledger says;
+//! * a running version that the ledger has another, earlier attempt of looks like that one;
+//! * holds are gone: of a ledger of before, what was rolled back from since may be sent again, and of
+//!   a lost one as soon as an operator has said by `baseline` what runs;
+//! * the version that a ledger of before has as deployed is believed until something else is due.
 
 use super::world::World;
 use crate::model::attempt::State;
@@ -71,6 +80,12 @@ pub fn arrival(world: &mut World, who: usize, request: &DeployRequest) {
     if world.tasks[who].saw.take() != Some((app.clone(), version.clone())) {
         world.violation(format!("{what}: its marker was not seen"));
     }
+    if let Some(runs) = world.runs(&app).filter(|_| world.stale.contains_key(&app)) {
+        let mut own = world.store.attempts.iter().filter(|a| a.app == app);
+        if world.tasks[who].is_blind || own.any(|a| a.version == runs) {
+            return;
+        }
+    }
     if world.fled.contains(&(app.clone(), version.clone())) {
         world.violation(format!("{what}: it was rolled back from"));
     }
@@ -89,7 +104,8 @@ pub fn arrival(world: &mut World, who: usize, request: &DeployRequest) {
 pub fn ended(world: &mut World, who: usize, exit: u8) {
     world.tell(who, &format!("exit {exit}"));
     world.tasks[who].exit = Some(exit);
-    if exit == 0 && world.tasks[who].command == "release" {
+    let has_decided = world.tasks[who].command == "baseline" && !world.stale.is_empty();
+    if exit == 0 && (world.tasks[who].command == "release" || has_decided) {
         world.fled.clear();
     }
     let is_open = world.store.attempts.iter().any(|a| a.state.is_open());
@@ -110,7 +126,12 @@ pub fn at_rest(world: &mut World) {
         }
         let runs = world.runs(&app).map(str::to_owned);
         let deployed = seen.records.get(&app).and_then(|r| r.deployed.clone());
-        if runs != deployed {
+        let attempts = world.store.attempts.iter().rev();
+        let mut good = attempts.filter(|a| a.app == app && a.state.is_deployed());
+        let (left, good) = (world.stale.get(&app), good.next());
+        // A ledger that was lost says nothing of what it never saw deployed.
+        let is_believed = left.is_some_and(|left| good.is_none_or(|a| left.contains(&a.id)));
+        if runs != deployed && !is_believed {
             world.violation(format!("{app}: the ledger has {deployed:?}, {runs:?} runs"));
         }
     }

@@ -376,7 +376,9 @@ impl Target for Ports {
 
     fn units(&self, service_name: &str) -> Result<Vec<Unit>> {
         let mut world = self.0.step("looks at the units", true);
-        if world.draws(self.0.who, Fault::TargetAway) || world.cluster.is_busy() {
+        let is_blind = world.draws(self.0.who, Fault::TargetAway) || world.cluster.is_busy();
+        world.tasks[self.0.who].is_blind = is_blind;
+        if is_blind {
             return Err(Error::unavailable("the units cannot be read"));
         }
         let units = world.cluster.units(service_name);

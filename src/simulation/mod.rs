@@ -6,6 +6,7 @@ mod cluster;
 mod host;
 mod store;
 mod store_test;
+mod table;
 mod walk;
 mod world;
 

@@ -226,6 +226,9 @@ impl Store {
         attempt.state = step.to;
         attempt.message.clone_from(&step.message);
         attempt.counts = counts;
+        if !step.accounted.is_empty() {
+            attempt.accounted.clone_from(&step.accounted);
+        }
         attempt.updated_at = at;
         if step.deploy_id.is_some() {
             attempt.deploy_id.clone_from(&step.deploy_id);

@@ -151,11 +151,13 @@ fn compare(calls: &[Call]) {
                 if !known.1.may_become(to) {
                     continue;
                 }
+                let word = matches!(to, State::Settled | State::Dismissed);
                 let deploy_id = (to == State::Submitted).then(|| "id".to_owned());
                 let step = Move {
                     to,
                     deploy_id,
                     message: to.as_str().to_owned(),
+                    accounted: word.then(|| "0.9".to_owned()).into_iter().collect(),
                 };
                 let expected = real
                     .advance(&known.0, known.1, &step, *counts, lease.fence())

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::check;
 use super::host::Ports as Steps;
-use super::world::{Actor, Shared, Work, World};
+use super::store::Store;
+use super::world::{Actor, Fault, Shared, Task, Work, World};
 use crate::artifactory::Releases;
 use crate::cli::{Cli, Command, SettleAs};
 use crate::clock::SharedClock;
@@ -116,7 +117,8 @@ pub fn episode(setting: &Setting, seed: u64, faults: u32) -> Shared {
     shared
 }
 
-fn run(setting: &Setting, shared: &Shared, commands: &[Command]) {
+/// Runs commands at once.
+pub fn run(setting: &Setting, shared: &Shared, commands: &[Command]) {
     let tasks = commands.iter().map(|command| {
         let host = shared.world().rng.usize(..3);
         let work: Work<'_> = Box::new(move |actor: Actor| setting.carry_out(&actor, command));
@@ -129,6 +131,16 @@ fn run(setting: &Setting, shared: &Shared, commands: &[Command]) {
 fn between(world: &mut World) {
     let time = [1, 30, 400, 1000, 4000][world.rng.usize(..5)];
     world.wait(Duration::from_secs(time));
+    match world.rng.u32(..30) {
+        0 => world.replace_ledger(Fault::LedgerLost, Store::default()),
+        1..=2 => {
+            if let Some(before) = world.backup.clone() {
+                world.replace_ledger(Fault::LedgerRestored, before);
+            }
+        }
+        3..=8 => world.backup = Some(world.store.clone()),
+        _ => {}
+    }
     let app = APPS[world.rng.usize(..APPS.len())].to_owned();
     if world.rng.u32(..4) == 0 {
         world.withdrawn.clear();
@@ -172,7 +184,8 @@ fn draw(world: &mut World) -> Command {
     }
 }
 
-const fn pass() -> Command {
+/// A pass.
+pub const fn pass() -> Command {
     Command::Run {
         pass_id: None,
         stop_at_eof: false,
@@ -208,6 +221,23 @@ fn settle(world: &World) -> Option<Command> {
     })
 }
 
+/// What leads out where the passes can't go on.
+fn said(world: &World) -> Option<Command> {
+    settle(world).or_else(|| {
+        let seen = world.store.snapshot();
+        let app = seen.unaccounted.keys().next()?;
+        let marked = world.markers.get(app)?.last()?;
+        baseline(world, app).or_else(|| {
+            Some(Command::Deploy {
+                app: app.clone(),
+                version: marked.clone(),
+                force: false,
+                no_hold: true,
+            })
+        })
+    })
+}
+
 fn baseline(world: &World, app: &str) -> Option<Command> {
     if world.cluster.is_busy() {
         return None;
@@ -240,12 +270,13 @@ fn to_rest(setting: &Setting, shared: &Shared) {
     for round in 0..LAST_ROUNDS {
         shared.world().wait(Duration::from_secs(1300));
         let told = (round >= LAST_ROUNDS / 2)
-            .then(|| settle(&shared.world()))
+            .then(|| said(&shared.world()))
             .flatten();
         run(setting, shared, &[told.unwrap_or_else(pass)]);
         let world = shared.world();
         let is_open = world.store.attempts.iter().any(|a| a.state.is_open());
-        if round > 2 && !is_open && world.tasks.last().is_some_and(|t| t.exit == Some(0)) {
+        let is_done = |t: &Task| t.command == "run" && t.exit == Some(0);
+        if round > 2 && !is_open && world.tasks.last().is_some_and(is_done) {
             break;
         }
     }

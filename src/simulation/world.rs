@@ -4,7 +4,7 @@
 //! the command (a crash), or let it stand still; all of it is drawn from one seed, so that a seed
 //! is a story.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -38,6 +38,10 @@ pub enum Fault {
     /// a server loses that says it has it is not promised to be made up for: a deploy that was
     /// recorded as ended is one of the past.
     FailOver,
+    /// Between two commands: the ledger is gone, and a new one is made.
+    LedgerLost,
+    /// Between two commands: the ledger is one of before.
+    LedgerRestored,
     /// The request never arrives.
     LostRequest,
     /// The reply never arrives.
@@ -78,6 +82,8 @@ pub struct Task {
     still_since: Option<Duration>,
     /// Whether it stood still for longer than its lease lives.
     pub has_lost_lease: bool,
+    /// Whether it could not see the units when it looked last.
+    pub is_blind: bool,
     /// Whether it has ended.
     pub ended: bool,
     /// The marker that it saw when it looked last, and has sent nothing since.
@@ -101,6 +107,8 @@ pub struct World {
     pub rng: fastrand::Rng,
     /// Of a thousand steps, how many go wrong.
     pub faults: u32,
+    /// What goes wrong next, where that is not drawn.
+    pub scripted: VecDeque<Fault>,
     /// What has gone wrong, by command.
     pub counts: BTreeMap<(&'static str, Fault), u64>,
     /// The true time.
@@ -113,6 +121,10 @@ pub struct World {
     pub store: Store,
     /// What a copy of it holds that has not seen the last acquisition of the lease.
     pub copy: Option<Store>,
+    /// A copy of it that an operator keeps.
+    pub backup: Option<Store>,
+    /// The apps of which the ledger has lost something, and the attempts of them that it had left.
+    pub stale: BTreeMap<String, BTreeSet<String>>,
     /// Whether the lease is a kernel lock, which dies with its process and never expires.
     pub is_file: bool,
     /// The cluster.
@@ -142,7 +154,11 @@ impl World {
 
     /// Draws whether a fault happens to a command now.
     pub fn draws(&mut self, who: usize, fault: Fault) -> bool {
-        let happens = self.rng.u32(..1000) < self.faults;
+        let is_next = self.scripted.front() == Some(&fault);
+        let happens = self.rng.u32(..1000) < self.faults || is_next;
+        if is_next {
+            self.scripted.pop_front();
+        }
         if happens {
             let command = self.tasks[who].command;
             *self.counts.entry((command, fault)).or_default() += 1;
@@ -161,11 +177,11 @@ impl World {
 
     /// What people do to the markers while a command runs: one is withdrawn, or all are back.
     pub fn touch_markers(&mut self, who: usize) {
-        if self.draws(who, Fault::Withdrawn) {
-            let newest = |(app, versions): (&String, &Vec<String>)| {
-                Some((app.clone(), versions.last()?.clone()))
-            };
-            let newest: Vec<_> = self.markers.iter().filter_map(newest).collect();
+        let newest = |(app, versions): (&String, &Vec<String>)| {
+            Some((app.clone(), versions.last()?.clone()))
+        };
+        let newest: Vec<_> = self.markers.iter().filter_map(newest).collect();
+        if !newest.is_empty() && self.draws(who, Fault::Withdrawn) {
             self.withdrawn
                 .insert(newest[self.rng.usize(..newest.len())].clone());
         }
@@ -186,6 +202,27 @@ impl World {
     /// Nothing happens but what happens by itself.
     pub fn wait(&mut self, time: Duration) {
         self.pass(self.now + time);
+    }
+
+    /// The ledger is lost, or is one of before. Apps of which it lacks something are stale.
+    pub fn replace_ledger(&mut self, fault: Fault, by: Store) {
+        let ids = |store: &Store, app: &str| -> BTreeSet<String> {
+            let own = store.attempts.iter().filter(|a| a.app == app);
+            own.map(|a| a.id.clone()).collect()
+        };
+        for app in self.markers.keys() {
+            let left = ids(&by, app);
+            if left != ids(&self.store, app) {
+                self.stale.insert(app.clone(), left);
+            }
+        }
+        if fault == Fault::LedgerRestored {
+            self.fled.clear();
+        }
+        *self.counts.entry(("nobody", fault)).or_default() += 1;
+        self.story.push(format!("  {fault:?}"));
+        self.copy = None;
+        self.store = by;
     }
 
     /// Nothing goes wrong any more.
@@ -267,12 +304,15 @@ impl Shared {
         let world = World {
             rng,
             faults,
+            scripted: VecDeque::new(),
             counts: BTreeMap::new(),
             now: Duration::ZERO,
             markers: BTreeMap::new(),
             withdrawn: BTreeSet::new(),
             store: Store::default(),
             copy: None,
+            backup: None,
+            stale: BTreeMap::new(),
             is_file,
             cluster: Cluster::default(),
             hosts: (0..3).map(|_| Host::default()).collect(),
@@ -304,6 +344,7 @@ impl Shared {
                     wake,
                     still_since: None,
                     has_lost_lease: false,
+                    is_blind: false,
                     ended: false,
                     saw: None,
                     exit: None,

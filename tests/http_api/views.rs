@@ -24,6 +24,7 @@ fn attempt(app: &str) -> Attempt {
         template_sha256: None,
         suffixes_before: None,
         asked_by: None,
+        accounted: std::collections::BTreeSet::new(),
         counts: false,
         command: "baseline".into(),
         token: 1,
@@ -47,6 +48,7 @@ fn report() -> Report {
         summary: Summary::default(),
         exit_code: 0,
         error: None,
+        left_alone: coreos_artifactory_monitor::model::report::LeftAlone::default(),
     }
 }
 

@@ -1,5 +1,7 @@
 //! The tables of attempts and of their history.
 
+use std::collections::BTreeSet;
+
 use super::database::{Database, Dialect, Sql, all, first, json};
 use super::value::{Row, Unreadable, Value, values};
 use crate::ledger::{Attempt, AttemptEvent, FORGET, Made};
@@ -21,7 +23,7 @@ pub fn columns(dialect: &Dialect) -> String {
         "a.id, a.app, a.version, a.service_name, a.num_instances, {state},
          a.deploy_id, a.payload_sha256, a.template_sha256, a.suffixes_before, a.counts, a.command,
          a.token, a.created_at, a.updated_at, a.message, a.boot_id, a.boot_ms, {},
-         a.asked_by",
+         a.asked_by, a.accounted",
         dialect.server_age,
         state = shown_state("a"),
     )
@@ -64,7 +66,15 @@ pub fn attempt(row: &mut Row) -> Result<Attempt, Unreadable> {
             server_age: row.get()?,
         },
         asked_by: row.get()?,
+        accounted: accounted(row.get()?)?,
     })
+}
+
+/// Reads the versions that an attempt accounts for.
+fn accounted(text: Option<String>) -> Result<BTreeSet<String>, Unreadable> {
+    let read = text.map(|text| serde_json::from_str(&text)).transpose();
+    let read = read.map_err(|e| format!("accounted is not JSON: {e}"))?;
+    Ok(read.unwrap_or_default())
 }
 
 /// Reads a state.
@@ -193,6 +203,8 @@ pub fn events(db: &mut dyn Database, id: &str) -> Sql<Vec<AttemptEvent>> {
 pub fn insert(db: &mut dyn Database, scope: &Scope, attempt: &Attempt, at: i64) -> Sql<()> {
     let suffixes = attempt.suffixes_before.as_ref();
     let suffixes = suffixes.map(|list| json(db, list)).transpose()?;
+    let accounted = (!attempt.accounted.is_empty()).then_some(&attempt.accounted);
+    let accounted = accounted.map(|versions| json(db, versions)).transpose()?;
     let has_time = attempt.made.boot.is_some();
     let (column, value) = db
         .dialect()
@@ -203,8 +215,8 @@ pub fn insert(db: &mut dyn Database, scope: &Scope, attempt: &Attempt, at: i64) 
         "INSERT INTO artifactory_attempts (id, domain, environment, app, version, service_name,
              num_instances, state, verdict, deploy_id, payload_sha256, template_sha256,
              suffixes_before, counts, command, token, created_at, updated_at, message, boot_id,
-             boot_ms, asked_by{column})
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?{value})"
+             boot_ms, asked_by, accounted{column})
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?{value})"
     );
     let (boot_id, boot_ms) = attempt.made.boot.clone().unzip();
     db.execute(
@@ -232,6 +244,7 @@ pub fn insert(db: &mut dyn Database, scope: &Scope, attempt: &Attempt, at: i64) 
             boot_id,
             boot_ms,
             &attempt.asked_by,
+            accounted,
         ],
     )?;
     let event = AttemptEvent {

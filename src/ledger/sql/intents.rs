@@ -1,8 +1,8 @@
 //! What makes, moves and ends attempts, each in one transaction. Every function but [`intend`] may
 //! be run again after the connection was lost: what the first run did is found done.
 
-use super::database::{Begin, Database, Failure, Sql, Transaction, first};
-use super::value::{Row, values};
+use super::database::{Begin, Database, Failure, Sql, Transaction, first, json};
+use super::value::{Row, Value, values};
 use super::{attempts, deploys, holds, snapshot};
 use crate::ledger::{Attempt, AttemptEvent, Fence, Intended, Intent};
 use crate::model::attempt::{Move, State};
@@ -126,22 +126,28 @@ pub fn advance(
     // Only who settles needs the right to write the verdict. No open state has one.
     let verdict = step.to.verdict();
     let verdict = verdict.map_or(String::new(), |v| format!("verdict = '{v}',"));
+    // Nor is there anything to account for but on his word.
+    let accounted = (!step.accounted.is_empty()).then_some(&step.accounted);
+    let accounted = accounted.map(|v| json(&*tx, v)).transpose()?;
+    let column = accounted.as_ref().map_or("", |_| "accounted = ?,");
+    let mut values = values![step.to.stored().as_str()].to_vec();
+    values.extend(accounted.map(Value::from));
+    values.extend(values![
+        &step.deploy_id,
+        &step.message,
+        counts,
+        at,
+        id,
+        from.as_str()
+    ]);
     let moved = tx.execute(
         &format!(
             "UPDATE artifactory_attempts
-             SET state = ?, {verdict} deploy_id = COALESCE(?, deploy_id), message = ?, counts = ?,
+             SET state = ?, {column} {verdict} deploy_id = COALESCE(?, deploy_id), message = ?, counts = ?,
                  updated_at = ?
              WHERE id = ? AND state = ?"
         ),
-        &values![
-            step.to.stored().as_str(),
-            &step.deploy_id,
-            &step.message,
-            counts,
-            at,
-            id,
-            from.as_str()
-        ],
+        &values,
     )?;
     if moved == 0 {
         let found = attempts::find(&mut *tx, id)?;

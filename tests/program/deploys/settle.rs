@@ -206,3 +206,18 @@ fn names_that_nobody_knows_come_with_the_nearest() {
         assert!(ran.stderr.contains("did you mean video?"), "{ran:#?}");
     }
 }
+
+/// A deploy by somebody else is why an operator says that ours is not deployed.
+#[test]
+fn what_runs_beside_is_accounted_for_by_the_word() {
+    for word in [&["--as", "not-deployed"][..], &["--as", "deployed"]] {
+        let rig = open("unknown");
+        rig.deploy
+            .add_units("example-video", "1.3.0", "bbbbbbbb", 'B', 2, true);
+        settle(&rig, word);
+        rig.publish("video", "1.4.0");
+        let ran = rig.run(&["run"]);
+        assert_eq!(ran.code, Some(0), "{ran:#?}");
+        assert_eq!(rig.posted(), ["1.4.0"], "{word:?}");
+    }
+}

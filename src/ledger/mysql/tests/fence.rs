@@ -32,6 +32,7 @@ fn to(state: State) -> Move {
         to: state,
         deploy_id: None,
         message: "said".to_owned(),
+        accounted: std::collections::BTreeSet::new(),
     }
 }
 

@@ -100,6 +100,7 @@ fn effects(ledger: &mut SqliteLedger, lease: &dyn Lease) -> Vec<(&'static str, O
         to: State::Submitted,
         deploy_id: None,
         message: String::new(),
+        accounted: BTreeSet::new(),
     };
     let intent = contract::intent("a", "x", "1");
     vec![
