@@ -29,10 +29,18 @@ struct Checksums {
 }
 
 impl FileInfo {
+    /// How many bytes it has.
+    pub fn size(&self) -> Option<u64> {
+        self.size
+    }
+
     /// The checksum of a payload, or why it is none.
     pub fn checksum(self) -> Result<Checksum, String> {
         if self.children.is_some() {
             return Err("it is a folder".into());
+        }
+        if self.size == Some(0) {
+            return Err("it is empty (0 bytes)".into());
         }
         let size = self.size.unwrap_or(0);
         if size > PAYLOAD_LIMIT as u64 {

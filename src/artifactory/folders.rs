@@ -94,7 +94,7 @@ pub fn walk(
     mut builder: ListingBuilder,
 ) -> Result<Listing> {
     let top = root(client, repo, "--art-deploy-repo")?;
-    let (apps, whole) = wanted(&top, repo, &mut builder, &client.masker)?;
+    let (apps, whole) = wanted(&top, repo, &mut builder, client.masker())?;
     let shared = Mutex::new((builder, None::<Error>));
     let next = AtomicUsize::new(0);
     let work = || {
@@ -162,7 +162,7 @@ fn markers(client: &Client, repo: &str, app: &str) -> ReadResult<Vec<String>> {
     let info: FolderInfo = client.get_json(&what, &["storage", repo, app])?;
     let entries = info
         .entries(repo, app)
-        .map_err(|e| malformed(&what, &client.masker.text(e)))?;
+        .map_err(|e| malformed(&what, &client.masker().text(e)))?;
     Ok(entries
         .filter(|(name, folder)| !folder && marked_version(name).is_some())
         .map(|(name, _)| name.to_owned())

@@ -9,7 +9,6 @@ use sha2::{Digest, Sha256};
 use crate::artifactory::tests::server::{Server, cut, json, reply, with_headers};
 use crate::artifactory::{Artifactory, Checksum};
 use crate::config::{ArtifactoryConfig, Credentials, HttpConfig, ListingMode};
-use crate::mask::Masker;
 use crate::secret::Secret;
 
 const INFO: &str = "GET /artifactory/api/storage/p/a/a-1.0+b.tar.gz";
@@ -110,7 +109,7 @@ fn trap_11_and_12_downloads_leave_the_api_out_of_the_path() {
     let body = client(&server)
         .download("a", FILE, &sha256(b"payload"))
         .unwrap();
-    assert_eq!(body, b"payload");
+    assert_eq!(body.bytes, b"payload");
     assert_eq!(server.lines(), ["GET /artifactory/p/a/a-1.0+b.tar.gz"]);
     assert!(server.asked()[0].headers.contains("authorization: basic"));
 }
@@ -320,8 +319,7 @@ fn a_marker_is_gone_only_where_artifactory_says_so() {
 fn names_that_would_change_the_query_are_refused() {
     let http = HttpConfig {
         connect_timeout: Duration::from_secs(1),
-        ca_file: None,
-        masker: Masker::default(),
+        ..HttpConfig::default()
     };
     for (deploy, payload, credentials) in [
         ("r\"", "p", Credentials::Anonymous),

@@ -26,7 +26,7 @@ impl CoreosDeploy {
         };
         let post = self.client.post(self.endpoint("deploy")).body(body);
         match self.send(post, self.limits.reply) {
-            Ok(mut response) => self.read_submission(&mut response),
+            Ok(response) => self.read_submission(response),
             Err(e) if e.is_connect() || e.is_builder() => {
                 let error = self.unreachable(&e);
                 refused(error.one_line(), false, Some(error))
@@ -38,10 +38,10 @@ impl CoreosDeploy {
         }
     }
 
-    fn read_submission(&self, response: &mut Response) -> Submission {
+    fn read_submission(&self, mut response: Response) -> Submission {
         let status = response.status();
         if status.is_success() {
-            return self.accepted(response);
+            return self.accepted(&mut response);
         }
         let answer = self.answer(response);
         match status.as_u16() {
