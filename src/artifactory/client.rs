@@ -54,6 +54,8 @@ pub struct Client {
     pub config: HttpConfig,
     /// The first wait before a retry.
     pub delay: Duration,
+    /// The longest that the server may be silent.
+    pub idle: Duration,
     /// When the pass ends, where there is one.
     pub deadline: Deadline,
 }
@@ -78,6 +80,7 @@ impl Client {
                 ..http.clone()
             },
             delay: BASE_DELAY,
+            idle: http::IDLE,
             deadline: Deadline::none(System::shared()),
         })
     }
@@ -135,7 +138,7 @@ impl Client {
         if self.is_rejected() {
             return Err(self.rejected_before(what));
         }
-        let left = self.deadline.left(http::IDLE);
+        let left = self.deadline.left(self.idle);
         if left.is_zero() {
             return Err(self.out_of_time(&Error::unavailable(what)));
         }

@@ -54,6 +54,11 @@ impl FileInfo {
         checksum.ok_or_else(|| "Artifactory gives no checksum of it".into())
     }
 
+    /// Whether it tells anything that Artifactory tells of a file or a folder.
+    pub fn is_one(&self) -> bool {
+        self.is_file().is_some() || self.size.is_some() || self.checksums.is_some()
+    }
+
     /// Whether it is a file, or a folder; `None` for what describes neither.
     pub fn is_file(&self) -> Option<bool> {
         let is_folder = self.children.is_some();

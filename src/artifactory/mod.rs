@@ -17,6 +17,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use self::client::{Client, join};
+use self::failure::malformed;
 use self::file_info::FileInfo;
 use crate::config::{ArtifactoryConfig, HttpConfig, ListingMode};
 use crate::deadline::Deadline;
@@ -222,6 +223,9 @@ impl Releases for Artifactory {
             }
             Err(failure) => return Err(failure.error),
         };
+        if !info.is_one() {
+            return Err(malformed(&what, "it tells nothing of a file"));
+        }
         match info.checksum() {
             Ok(checksum) => Ok(Some(checksum)),
             Err(reason) => Err(Error::new(Kind::Failed, what).because(reason)),

@@ -92,6 +92,8 @@ pub struct Answer {
     pub meaning: Meaning,
     /// Where it redirects to, without what may be a signature.
     pub target: Option<String>,
+    /// Whether a proxy says for certain that the request did not get to the server.
+    pub is_undelivered: bool,
     /// Who sent it, where that can be told.
     sender: Option<String>,
     /// The useful line of its body.
@@ -134,6 +136,7 @@ impl Answer {
                 _ => meaning(status.as_u16(), is_own, asked.unwrap_or_default()),
             },
             target: location.map(|location| target(response.url(), location, config)),
+            is_undelivered: is_undelivered(status, headers),
             sender: sender(headers, response.url(), config),
             said,
             asked,
@@ -285,6 +288,23 @@ fn is_of_coreos_deploy(headers: &HeaderMap) -> bool {
     let id = headers.get("x-request-id").and_then(|id| id.to_str().ok());
     let is_uuid = id.is_some_and(|id| uuid::Uuid::try_parse(id).is_ok());
     is_uuid || !headers.contains_key(SERVER) && !headers.contains_key(VIA)
+}
+
+/// Whether a proxy refused a request, or made no connection for it. squid has words for that of its
+/// own; what others say leaves open whether they had sent it.
+fn is_undelivered(status: StatusCode, headers: &HeaderMap) -> bool {
+    const WORDS: [&str; 4] = [
+        "ERR_CONNECT_FAIL",
+        "ERR_DNS_FAIL",
+        "ERR_ACCESS_DENIED",
+        "ERR_CACHE_ACCESS_DENIED",
+    ];
+    let squid = headers
+        .get("x-squid-error")
+        .and_then(|word| word.to_str().ok());
+    let word = squid.and_then(|text| text.split_whitespace().next());
+    status == StatusCode::PROXY_AUTHENTICATION_REQUIRED
+        || word.is_some_and(|word| WORDS.contains(&word))
 }
 
 /// Who sent an answer, by what it calls itself, and the proxy that it came through.

@@ -63,7 +63,11 @@ fn read(what: &str, path: &Path) -> Result<Vec<u8>> {
             .because_of(&e)
             .hint(file::NAME_CERTIFICATES)
     })?;
-    Ok(content.bytes)
+    // Some editors put a byte order mark before what they save.
+    let bytes = content.bytes;
+    Ok(bytes
+        .strip_prefix(b"\xef\xbb\xbf")
+        .map_or(bytes.clone(), <[u8]>::to_vec))
 }
 
 fn contains(bytes: &[u8], text: &str) -> bool {
@@ -138,26 +142,29 @@ impl Verifier {
         Ok(Self { roots, given })
     }
 
-    /// Whether a certificate is trusted itself, though nobody vouches for it.
-    fn is_given(&self, shown: &CertificateDer, name: &ServerName, why: &rustls::Error) -> bool {
-        let rustls::Error::InvalidCertificate(why) = why else {
-            return false;
-        };
+    /// The verdict on a certificate that is given itself; `why` is what the authorities come to.
+    fn of_given(
+        &self,
+        shown: &CertificateDer,
+        name: &ServerName,
+        why: rustls::Error,
+    ) -> std::result::Result<(), rustls::Error> {
         // Dates are looked at first: of one that expired, the error is another.
-        let is_about_issuer = matches!(why, CertificateError::UnknownIssuer) || is_own_issuer(why);
-        if !is_about_issuer || !self.given.iter().any(|given| given == shown) {
-            return false;
-        }
-        let Ok(parsed) = ParsedCertificate::try_from(shown) else {
-            return false;
+        let is_about_issuer = match &why {
+            rustls::Error::InvalidCertificate(why) => {
+                matches!(why, CertificateError::UnknownIssuer) || is_own_issuer(why)
+            }
+            _ => false,
         };
-        match verify_server_name(&parsed, name) {
-            Ok(()) => true,
+        if !is_about_issuer || !self.given.iter().any(|given| given == shown) {
+            return Err(why);
+        }
+        match verify_server_name(&ParsedCertificate::try_from(shown)?, name) {
             Err(rustls::Error::InvalidCertificate(CertificateError::NotValidForNameContext {
                 presented,
                 ..
-            })) => presented.is_empty(),
-            Err(_) => false,
+            })) if presented.is_empty() => Ok(()),
+            result => result,
         }
     }
 }
@@ -187,17 +194,15 @@ impl ServerCertVerifier for Verifier {
         ocsp: &[u8],
         now: UnixTime,
     ) -> std::result::Result<ServerCertVerified, rustls::Error> {
-        match self
+        let verdict = self
             .roots
-            .verify_server_cert(shown, between, name, ocsp, now)
-        {
-            Err(why) if self.is_given(shown, name, &why) => {
-                let name = name.to_str();
-                tracing::debug!("the certificate of {name} is trusted: --ca-file holds it itself");
-                Ok(ServerCertVerified::assertion())
-            }
-            result => result,
-        }
+            .verify_server_cert(shown, between, name, ocsp, now);
+        verdict.or_else(|why| {
+            self.of_given(shown, name, why)?;
+            let name = name.to_str();
+            tracing::debug!("the certificate of {name} is trusted: --ca-file holds it itself");
+            Ok(ServerCertVerified::assertion())
+        })
     }
 
     fn verify_tls12_signature(

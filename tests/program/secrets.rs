@@ -12,6 +12,7 @@ use simulator::{Artifactory, Auth, Behaviour, Cdn, Fault, MariaDb, Payload};
 use tempfile::TempDir;
 
 mod echoes;
+mod foreign;
 
 use crate::replaced;
 use crate::support::{Ledger, Rig};

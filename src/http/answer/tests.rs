@@ -283,6 +283,24 @@ fn what_answers_for_coreos_deploy_is_told_from_it() {
 }
 
 #[test]
+fn only_a_proxy_that_says_so_has_not_sent_a_request() {
+    for (status, word, is_undelivered) in [
+        (503, "ERR_CONNECT_FAIL 111", true),
+        (503, "ERR_DNS_FAIL 0", true),
+        (403, "ERR_ACCESS_DENIED 0", true),
+        (407, "", true),
+        (502, "ERR_READ_ERROR 0", false),
+        (504, "ERR_READ_TIMEOUT 0", false),
+        (502, "ERR_ZERO_SIZE_OBJECT 0", false),
+        (503, "ERR_CONNECT_FAILING", false),
+        (503, "", false),
+    ] {
+        let judged = answer(Peer::CoreosDeploy, status, &[("x-squid-error", word)], "");
+        assert_eq!(judged.is_undelivered, is_undelivered, "{status} {word}");
+    }
+}
+
+#[test]
 fn retry_after_is_seconds_or_a_date() {
     let now = UNIX_EPOCH + Duration::from_secs(784_111_777);
     let wait = |text: &str| parse_retry_after(text, now);

@@ -174,7 +174,10 @@ impl CoreosDeploy {
 
     /// Who answered what, on one line, of a reply that only its status matters of.
     fn answer(&self, response: Response) -> String {
-        let answer = Answer::read(Peer::CoreosDeploy, response, &self.http);
+        Self::told(&Answer::read(Peer::CoreosDeploy, response, &self.http))
+    }
+
+    fn told(answer: &Answer) -> String {
         let told = answer.told(Peer::CoreosDeploy);
         match answer.words() {
             Some(words) => format!("{told}: {words}"),

@@ -4,7 +4,7 @@ use reqwest::blocking::Response;
 use reqwest::header::HeaderName;
 
 use crate::error::{Error, Kind};
-use crate::http::header;
+use crate::http::{Answer, Peer, header};
 use crate::model::request::DeployRequest;
 
 use super::{CoreosDeploy, REPLY_LIMIT, Submission, replies};
@@ -43,7 +43,12 @@ impl CoreosDeploy {
         if status.is_success() {
             return self.accepted(&mut response);
         }
-        let answer = self.answer(response);
+        let judged = Answer::read(Peer::CoreosDeploy, response, &self.http);
+        let answer = Self::told(&judged);
+        if judged.is_undelivered {
+            let error = self.unusable(&answer);
+            return refused(answer, false, Some(error));
+        }
         match status.as_u16() {
             400 | 404 | 405 | 415 => refused(answer, true, None),
             401 | 403 => {
