@@ -150,6 +150,21 @@ impl Answer {
             Peer::CoreosDeploy => "coreos-deploy".to_owned(),
             Peer::Store(origin) => format!("the store behind Artifactory, {origin},"),
         };
+        if let (
+            StatusCode::UNAUTHORIZED,
+            true,
+            Peer::Artifactory {
+                has_credentials, ..
+            },
+        ) = (self.status, self.is_own, peer)
+        {
+            let verdict = if has_credentials {
+                "refused the credentials"
+            } else {
+                "asks for credentials"
+            };
+            return format!("{name} {verdict} (401)");
+        }
         let before = if self.is_own { "" } else { "something before " };
         let status = self.status;
         format!("{before}{name} answered {status}")

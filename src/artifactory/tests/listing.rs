@@ -92,7 +92,6 @@ fn where_aql_proves_nothing_the_folders_are_read() {
         json(200, r#"{"results":[]}"#),
         json(200, r#"{"errors":[]}"#),
         reply(200, "text/html", "<html>"),
-        with_headers(200, &[("Content-Encoding", "gzip")], ROWS),
         with_headers(302, &[("Location", "https://h/x")], ""),
         cut(&ROWS[..ROWS.len() - 2]),
     ] {
@@ -107,6 +106,26 @@ fn where_aql_proves_nothing_the_folders_are_read() {
             "{error:?}"
         );
         assert!(server.lines().iter().all(|l| l == AQL));
+    }
+}
+
+#[test]
+fn rows_that_parse_are_rows_whatever_the_headers_say() {
+    for (encoding, packed) in [
+        ("gzip", false),
+        ("UTF-8", false),
+        ("gzip", true),
+        ("x", true),
+    ] {
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut packer, ROWS.as_bytes()).unwrap();
+        let body = match packed {
+            true => packer.finish().unwrap(),
+            false => ROWS.as_bytes().to_vec(),
+        };
+        let server = aql_answers(with_headers(200, &[("Content-Encoding", encoding)], body));
+        let listing = list(&server, ListingMode::Aql).unwrap();
+        assert_eq!(listing.apps["a"].markers, 1, "{encoding} {packed}");
     }
 }
 
@@ -331,7 +350,8 @@ fn trap_22_an_anonymous_user_whom_aql_refuses_may_still_read_folders() {
     let server = aql_answers(json(401, "{}"));
     let client = server.client_as(ListingMode::Auto, Credentials::Anonymous);
     assert_eq!(client.list(builder(&[])).unwrap().source, "folders");
-    let server = Server::new(|_, _| json(401, "{}"));
+    let body = r#"{"errors":[{"status":401,"message":"Authentication is required"}]}"#;
+    let server = Server::new(move |_, _| json(401, body));
     let client = server.client_as(ListingMode::Auto, Credentials::Anonymous);
     let error = client.list(builder(&[])).unwrap_err();
     assert_eq!(error.kind, Kind::Credentials);

@@ -187,7 +187,7 @@ fn each_error_names_the_culprit_what_it_said_and_what_to_do() {
             r#"{"errors":[{"status":401,"message":"Bad credentials"}]}"#,
             Kind::Credentials,
             &[
-                "x: Artifactory answered 401",
+                "x: Artifactory refused the credentials (401)",
                 "Bad credentials",
                 "--art-userid",
             ],
