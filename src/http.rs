@@ -161,6 +161,11 @@ pub fn hint(error: &reqwest::Error, config: &HttpConfig) -> Option<&'static str>
     )
 }
 
+/// Whether it was TLS that failed.
+pub fn is_of_tls(error: &reqwest::Error) -> bool {
+    tls::trouble(error).is_some()
+}
+
 /// The proxy that a request went to, by its printed form.
 pub fn proxy_of(error: &reqwest::Error, config: &HttpConfig) -> Option<String> {
     Some(config.proxies.of(error.url()?)?.to_string())

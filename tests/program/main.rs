@@ -8,6 +8,7 @@ mod faults;
 mod files;
 mod hostile;
 mod lease;
+mod proxies;
 mod replaced;
 mod scale;
 mod secrets;
