@@ -100,9 +100,12 @@ pub struct ArtifactoryArgs {
     /// Longest wait for a connection, to Artifactory and to coreos-deploy
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = values::within(Duration::from_millis(1), DAY))]
     pub connect_timeout: Duration,
-    /// More CA certificates to trust, in PEM, for both
+    /// More certificates to trust, in PEM, for both: authorities, or servers' own
     #[arg(long, value_name = "PATH")]
     pub ca_file: Option<PathBuf>,
+    /// Certificate and key, in PEM, for servers that want one of their clients, for both
+    #[arg(long, value_name = "PATH")]
+    pub client_cert: Option<PathBuf>,
 }
 
 /// How coreos-deploy is reached.

@@ -51,7 +51,7 @@ fn ask(config: &HttpConfig, url: &str, wait: Duration) -> std::result::Result<()
         } else if is_refused(&failed) {
             "nothing listens there".to_owned()
         } else if failed.is_connect() {
-            http::describe(&failed, &config.masker)
+            http::describe(&failed, config)
         } else {
             "what answers there does not speak HTTP".to_owned()
         }
@@ -83,6 +83,7 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
+    use crate::http::Proxies;
     use crate::mask::Masker;
 
     #[test]
@@ -114,6 +115,8 @@ mod tests {
                 connect_timeout: TIMEOUT,
                 ca_file: Some("/nonexistent".into()),
                 masker: Masker::default(),
+                client_cert: None,
+                proxies: Proxies::default(),
             };
             let wait = says.map_or(Duration::from_millis(50), |_| Duration::from_secs(60));
             let asked = std::thread::scope(|scope| {

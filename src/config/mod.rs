@@ -18,6 +18,7 @@ use std::time::Duration;
 use self::secrets::Env;
 use crate::cli::{Cli, Command, DEFAULT, OutputFormat};
 use crate::error::{Error, Result};
+use crate::http::Proxies;
 use crate::mask::Masker;
 use crate::model::name::Scope;
 
@@ -30,12 +31,16 @@ pub use self::server::ServeConfig;
 pub use crate::cli::{ColorMode, ListingMode};
 
 /// What both HTTP clients share.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct HttpConfig {
     /// `--connect-timeout`.
     pub connect_timeout: Duration,
     /// `--ca-file`: more certificates to trust, PEM.
     pub ca_file: Option<PathBuf>,
+    /// `--client-cert`: what to show to servers that want a certificate of a client, PEM with its key.
+    pub client_cert: Option<PathBuf>,
+    /// The proxies of the environment.
+    pub proxies: Proxies,
     /// What takes all secrets of the program out of what a peer says.
     pub masker: Masker,
 }
@@ -117,7 +122,13 @@ impl Config {
             Need::WhereGiven => deploy::from_cli(cli, env, &mut Vec::new()).ok().flatten(),
             Need::Yes => deploy::from_cli(cli, env, &mut warnings)?,
         };
-        let masker = masker(artifactory.as_ref(), deploy.as_ref(), dsn.as_ref());
+        let proxies = if artifactory.is_some() || deploy.is_some() {
+            Proxies::from_env(env)?
+        } else {
+            Proxies::default()
+        };
+        let masker =
+            masker(artifactory.as_ref(), deploy.as_ref(), dsn.as_ref()).and(proxies.secrets());
         if let Some(Dsn::Mysql(mysql)) = &mut dsn {
             mysql.masker = masker.clone();
         }
@@ -129,6 +140,8 @@ impl Config {
             http: HttpConfig {
                 connect_timeout: of_http.connect_timeout,
                 ca_file: of_http.ca_file.clone(),
+                client_cert: of_http.client_cert.clone(),
+                proxies,
                 masker,
             },
             rules: rules::from_cli(cli),

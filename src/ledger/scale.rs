@@ -65,6 +65,7 @@ pub fn pass(number: usize, apps: usize) -> PassRecord {
         deploy_id: None,
         duration_ms: None,
         error: None,
+        hint: None,
         failing: false,
     };
     PassRecord {

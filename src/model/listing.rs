@@ -165,6 +165,11 @@ impl ListingBuilder {
         self.leave(&format!("{app}/{name}"), "a folder in the folder of an app");
     }
 
+    /// Notes an address that names nothing, about which nothing can be asked.
+    pub fn nameless(&mut self, address: &str) {
+        self.leave(address, "an address without a name");
+    }
+
     /// Notes a file of an app's folder.
     pub fn file(&mut self, app: &str, file_name: &str) {
         self.dated_file(app, file_name, None);

@@ -88,6 +88,8 @@ pub struct AppReport {
     pub duration_ms: Option<u64>,
     /// What went wrong.
     pub error: Option<String>,
+    /// What to do about it, where there is something to do.
+    pub hint: Option<String>,
     /// Whether it counts as a failure though nothing was tried: `waiting` or `given-up` after a
     /// failed attempt, unreadable. Scripts tell it by the exit code and the counts.
     #[serde(skip)]

@@ -48,6 +48,7 @@ fn app(name: &str, action: Action, outcome: Option<Outcome>) -> AppReport {
         deploy_id: None,
         duration_ms: None,
         error: None,
+        hint: None,
         failing: matches!(action, Action::Unreadable | Action::GivenUp),
     }
 }

@@ -139,6 +139,7 @@ mod tests {
                 deploy_id: None,
                 duration_ms: Some(1),
                 error: None,
+                hint: None,
                 failing: false,
             }],
             summary: Summary::default(),
@@ -153,7 +154,7 @@ mod tests {
             .map(|(key, _)| key)
             .collect();
         let documented = "pass command domain environment startedAt finishedAt complete apps \
-            app deployed newest action reason outcome attempt deployID durationMs error \
+            app deployed newest action reason outcome attempt deployID durationMs error hint \
             summary apps upToDate due deployed failed skipped unknown exitCode error";
         assert_eq!(keys, documented.split_whitespace().collect::<Vec<_>>());
         assert!(text.contains("\"deployed\": null") && text.contains("\"up-to-date\""));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::session::stopped;
 use super::{Interrupt, Session};
-use crate::artifactory::{Checksum, Releases};
+use crate::artifactory::{self, Checksum, Releases};
 use crate::deadline::Deadline;
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{BadPayload, Snapshot};
@@ -152,7 +152,9 @@ impl<'a> Preparer<'a> {
             let error = Error::new(Kind::Failed, &bad.error);
             return Ok(Prepared::Error(error, Some(bad.clone())));
         }
-        let bytes = self.releases.download(app, &file, &checksum)?;
+        // The checksum may be another by now.
+        let artifactory::Payload { bytes, checksum } =
+            self.releases.download(app, &file, &checksum)?;
         Ok(match payload::open(&bytes, self.scope, app, version) {
             Ok(opened) => {
                 if let Some(note) = opened.note {

@@ -43,6 +43,7 @@ impl AppResult {
                 deploy_id: None,
                 duration_ms: None,
                 error: None,
+                hint: None,
                 failing: exit != Exit::Success,
             },
             exit,
@@ -223,6 +224,7 @@ impl ReportBuilder {
             Prepared::Error(error, bad) => {
                 app.report.outcome = Some(Outcome::Error);
                 app.report.error = Some(error.one_line());
+                app.report.hint = error.hint;
                 app.exit = Exit::of(error.kind);
                 match bad {
                     Some(bad) => self.bad_payloads.insert(name.to_owned(), bad),

@@ -413,6 +413,7 @@ mod tests {
             deploy_id: None,
             duration_ms: None,
             error: None,
+            hint: None,
             failing: false,
         };
         Report {

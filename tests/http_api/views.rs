@@ -153,6 +153,7 @@ fn a_server_that_starts_knows_what_the_ledger_tells_of_passes() {
             deploy_id: None,
             duration_ms: None,
             error: None,
+            hint: None,
             failing: false,
         };
         let mut report = report();

@@ -10,6 +10,7 @@ mod files;
 mod hostile;
 mod lease;
 mod ledgers;
+mod proxies;
 mod replaced;
 mod scale;
 mod secrets;

@@ -1,6 +1,7 @@
 //! Answers that prove the listing, and those that do not.
 
 use super::*;
+use crate::config::HttpConfig;
 use crate::http::Meaning::{self, Lasting};
 use crate::model::listing::{AppFilter, Listing};
 use crate::model::version::Order;
@@ -12,7 +13,8 @@ fn parsed<R: Read>(body: R) -> ReadResult<Listing> {
     let mut builder =
         ListingBuilder::new(Order::Natural, AppFilter::default(), BTreeMap::new(), false);
     let masker = Masker::default();
-    let source = Bounded::new(body, usize::MAX, Duration::from_secs(60), &masker);
+    let config = HttpConfig::default();
+    let source = Bounded::new(body, usize::MAX, Duration::from_secs(60), &config);
     parse("query", source, "r", &mut builder, &masker)?;
     Ok(builder.finish("aql", true))
 }
