@@ -1,4 +1,5 @@
 //! The exit codes of the program, in one place.
+#![doc = include_str!("exit.md")]
 
 use crate::error::Kind;
 

@@ -7,11 +7,13 @@ use coreos_artifactory_monitor::catch_panic;
 use coreos_artifactory_monitor::cli::Cli;
 use coreos_artifactory_monitor::commands;
 use coreos_artifactory_monitor::config::Config;
+use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
 /// What a defect of the program exits with (`EX_SOFTWARE` of sysexits.h).
 const DEFECT: u8 = 70;
 
 fn main() -> ExitCode {
+    keep_memory_private();
     std::panic::set_hook(Box::new(|info| {
         if catch_panic::is_caught() {
             return;
@@ -25,6 +27,17 @@ fn main() -> ExitCode {
         );
     }));
     std::panic::catch_unwind(run).unwrap_or(ExitCode::from(DEFECT))
+}
+
+/// No core dump, and no debugger of another process of the same user: what is in memory is secret.
+/// Where the kernel does not allow it, a command works without it.
+fn keep_memory_private() {
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    let _ = setrlimit(Resource::Core, none);
 }
 
 fn run() -> ExitCode {

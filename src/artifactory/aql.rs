@@ -8,9 +8,10 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead as _, BufReader, Read};
 use std::time::Duration;
 
+use flate2::bufread::MultiGzDecoder;
 use reqwest::header::CONTENT_TYPE;
 use serde::Deserialize;
 use serde::de::{
@@ -19,8 +20,9 @@ use serde::de::{
 
 use super::client::Client;
 use super::failure::{Failure, ReadResult};
+use super::file_info::parse_iso;
 use crate::error::Error;
-use crate::http::{BodyError, Bounded};
+use crate::http::{self, BodyError, Bounded, Meaning};
 use crate::mask::Masker;
 use crate::model::listing::ListingBuilder;
 
@@ -33,10 +35,11 @@ const AQL_LIMIT: usize = 512 << 20;
 const ROW_LIMIT: usize = 256 << 10;
 
 /// The query. `repo`, `path` and `name` must be among the fields, or only administrators may ask.
-/// A repository's name is checked before: AQL has no way to write a quote.
+/// A repository's name is checked before: AQL has no way to write a quote. Names are matched in their
+/// letter case by some databases: six letters find `.DEPLOY` too, which is shown and left alone.
 pub fn query(repo: &str) -> String {
     format!(
-        r#"items.find({{"repo":"{repo}","type":"file","name":{{"$match":"*.deploy"}}}}).include("repo","path","name")"#
+        r#"items.find({{"repo":"{repo}","type":"file","name":{{"$match":"*.??????"}}}}).include("repo","path","name","created")"#
     )
 }
 
@@ -49,15 +52,39 @@ pub fn read(
     let what = format!("AQL query of repository {repo}");
     let url = client.api(&["search", "aql"])?;
     client.retried(|| {
-        let request = client.http.post(&url).header(CONTENT_TYPE, "text/plain");
-        let response = client.call(&what, request.body(query(repo)))?;
-        // A retry must not see the rows of a try that failed midway.
-        let mut builder = builder.clone();
-        let left = client.deadline.left(AQL_TIME);
-        let body = Bounded::new(response, AQL_LIMIT, left, &client.masker);
-        let rows = parse(&what, body, repo, &mut builder, &client.masker)?;
-        Ok((builder, rows))
+        once(client, &what, &url, repo, builder).map_err(|failure| match failure.meaning {
+            // The folders are read next: what is slow or in the way here need not be there.
+            Meaning::Silent | Meaning::Foreign => Failure::from(failure.error),
+            _ => failure,
+        })
     })
+}
+
+fn once(
+    client: &Client,
+    what: &str,
+    url: &str,
+    repo: &str,
+    builder: &ListingBuilder,
+) -> ReadResult<(ListingBuilder, u64)> {
+    let request = client.http.post(url).header(CONTENT_TYPE, "text/plain");
+    let response = client.call(what, request.body(query(repo)))?;
+    // A retry must not see the rows of a try that failed midway.
+    let mut builder = builder.clone();
+    let left = client.deadline.left(AQL_TIME);
+    let body = Bounded::new(plain(response), AQL_LIMIT, left, &client.config);
+    let rows = parse(what, body, repo, &mut builder, client.masker())?;
+    Ok((builder, rows))
+}
+
+/// The answer as it was before somebody compressed it, whatever the headers say.
+fn plain<'a>(response: impl Read + 'a) -> Box<dyn Read + 'a> {
+    let mut reader = BufReader::new(response);
+    // What can't be read now can't be read later either.
+    if reader.fill_buf().is_ok_and(http::is_gzip) {
+        return Box::new(MultiGzDecoder::new(reader));
+    }
+    Box::new(reader)
 }
 
 /// Reads an answer into the builder; gives the number of rows.
@@ -136,6 +163,7 @@ struct Row {
     repo: String,
     path: String,
     name: String,
+    created: Option<String>,
 }
 
 /// What was read so far.
@@ -188,7 +216,12 @@ impl Listed<'_> {
     }
 
     fn row<E: serde::de::Error>(&mut self, row: &Row) -> Result<(), E> {
-        let Row { repo, path, name } = row;
+        let Row {
+            repo,
+            path,
+            name,
+            created,
+        } = row;
         if repo != self.repo {
             let ours = self.repo;
             return self.refuse(format!(
@@ -200,11 +233,12 @@ impl Listed<'_> {
         self.since_row.set(0);
         // "." is the root: a marker beside the folders belongs to no app.
         if path == "." || path.is_empty() {
-            self.builder.ignore(name);
-        } else if !path.contains('/') {
-            self.builder.file(path, name);
-        } else if !path.starts_with('.') {
-            self.builder.ignore(&format!("{path}/{name}"));
+            self.builder.misplaced(name);
+        } else if path.contains('/') {
+            self.builder.misplaced(&format!("{path}/{name}"));
+        } else {
+            let made = created.as_deref().and_then(parse_iso);
+            self.builder.dated_file(path, name, made);
         }
         Ok(())
     }

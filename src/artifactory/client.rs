@@ -1,5 +1,6 @@
 //! One request to Artifactory: credentials, retries, and what an answer means.
 
+use std::io::Read as _;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -8,22 +9,28 @@ use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{AsciiSet, utf8_percent_encode};
 use reqwest::blocking::{RequestBuilder, Response};
 use reqwest::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_ENCODING, DATE, HeaderName, HeaderValue,
-    LOCATION,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, DATE, HeaderName, HeaderValue, LOCATION,
 };
 use reqwest::redirect::Policy;
 use serde::de::DeserializeOwned;
 
-use super::failure::{BASE_DELAY, Failure, ReadResult, message_of, redirected, retry_delay};
+use super::failure::{
+    BASE_DELAY, Failure, ReadResult, deactivated, is_reactivation_page, retry_delay,
+};
 use crate::clock::System;
 use crate::config::{ArtifactoryConfig, Credentials, HttpConfig};
 use crate::deadline::Deadline;
 use crate::error::{Error, Kind, Result};
-use crate::http::{self, BodyError, Meaning, RESERVED, header, is_html, read_body, secret_header};
+use crate::http::{
+    self, Answer, BodyError, Bounded, Meaning, Peer, RESERVED, header, is_html, read_body,
+    secret_header,
+};
 use crate::mask::Masker;
 
 /// The most bytes of one JSON answer that is read as a whole.
 const JSON_LIMIT: usize = 8 << 20;
+/// The most bytes that are looked at of a page for people.
+const PAGE_LIMIT: u64 = 64 << 10;
 /// The most time for one JSON answer.
 const JSON_TIME: Duration = Duration::from_secs(120);
 /// What is encoded in a path. A bare `;` would begin matrix parameters; `+` means itself.
@@ -43,10 +50,12 @@ pub struct Client {
     sent: AtomicU64,
     /// Whether the credentials were refused.
     rejected: AtomicBool,
-    /// What everything goes through that a server says.
-    pub masker: Masker,
+    /// What both clients share, with what everything goes through that a server says.
+    pub config: HttpConfig,
     /// The first wait before a retry.
     pub delay: Duration,
+    /// The longest that the server may be silent.
+    pub idle: Duration,
     /// When the pass ends, where there is one.
     pub deadline: Deadline,
 }
@@ -66,8 +75,12 @@ impl Client {
             endpoint_hint,
             sent: AtomicU64::new(0),
             rejected: AtomicBool::new(false),
-            masker: http.masker.and(config.credentials.secret()),
+            config: HttpConfig {
+                masker: http.masker.and(config.credentials.secret()),
+                ..http.clone()
+            },
             delay: BASE_DELAY,
+            idle: http::IDLE,
             deadline: Deadline::none(System::shared()),
         })
     }
@@ -115,12 +128,17 @@ impl Client {
         }
     }
 
-    /// Sends one request as it is. After a 401 nothing more is sent.
-    pub fn send(&self, what: &str, request: RequestBuilder) -> ReadResult<Response> {
+    /// What takes all secrets out of what a server says.
+    pub fn masker(&self) -> &Masker {
+        &self.config.masker
+    }
+
+    /// Sends one request as it is, to `who`. After a 401 nothing more is sent.
+    pub fn send(&self, what: &str, who: &str, request: RequestBuilder) -> ReadResult<Response> {
         if self.is_rejected() {
-            return Err(self.unauthorized(what));
+            return Err(rejected_before(what));
         }
-        let left = self.deadline.left(http::IDLE);
+        let left = self.deadline.left(self.idle);
         if left.is_zero() {
             return Err(self.out_of_time(&Error::unavailable(what)));
         }
@@ -132,22 +150,15 @@ impl Client {
         self.sent.fetch_add(1, Ordering::Relaxed);
         let response = request
             .send()
-            .map_err(|e| Failure::no_answer(what, &e, &self.masker))?;
-        let status = response.status();
-        tracing::debug!("{what}: {status}");
-        let encoding = response.headers().get(CONTENT_ENCODING);
-        if status.is_success() && encoding.is_some_and(|encoding| encoding != "identity") {
-            let error = Error::unavailable(format!("{what}: the answer is compressed, unasked"));
-            let hint = "a proxy before Artifactory adds a Content-Encoding: turn that off";
-            return Err(error.hint(hint).into());
-        }
+            .map_err(|e| Failure::no_answer(what, who, &e, &self.config))?;
+        tracing::debug!("{what}: {}", response.status());
         Ok(response)
     }
 
     /// Sends one API call, once; what comes back has status 200 and is not HTML.
     pub fn call(&self, what: &str, request: RequestBuilder) -> ReadResult<Response> {
         let request = self.authorize(request).header(ACCEPT, "application/json");
-        let response = self.send(what, request)?;
+        let response = self.send(what, "Artifactory", request)?;
         if response.status().as_u16() != 200 {
             return Err(self.refusal(what, response));
         }
@@ -155,13 +166,26 @@ impl Client {
     }
 
     /// Lets an answer with status 200 through that is not a page for people.
-    pub fn no_page(&self, what: &str, response: Response) -> ReadResult<Response> {
+    fn no_page(&self, what: &str, response: Response) -> ReadResult<Response> {
         if !is_html(&response) {
             return Ok(response);
         }
+        let limit = response.take(PAGE_LIMIT);
+        let mut body = Vec::new();
+        let left = self.deadline.left(http::IDLE);
+        // One that breaks off still says something.
+        let _ = Bounded::new(limit, usize::MAX, left, &self.config).read_to_end(&mut body);
+        Err(self.page(what, &body))
+    }
+
+    /// A page for people came with status 200.
+    pub fn page(&self, what: &str, body: &[u8]) -> Failure {
         let problem = "an HTML page came instead of Artifactory's answer";
-        let error = Error::unavailable(format!("{what}: {problem}"));
-        Err(error.hint(self.endpoint_hint).into())
+        let mut error = Error::unavailable(format!("{what}: {problem}"));
+        if let Some(title) = http::said(body, self.masker()) {
+            error = error.because(title);
+        }
+        error.hint(self.endpoint_hint).into()
     }
 
     /// Reads a body of at most `limit` bytes within `time`, and before the pass ends.
@@ -172,7 +196,7 @@ impl Client {
         time: Duration,
     ) -> std::result::Result<Vec<u8>, BodyError> {
         let left = self.deadline.left(time);
-        read_body(&mut response, limit, left, &self.masker)
+        read_body(&mut response, limit, left, &self.config)
     }
 
     /// GETs the JSON value at a path of the API, with retries.
@@ -195,8 +219,13 @@ impl Client {
             let body = self
                 .body(response, JSON_LIMIT, JSON_TIME)
                 .map_err(|e| Failure::of_body(what, &e))?;
+            // Whatever the headers say: JSON that can be read is JSON.
+            let body = http::unpacked(&body);
+            if http::is_page(&body) {
+                return Err(self.page(what, &body));
+            }
             let value = serde_json::from_slice(&body)
-                .map_err(|e| Failure::of_json(what, e, &self.masker))?;
+                .map_err(|e| Failure::of_json(what, e, self.masker()))?;
             Ok((value, date))
         })
     }
@@ -208,39 +237,23 @@ impl Client {
 
     /// What a status other than 200 means.
     pub fn refusal(&self, what: &str, response: Response) -> Failure {
-        let (status, meaning) = (response.status(), Meaning::of(&response));
-        if status.is_redirection() {
-            let location = header(&response, &LOCATION).unwrap_or_default();
-            return redirected(what, status.as_u16(), location, &self.masker).into();
+        let location = header(&response, &LOCATION).unwrap_or_default();
+        if response.status().is_redirection() && is_reactivation_page(location) {
+            return deactivated(what).into();
         }
-        let mut failure = match meaning {
-            Meaning::Unauthorized => {
-                let rejected = self.credentials.is_some();
-                self.rejected.fetch_or(rejected, Ordering::Relaxed);
-                self.unauthorized(what)
-            }
-            Meaning::Forbidden => Failure {
-                error: Error::new(
-                    Kind::Credentials,
-                    format!("{what}: Artifactory answered 403"),
-                )
-                .hint("the user may lack the permission to read it, or be locked or expired"),
-                meaning,
-            },
-            _ => Failure {
-                error: Error::unavailable(format!("{what}: Artifactory answered {status}")),
-                meaning,
-            },
+        let peer = Peer::Artifactory {
+            has_credentials: self.credentials.is_some(),
+            address_hint: self.endpoint_hint,
         };
-        if is_html(&response) {
-            failure.error = failure.error.because("with an HTML page");
-        } else if let Some(message) = message_of(response, &self.masker) {
-            failure.error = failure.error.because(message);
+        let answer = Answer::read(peer, response, &self.config);
+        if answer.meaning == Meaning::Unauthorized {
+            let rejected = self.credentials.is_some();
+            self.rejected.fetch_or(rejected, Ordering::Relaxed);
         }
-        if meaning == Meaning::NotFoundPage {
-            failure.error = failure.error.hint(self.endpoint_hint);
+        Failure {
+            error: answer.error(peer, what),
+            meaning: answer.meaning,
         }
-        failure
     }
 
     /// Whether a 401 came to the credentials.
@@ -252,23 +265,15 @@ impl Client {
     pub fn is_rejection(&self, failure: &Failure) -> bool {
         failure.meaning == Meaning::Unauthorized && self.credentials.is_some()
     }
+}
 
-    fn unauthorized(&self, what: &str) -> Failure {
-        let (verdict, hint) = match self.credentials {
-            None => (
-                "asks for credentials (401)",
-                "give --art-userid with --art-password-file, --art-token-file or --art-api-key-file",
-            ),
-            Some(_) => (
-                "refused the credentials (401)",
-                "check --art-userid with --art-password, --art-token or --art-api-key",
-            ),
-        };
-        let message = format!("{what}: Artifactory {verdict}");
-        Failure {
-            error: Error::new(Kind::Credentials, message).hint(hint),
-            meaning: Meaning::Unauthorized,
-        }
+/// Nothing more is sent after a 401: that would lock the account.
+fn rejected_before(what: &str) -> Failure {
+    let message = format!("{what}: not asked for, as the credentials were refused (401)");
+    Failure {
+        error: Error::new(Kind::Credentials, message)
+            .hint("check --art-userid with --art-password, --art-token or --art-api-key"),
+        meaning: Meaning::Unauthorized,
     }
 }
 

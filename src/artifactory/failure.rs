@@ -1,25 +1,16 @@
 //! A read that failed: in which words it is told, and when it is tried again.
 
-use std::io::Read;
 use std::time::Duration;
 
-use reqwest::blocking::Response;
-
+use crate::config::HttpConfig;
 use crate::error::{Error, Kind};
-use crate::http::{self, BodyError, Bounded, Meaning};
+use crate::http::{self, BodyError, LONGEST_WAIT, Meaning};
 use crate::mask::Masker;
 
 /// How often a read is tried again.
 const RETRIES: u32 = 3;
 /// The first wait, before jitter; each one after it is twice as long.
 pub const BASE_DELAY: Duration = Duration::from_millis(500);
-/// The longest `Retry-After` that is waited for.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// The most bytes that are looked at in an error's body.
-const ERROR_LIMIT: u64 = 64 << 10;
-/// The most time for an error's body.
-const ERROR_TIME: Duration = Duration::from_secs(10);
-
 /// A read that failed.
 #[derive(Debug)]
 pub struct Failure {
@@ -45,17 +36,22 @@ impl Failure {
         self
     }
 
-    /// No answer came.
-    pub fn no_answer(what: &str, cause: &reqwest::Error, masker: &Masker) -> Self {
-        let reason = http::describe(cause, masker);
-        let mut error = Error::unavailable(format!("{what}: Artifactory did not answer"));
-        if reason.contains("certificate") {
-            error = error.hint("a private certificate authority is trusted with --ca-file");
+    /// No answer came from `who`.
+    pub fn no_answer(what: &str, who: &str, cause: &reqwest::Error, config: &HttpConfig) -> Self {
+        let told = match http::proxy_of(cause, config).filter(|_| cause.is_connect()) {
+            Some(proxy) => format!("{who} was not reached through the proxy {proxy}"),
+            None if http::is_of_tls(cause) => format!("no TLS connection to {who}"),
+            None => format!("{who} did not answer"),
+        };
+        let error = Error::unavailable(format!("{what}: {told}"));
+        let mut error = error.because(http::describe(cause, config));
+        if let Some(hint) = http::hint(cause, config) {
+            error = error.hint(hint);
         }
-        let error = error.because(reason);
         let meaning = match cause {
             _ if cause.is_builder() => Meaning::Lasting,
             _ if cause.is_connect() => Meaning::Unreachable,
+            _ if cause.is_timeout() => Meaning::Silent,
             _ => return Self::passing(error),
         };
         Self { error, meaning }
@@ -119,35 +115,16 @@ pub fn malformed(what: &str, reason: &str) -> Error {
     Error::unavailable(format!("{what}: the answer is not what Artifactory sends")).because(reason)
 }
 
-/// A redirect that is not followed.
-pub fn redirected(what: &str, status: u16, location: &str, masker: &Masker) -> Error {
-    if is_reactivation_page(location) {
-        return Error::unavailable(format!("{what}: this JFrog cloud server is deactivated"))
-            .hint("its owner can reactivate it on the page that a browser shows");
-    }
-    // Only the host: a location can hold a signature.
-    let target = reqwest::Url::parse(location).map(|u| u.origin().ascii_serialization());
-    let target = target.map(|origin| masker.text(origin));
-    Error::unavailable(format!("{what}: Artifactory answered {status}, a redirect"))
-        .because(format!("to {}", target.as_deref().unwrap_or("another path")))
-        .hint("API calls are not redirected: give --art-endpoint the final address (https, /artifactory)")
+/// The owner of the server has let it go.
+pub fn deactivated(what: &str) -> Error {
+    Error::unavailable(format!("{what}: this JFrog cloud server is deactivated"))
+        .hint("its owner can reactivate it on the page that a browser shows")
 }
 
 /// Whether a redirect leads to the page that stands in for a deactivated JFrog cloud server: every
 /// address of such a server redirects to `https://landing.jfrog.com/reactivate-server/NAME`.
 pub fn is_reactivation_page(location: &str) -> bool {
     location.contains("landing.jfrog.com") || location.contains("/reactivate-server/")
-}
-
-/// What an error's body says: `errors[0].message`, else its text (of a refused AQL query, always).
-pub fn message_of(response: Response, masker: &Masker) -> Option<String> {
-    let mut body = Vec::new();
-    let mut reader = Bounded::new(response.take(ERROR_LIMIT), usize::MAX, ERROR_TIME, masker);
-    let _ = reader.read_to_end(&mut body); // One that breaks off still says something.
-    let json = serde_json::from_slice::<serde_json::Value>(&body).unwrap_or_default();
-    let message = json.pointer("/errors/0/message").and_then(|m| m.as_str());
-    let text = message.map_or_else(|| masker.text(&body), |message| masker.text(message));
-    (!text.is_empty()).then_some(text)
 }
 
 #[cfg(test)]

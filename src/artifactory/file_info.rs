@@ -29,10 +29,18 @@ struct Checksums {
 }
 
 impl FileInfo {
+    /// How many bytes it has.
+    pub fn size(&self) -> Option<u64> {
+        self.size
+    }
+
     /// The checksum of a payload, or why it is none.
     pub fn checksum(self) -> Result<Checksum, String> {
         if self.children.is_some() {
             return Err("it is a folder".into());
+        }
+        if self.size == Some(0) {
+            return Err("it is empty (0 bytes)".into());
         }
         let size = self.size.unwrap_or(0);
         if size > PAYLOAD_LIMIT as u64 {
@@ -44,6 +52,11 @@ impl FileInfo {
         let sha1 = sums.sha1.and_then(|text| digits(&text, 40));
         let checksum = sha256.map(Checksum::Sha256).or(sha1.map(Checksum::Sha1));
         checksum.ok_or_else(|| "Artifactory gives no checksum of it".into())
+    }
+
+    /// Whether it tells anything that Artifactory tells of a file or a folder.
+    pub fn is_one(&self) -> bool {
+        self.is_file().is_some() || self.size.is_some() || self.checksums.is_some()
     }
 
     /// Whether it is a file, or a folder; `None` for what describes neither.
@@ -79,7 +92,7 @@ where
 
 /// An RFC 3339 date with an offset or `Z`, such as `2020-11-04T03:20:30.406-08:00`. The offset may
 /// lack its colon, as in the answers to `?lastModified`.
-fn parse_iso(text: &str) -> Option<SystemTime> {
+pub fn parse_iso(text: &str) -> Option<SystemTime> {
     let text = text.to_ascii_uppercase();
     let clock_end = "2020-11-04T03:20:30".len();
     let zone_start = clock_end + text.get(clock_end..)?.find(['Z', '+', '-'])?;

@@ -12,7 +12,6 @@ use crate::error::{Error, Result};
 use crate::http::Meaning;
 use crate::mask::Masker;
 use crate::model::listing::{Listing, ListingBuilder};
-use crate::model::name::marked_version;
 use crate::threads;
 
 /// A folder as the storage API describes it. An empty folder has `children: []`; an answer without
@@ -34,6 +33,10 @@ struct Child {
 impl Child {
     fn name(&self) -> &str {
         self.uri.strip_prefix('/').unwrap_or(&self.uri)
+    }
+
+    fn is_odd(&self) -> bool {
+        self.name().is_empty() || self.name().contains('/')
     }
 }
 
@@ -58,11 +61,14 @@ impl FolderInfo {
         if self.path.as_deref().is_some_and(|p| trimmed(p) != path) {
             return Err("it describes another folder".into());
         }
-        let bad = |child: &&Child| child.name().is_empty() || child.name().contains('/');
-        if let Some(child) = self.children.iter().find(bad) {
-            return Err(format!("a child is called '{}'", child.uri));
-        }
-        Ok(self.children.iter().map(|c| (c.name(), c.folder)))
+        let good = self.children.iter().filter(|child| !child.is_odd());
+        Ok(good.map(|c| (c.name(), c.folder)))
+    }
+
+    /// The addresses of children that have no name, which nothing can be asked about.
+    fn odd(&self) -> impl Iterator<Item = &str> {
+        let odd = self.children.iter().filter(|child| child.is_odd());
+        odd.map(|child| child.uri.as_str())
     }
 }
 
@@ -94,7 +100,7 @@ pub fn walk(
     mut builder: ListingBuilder,
 ) -> Result<Listing> {
     let top = root(client, repo, "--art-deploy-repo")?;
-    let (apps, whole) = wanted(&top, repo, &mut builder, &client.masker)?;
+    let (apps, whole) = wanted(&top, repo, &mut builder, client.masker())?;
     let shared = Mutex::new((builder, None::<Error>));
     let next = AtomicUsize::new(0);
     let work = || {
@@ -103,7 +109,18 @@ pub fn walk(
             let mut guard = shared.lock().unwrap_or_else(PoisonError::into_inner);
             let (builder, fatal) = &mut *guard;
             match found {
-                Ok(names) => names.iter().for_each(|name| builder.file(app, name)),
+                Ok((entries, odd)) => {
+                    for (name, is_folder) in &entries {
+                        if *is_folder {
+                            builder.inner_folder(app, name);
+                        } else {
+                            builder.file(app, name);
+                        }
+                    }
+                    for uri in &odd {
+                        builder.nameless(&format!("{app}{uri}"));
+                    }
+                }
                 Err(failure)
                     if matches!(
                         failure.meaning,
@@ -136,12 +153,11 @@ fn wanted(
     let entries = top
         .entries(repo, "")
         .map_err(|e| malformed(&what, &masker.text(e)))?;
+    top.odd().for_each(|uri| builder.nameless(uri));
     let (mut apps, mut whole) = (Vec::new(), true);
     for (name, folder) in entries {
         if !folder {
-            if marked_version(name).is_some() {
-                builder.ignore(name);
-            }
+            builder.misplaced(name);
             continue;
         }
         builder.folder(name);
@@ -156,17 +172,18 @@ fn wanted(
     Ok((apps, whole))
 }
 
-/// The names of the markers in an app's folder.
-fn markers(client: &Client, repo: &str, app: &str) -> ReadResult<Vec<String>> {
+/// What stands in a folder: the names, each with whether it is a folder; addresses without a name.
+type Entries = (Vec<(String, bool)>, Vec<String>);
+
+/// The names in an app's folder, each with whether it is a folder; and what is there without a name.
+fn markers(client: &Client, repo: &str, app: &str) -> ReadResult<Entries> {
     let what = format!("folder {repo}/{app}");
     let info: FolderInfo = client.get_json(&what, &["storage", repo, app])?;
     let entries = info
         .entries(repo, app)
-        .map_err(|e| malformed(&what, &client.masker.text(e)))?;
-    Ok(entries
-        .filter(|(name, folder)| !folder && marked_version(name).is_some())
-        .map(|(name, _)| name.to_owned())
-        .collect())
+        .map_err(|e| malformed(&what, &client.masker().text(e)))?;
+    let entries = entries.map(|(name, is_folder)| (name.to_owned(), is_folder));
+    Ok((entries.collect(), info.odd().map(str::to_owned).collect()))
 }
 
 /// Whether `/api/repositories` calls a repository one that holds its files itself. `None` where the
@@ -210,12 +227,23 @@ mod tests {
     }
 
     #[test]
+    fn a_child_without_a_name_does_not_hide_the_others() {
+        for odd in ["/x/y", "/", "", "//"] {
+            let json = format!(
+                r#"{{"children":[{{"uri":"{odd}","folder":true}},{{"uri":"/b","folder":true}}]}}"#
+            );
+            let folder = info(&json);
+            let entries: Vec<_> = folder.entries("r", "").unwrap().collect();
+            assert_eq!(entries, [("b", true)], "{odd}");
+            assert_eq!(folder.odd().collect::<Vec<_>>(), [odd]);
+        }
+    }
+
+    #[test]
     fn an_answer_about_something_else_is_refused() {
         for json in [
             r#"{"repo":"other","path":"/a","children":[]}"#,
             r#"{"repo":"r","path":"/b","children":[]}"#,
-            r#"{"children":[{"uri":"/x/y","folder":false}]}"#,
-            r#"{"children":[{"uri":"/","folder":true}]}"#,
         ] {
             assert!(info(json).entries("r", "a").is_err(), "{json}");
         }

@@ -17,6 +17,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use self::client::{Client, join};
+use self::failure::malformed;
 use self::file_info::FileInfo;
 use crate::config::{ArtifactoryConfig, HttpConfig, ListingMode};
 use crate::deadline::Deadline;
@@ -47,6 +48,15 @@ impl Checksum {
     }
 }
 
+/// A payload as it was downloaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payload {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// What they were verified against.
+    pub checksum: Checksum,
+}
+
 /// Where releases come from. Every method only reads, may be called again, and retries by itself
 /// what a retry can mend.
 pub trait Releases: Sync {
@@ -60,11 +70,12 @@ pub trait Releases: Sync {
     /// Errors: exit 1 for what is no payload (over 8 MiB, a folder, forbidden), 2 where the payload
     /// repository isn't there, which is asked once when a file is missing.
     fn checksum(&self, app: &str, file: &str) -> Result<Option<Checksum>>;
-    /// A payload's bytes (at most 8 MiB), verified against its checksum.
+    /// A payload's bytes (at most 8 MiB), verified against its checksum, or against the one that it
+    /// has by then: a file may be published again meanwhile.
     ///
     /// Redirects are followed, without credentials once host, port or scheme changes.
     /// Errors: exit 1 for bytes that don't match, 69 where they can't be had, 77 for a 401.
-    fn download(&self, app: &str, file: &str, checksum: &Checksum) -> Result<Vec<u8>>;
+    fn download(&self, app: &str, file: &str, checksum: &Checksum) -> Result<Payload>;
     /// How long ago a marker was last updated, by the server's clock where it sends one.
     ///
     /// Errors: exit 1 where the marker is gone or has no date.
@@ -192,8 +203,13 @@ impl Releases for Artifactory {
     fn list(&self, builder: ListingBuilder) -> Result<Listing> {
         let mut listing = self.read(builder)?;
         // Names that are no app's and no version's are Artifactory's word alone.
-        for name in &mut listing.ignored {
-            *name = self.client.masker.text(&name);
+        for left in &mut listing.left_alone.shown {
+            left.name = self.client.masker().text(&left.name);
+        }
+        for app in listing.apps.values_mut() {
+            for (version, _) in &mut app.left_alone {
+                *version = self.client.masker().text(&version);
+            }
         }
         Ok(listing)
     }
@@ -212,17 +228,25 @@ impl Releases for Artifactory {
             }
             Err(failure) => return Err(failure.error),
         };
+        if !info.is_one() {
+            return Err(malformed(&what, "it tells nothing of a file"));
+        }
         match info.checksum() {
             Ok(checksum) => Ok(Some(checksum)),
             Err(reason) => Err(Error::new(Kind::Failed, what).because(reason)),
         }
     }
 
-    fn download(&self, app: &str, file: &str, checksum: &Checksum) -> Result<Vec<u8>> {
+    fn download(&self, app: &str, file: &str, checksum: &Checksum) -> Result<Payload> {
         let repo = &self.config.payload_repo;
         let url = join(&self.config.base, &[repo, app, file])?;
         let what = format!("download of {repo}/{app}/{file}");
-        Ok(download::fetch(&self.client, &what, &url, checksum)?)
+        let look = || {
+            let what = format!("payload {repo}/{app}/{file}");
+            let path = ["storage", repo, app, file];
+            self.client.get_json(&what, &path)
+        };
+        Ok(download::fetch(&self.client, &what, &url, checksum, look)?)
     }
 
     fn marker_age(&self, app: &str, version: &str) -> Result<Duration> {
@@ -232,7 +256,7 @@ impl Releases for Artifactory {
         let path = ["storage", repo, app, &file];
         let answer = self.client.get_dated_json::<FileInfo>(&what, &path);
         let (info, now) = answer.map_err(|failure| match failure.meaning {
-            Meaning::Forbidden | Meaning::NotFound | Meaning::NotFoundPage => failure.of_app(),
+            Meaning::Forbidden | Meaning::NotFound => failure.of_app(),
             _ => failure,
         })?;
         let updated = info.updated().ok_or_else(|| {

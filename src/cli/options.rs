@@ -100,9 +100,12 @@ pub struct ArtifactoryArgs {
     /// Longest wait for a connection, to Artifactory and to coreos-deploy
     #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = values::within(Duration::from_millis(1), DAY))]
     pub connect_timeout: Duration,
-    /// More CA certificates to trust, in PEM, for both
+    /// More certificates to trust, in PEM, for both: authorities, or servers' own
     #[arg(long, value_name = "PATH")]
     pub ca_file: Option<PathBuf>,
+    /// Certificate and key, in PEM, for servers that want one of their clients, for both
+    #[arg(long, value_name = "PATH")]
+    pub client_cert: Option<PathBuf>,
 }
 
 /// How coreos-deploy is reached.
@@ -220,6 +223,9 @@ pub struct ServerArgs {
     /// Port of CPU profiles, on loopback only; 0 or less is none
     #[arg(short = 'L', long, value_name = "PORT", allow_negative_numbers = true)]
     pub profiler_port: Option<i32>,
+    /// Address or network of a proxy before the server, behind which clients share an address; may be repeated (the variable: separated by commas)
+    #[arg(long, value_name = "ADDRESS[/BITS]", value_delimiter = ',')]
+    pub trusted_proxy: Vec<String>,
     /// Worker threads, up to 64; 0 or less is the number of cores, 2 to 4
     #[arg(short = 'X', long, value_name = "MAX", allow_negative_numbers = true)]
     pub procs: Option<i32>,

@@ -10,13 +10,14 @@ use clap::parser::ValueSource;
 use super::{LISTS, RuleArgs, variable};
 
 /// Options that are no pass's: those of the server, and the format that `serve` reads.
-const NOT_OF_A_PASS: [&str; 7] = [
+const NOT_OF_A_PASS: [&str; 8] = [
     "name",
     "hostname",
     "art-polling",
     "port",
     "profiler-port",
     "procs",
+    "trusted-proxy",
     "output",
 ];
 

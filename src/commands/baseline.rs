@@ -96,7 +96,13 @@ pub(super) fn run(context: &Context<'_>, named: &[String], new: bool) -> Result<
             service_name: service_of(&snapshot, app),
             ..attempt.clone()
         };
-        attempt.accounted = pass::beside(ports, ledger.as_mut(), scope, &snapshot, &known)?;
+        attempt.accounted = pass::beside(
+            ports,
+            ledger.as_mut(),
+            (scope, context.config.rules.order),
+            &snapshot,
+            &known,
+        )?;
         let taken = ledger.record(scope, &attempt, None, lease.fence())?;
         if let Some(row) = taken {
             let message = format!("{app} {version} was not recorded");

@@ -40,6 +40,7 @@ pub(super) fn run(context: &Context<'_>, show_values: bool, exit_code: bool) -> 
         clock: clock.as_ref(),
     }
     .scan(ledger.as_mut(), &snapshot, false)?;
+    scan.tell_left_alone(output);
     let mut builder = ReportBuilder::new("dry-run", clock.clone());
     builder.begin(&snapshot);
     builder.plan(&scan);

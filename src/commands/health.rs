@@ -1,21 +1,20 @@
 //! `health`: is the server of this host alive?
 
-use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, ToSocketAddrs};
-use std::time::{Duration, Instant};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs};
+use std::time::Duration;
 
 use serde_json::json;
 
-use crate::config::Config;
+use crate::config::{Config, HttpConfig};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
+use crate::http;
 use crate::output::Output;
 
 /// The longest wait for the answer.
 const TIMEOUT: Duration = Duration::from_secs(5);
 const PATH: &str = "/v1.0/health";
-/// The most bytes of a status line.
-const LINE_LIMIT: usize = 1024;
 
 /// Asks the server, which is on this host: no proxy is looked for.
 pub fn run(config: &Config, output: &Output) -> Result<Exit> {
@@ -30,21 +29,43 @@ pub fn run(config: &Config, output: &Output) -> Result<Exit> {
         Ok(address) => format!("http://[{address}]:{}{PATH}", serve.port),
         Err(_) => format!("http://{host}:{}{PATH}", serve.port),
     };
-    let failed =
-        |why: &str| Error::unavailable(format!("{url} does not say that it is well")).because(why);
-    let line = ask(&host, serve.port).map_err(|e| failed(&e.to_string()))?;
-    if status(&line) != Some(200) {
-        return Err(failed(&format!(
-            "it answered {}",
-            config.http.masker.text(&line)
-        )));
+    let unhealthy = |why: String| Error::unavailable(format!("{url} is not healthy")).because(why);
+    if let Err(cause) = (host.as_str(), serve.port).to_socket_addrs() {
+        return Err(unhealthy("the host name does not resolve".to_owned()).because_of(&cause));
     }
+    ask(&config.http, &url, TIMEOUT).map_err(unhealthy)?;
     if output.is_json() {
         output.json(&json!({"url": url, "healthy": true}));
     } else {
-        output.note(&format!("{url} is well"));
+        output.note(&format!("{url} is healthy"));
     }
     Ok(Exit::Success)
+}
+
+/// Why the server is not healthy.
+fn ask(config: &HttpConfig, url: &str, wait: Duration) -> std::result::Result<(), String> {
+    let client = http::client_of_this_host(config, wait).map_err(|e| e.one_line())?;
+    let answer = client.get(url).send().map_err(|failed| {
+        if failed.is_timeout() {
+            format!("it did not answer within {} s", wait.as_secs())
+        } else if is_refused(&failed) {
+            "nothing listens there".to_owned()
+        } else if failed.is_connect() {
+            http::describe(&failed, config)
+        } else {
+            "what answers there does not speak HTTP".to_owned()
+        }
+    })?;
+    match answer.status().as_u16() {
+        200 => Ok(()),
+        status => Err(format!("it answered with status {status}")),
+    }
+}
+
+fn is_refused(failed: &dyn std::error::Error) -> bool {
+    let causes = std::iter::successors(failed.source(), |cause| cause.source());
+    let mut io = causes.filter_map(|cause| cause.downcast_ref::<io::Error>());
+    io.any(|cause| cause.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 /// An address that stands for all of a host's is reached by loopback.
@@ -56,65 +77,14 @@ fn reachable(host: &str) -> String {
     }
 }
 
-/// The first line of the answer, from the first address that answers.
-fn ask(host: &str, port: u16) -> io::Result<String> {
-    let end = Instant::now() + TIMEOUT;
-    let mut last = io::Error::other("the name stands for no address");
-    for address in (host, port).to_socket_addrs()? {
-        match ask_one(address, end) {
-            Ok(line) => return Ok(line),
-            Err(e) => last = e,
-        }
-    }
-    Err(last)
-}
-
-fn ask_one(address: SocketAddr, end: Instant) -> io::Result<String> {
-    let mut stream = TcpStream::connect_timeout(&address, left(end)?)?;
-    stream.set_write_timeout(Some(left(end)?))?;
-    let request = format!("GET {PATH} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
-    stream.write_all(request.as_bytes())?;
-    let mut line = Vec::new();
-    // A byte at a time, so that one that drips is cut off at the end of the time.
-    let mut byte = [0];
-    while !line.ends_with(b"\n") {
-        stream.set_read_timeout(Some(left(end)?))?;
-        let count = stream.read(&mut byte).map_err(|e| match e.kind() {
-            io::ErrorKind::WouldBlock => late(),
-            _ => e,
-        })?;
-        if count == 0 || line.len() >= LINE_LIMIT {
-            return Err(io::Error::other("it sent no line of HTTP"));
-        }
-        line.push(byte[0]);
-    }
-    Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
-}
-
-fn left(end: Instant) -> io::Result<Duration> {
-    let left = end.saturating_duration_since(Instant::now());
-    if left.is_zero() {
-        Err(late())
-    } else {
-        Ok(left)
-    }
-}
-
-fn late() -> io::Error {
-    io::Error::other("it did not answer within 5 s")
-}
-
-/// The status of a status line (RFC 9112, section 4).
-fn status(line: &str) -> Option<u16> {
-    let rest = line.strip_prefix("HTTP/1.")?;
-    rest.split(' ').nth(1)?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
     use std::net::TcpListener;
 
     use super::*;
+    use crate::http::Proxies;
+    use crate::mask::Masker;
 
     #[test]
     fn all_addresses_are_reached_by_loopback() {
@@ -125,26 +95,47 @@ mod tests {
     }
 
     #[test]
-    fn only_a_status_is_a_status() {
-        assert_eq!(status("HTTP/1.1 200 OK"), Some(200));
-        assert_eq!(status("HTTP/1.0 503"), Some(503));
-        for line in ["", "200", "HTTP/1.1", "HTTP/2 200", "SSH-2.0-x 200"] {
-            assert_eq!(status(line), None, "{line}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_server_is_an_error_soon() {
-        for says in [&b""[..], b"220 smtp\n", &[b'x'; 5000]] {
+    fn why_a_server_is_not_healthy_is_said_in_plain_words() {
+        let ok = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+        let full = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
+        let moved = "HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\n\r\n";
+        let other = "what answers there does not speak HTTP";
+        for (says, why) in [
+            (Some(ok), None),
+            (Some(full), Some("it answered with status 503")),
+            (Some(moved), Some("it answered with status 302")),
+            (Some("220 smtp\r\n"), Some(other)),
+            (Some(""), Some(other)),
+            (Some("HTTP/1.1 2"), Some(other)),
+            (None, Some("it did not answer within 0 s")),
+        ] {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-            let port = listener.local_addr().unwrap().port();
-            let server = std::thread::spawn(move || {
-                let (mut stream, _) = listener.accept().unwrap();
-                let _ = stream.write_all(says);
+            let url = format!("http://{}{PATH}", listener.local_addr().unwrap());
+            let config = HttpConfig {
+                connect_timeout: TIMEOUT,
+                ca_file: Some("/nonexistent".into()),
+                masker: Masker::default(),
+                client_cert: None,
+                proxies: Proxies::default(),
+            };
+            let wait = says.map_or(Duration::from_millis(50), |_| Duration::from_secs(60));
+            let asked = std::thread::scope(|scope| {
+                let server = scope.spawn(|| {
+                    let (mut stream, _) = listener.accept().unwrap();
+                    let mut request = [0; 1000];
+                    let _ = stream.read(&mut request);
+                    let _ = stream.write_all(says.unwrap_or_default().as_bytes());
+                    // Who says nothing keeps the connection until the client gives up.
+                    let _ = says.is_none().then(|| stream.read(&mut request));
+                });
+                let asked = ask(&config, &url, wait);
+                server.join().unwrap();
+                asked
             });
-            let line = ask("127.0.0.1", port);
-            assert!(line.is_err() || status(&line.unwrap()).is_none());
-            server.join().unwrap();
+            assert_eq!(asked.err().as_deref(), why, "{says:?}");
+            drop(listener);
+            let refused = ask(&config, &url, TIMEOUT).unwrap_err();
+            assert_eq!(refused, "nothing listens there");
         }
     }
 }

@@ -1,4 +1,5 @@
 //! The commands, one file each.
+#![doc = include_str!("table.md")]
 
 mod baseline;
 mod completions;
@@ -39,13 +40,13 @@ pub fn dispatch(cli: &Cli, config: &Config) -> Exit {
     for warning in &config.alerts {
         output.warning(warning);
     }
+    let command = cli.command.as_ref().unwrap_or(&cli::DEFAULT);
     for warning in &config.warnings {
-        output.caution(warning);
+        output.caution(warning, matches!(command, Command::Serve));
     }
     if config.output.verbose > 1 {
         output.log_libraries();
     }
-    let command = cli.command.as_ref().unwrap_or(&cli::DEFAULT);
     let context = Context {
         cli,
         config,

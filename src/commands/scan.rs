@@ -9,19 +9,32 @@ use crate::error::Result;
 use crate::exit::Exit;
 use crate::ledger::Access;
 use crate::model::listing::{AppListing, Listing};
-use crate::model::report::{Action, AppReport, Report};
+use crate::model::report::{Action, AppReport, Left, LeftAlone, Report};
+use crate::model::version::Order;
 use crate::output::Output;
 use crate::pass::{self, ReportBuilder, Scanner};
 
-/// The report of `scan`, with what was left alone.
+/// The report of `scan`, with the names that were left alone.
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Document<'a> {
     #[serde(flatten)]
     report: &'a Report,
-    /// Names that are no app's or no version's, the first few.
-    ignored: &'a [String],
+    /// What was left alone, the first few.
+    ignored: Vec<&'a str>,
     /// How many there are.
     ignored_count: u64,
+    /// Files that nobody meant as markers.
+    other_files: u64,
+    /// What the order can't know.
+    notes: &'a [Note],
+}
+
+/// What a person should look at, because the order of versions can't tell.
+#[derive(Serialize)]
+struct Note {
+    app: String,
+    note: String,
 }
 
 /// Scans. Changes nothing anywhere.
@@ -54,16 +67,15 @@ pub(super) fn run(context: &Context<'_>, exit_code: bool) -> Result<Exit> {
     if let Err(error) = pass::guard(rules, &scan.steps) {
         output.warning(&format!("a pass would stop here: {}", error.message));
     }
+    let notes = notes(rules.order, &scan.listing);
+    let left_alone = &scan.listing.left_alone;
     if output.is_json() {
-        let Listing {
-            ignored,
-            ignored_count,
-            ..
-        } = &scan.listing;
         output.json(&Document {
             report: &report,
-            ignored,
-            ignored_count: *ignored_count,
+            ignored: left_alone.shown.iter().map(|l| l.name.as_str()).collect(),
+            ignored_count: left_alone.count,
+            other_files: scan.listing.others,
+            notes: &notes,
         });
         return Ok(exit);
     }
@@ -78,17 +90,56 @@ pub(super) fn run(context: &Context<'_>, exit_code: bool) -> Result<Exit> {
             markers(output, config, app, listing);
         }
     }
-    if scan.listing.ignored_count > 0 {
-        output.line(&format!(
-            "left alone, being no name of an app or a version: {}",
-            scan.listing.ignored_count
-        ));
-        scan.listing
-            .ignored
-            .iter()
-            .for_each(|name| output.line(&format!("  {name}")));
+    for Note { app, note } in &notes {
+        output.line(&format!("{app}: {note}"));
     }
+    show_left_alone(output, &scan.listing);
     Ok(exit)
+}
+
+/// What the order of versions can't know of the newest markers.
+fn notes(order: Order, listing: &Listing) -> Vec<Note> {
+    let mut notes = Vec::new();
+    for (app, offered) in &listing.apps {
+        let Some(newest) = &offered.newest else {
+            continue;
+        };
+        let mut add = |note: String| {
+            let app = app.clone();
+            notes.push(Note { app, note });
+        };
+        if let Some(later) = &offered.later {
+            add(format!(
+                "{later} was marked after {newest} and sorts lower: passes never take it (`scan --app {app} -v`)"
+            ));
+        }
+        if let Some(word) = order.unknown_word(newest) {
+            add(format!(
+                "the order does not know the word {word} in {newest}: it is taken as a release, compared as text"
+            ));
+        }
+    }
+    notes
+}
+
+/// Names that were left alone, and why.
+fn show_left_alone(output: &Output, listing: &Listing) {
+    let LeftAlone { count, shown } = &listing.left_alone;
+    if *count > 0 {
+        output.line(&format!("left alone: {count}"));
+    }
+    for Left { name, why } in shown {
+        output.line(&format!("  {name}: {why}"));
+    }
+    if *count > shown.len() as u64 {
+        output.line(&format!("  and {} more", count - shown.len() as u64));
+    }
+    if listing.others > 0 {
+        output.note(&format!(
+            "{} other files are no markers: .deploy ends the name of one",
+            listing.others
+        ));
+    }
 }
 
 fn row(app: &AppReport) -> Vec<String> {

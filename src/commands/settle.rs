@@ -67,7 +67,13 @@ pub(super) fn run(context: &Context<'_>, wanted: &Wanted<'_>) -> Result<Exit> {
     let open = snapshot.open.iter().find(|a| a.app == wanted.app);
     let is_open = open.is_some();
     let beside = match open.or_else(|| snapshot.latest.get(wanted.app)) {
-        Some(known) => pass::beside(ports, ledger.as_mut(), scope, &snapshot, known)?,
+        Some(known) => pass::beside(
+            ports,
+            ledger.as_mut(),
+            (scope, context.config.rules.order),
+            &snapshot,
+            known,
+        )?,
         None => BTreeSet::new(),
     };
     let settled = match word {

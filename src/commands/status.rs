@@ -2,16 +2,20 @@
 
 use super::context::Context;
 use super::names::Names;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::exit::Exit;
-use crate::ledger::{Access, Snapshot, documents};
+use crate::ledger::{Access, Ledger, Snapshot, documents};
 use crate::model::plan::{EVERY_APP, Hold};
 use crate::model::time;
+use crate::output::json;
 
 /// Shows what is deployed, open, held and failing, and who holds the lease.
 pub(super) fn run(context: &Context<'_>, app: Option<&str>) -> Result<Exit> {
     let (scope, output, now) = (context.scope()?, context.output, context.now_ms());
     let mut ledger = context.ports.ledger(Access::ReadOnly)?;
+    if output.is_json() && app.is_none() {
+        return print_all(context, ledger.as_mut());
+    }
     let mut snapshot = ledger.snapshot(scope)?;
     let lease = ledger.lease_info(scope)?;
     if let Some(app) = app {
@@ -26,7 +30,12 @@ pub(super) fn run(context: &Context<'_>, app: Option<&str>) -> Result<Exit> {
     let stored = snapshot.holds.clone();
     snapshot.drop_ended_holds(context.config.rules.order, now);
     if output.is_json() {
-        output.json(&documents::status(&snapshot, lease.as_ref()));
+        let mut listing = json::Listing::new("apps", true);
+        let apps = listing.items(&documents::apps(&snapshot));
+        let rest = documents::in_force(&snapshot, lease.as_ref());
+        output.text(
+            &(apps.map_err(|e| unwritten(&e))? + &listing.end(&rest).map_err(|e| unwritten(&e))?),
+        );
         return Ok(Exit::Success);
     }
     let names: std::collections::BTreeSet<&String> = snapshot
@@ -73,6 +82,32 @@ pub(super) fn run(context: &Context<'_>, app: Option<&str>) -> Result<Exit> {
         _ => {}
     }
     Ok(Exit::Success)
+}
+
+/// Prints the document of all apps while they are read, so that it takes little memory.
+fn print_all(context: &Context<'_>, ledger: &mut dyn Ledger) -> Result<Exit> {
+    let (scope, output) = (context.scope()?, context.output);
+    let mut in_force = ledger.in_force(scope)?;
+    in_force.drop_ended_holds(context.config.rules.order, context.now_ms());
+    in_force.drop_retired();
+    let lease = ledger.lease_info(scope)?;
+    let mut listing = json::Listing::new("apps", true);
+    let mut after = Some(String::new());
+    while let Some(name) = after {
+        let mut part = ledger.apps_after(scope, &name, documents::PART)?;
+        part.apps.drop_retired();
+        in_force.add_open(part.apps.open.drain(..));
+        let apps = listing.items(&documents::apps(&part.apps));
+        output.text(&apps.map_err(|e| unwritten(&e))?);
+        after = part.last;
+    }
+    let rest = documents::in_force(&in_force, lease.as_ref());
+    output.text(&listing.end(&rest).map_err(|e| unwritten(&e))?);
+    Ok(Exit::Success)
+}
+
+fn unwritten(cause: &serde_json::Error) -> Error {
+    Error::unavailable("the result cannot be written as JSON").because_of(cause)
 }
 
 /// A line of the table; a hold that has ended is told where it is given.

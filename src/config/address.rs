@@ -31,6 +31,12 @@ fn http_url(place: &str, text: &str, instead: &str) -> Result<Url> {
             "it must not hold a user or a password: use {instead}"
         ));
     }
+    // An unescaped slash of a password ends the host, and the token would go to what stands before.
+    if rest.contains('@') {
+        return refused(&format!(
+            "an @ stands behind the host; if it is of a user or a password: use {instead}"
+        ));
+    }
     let url = Url::parse(text).or_else(|e| refused(&format!("it is not a URL ({e})")))?;
     if url.query().is_some() || url.fragment().is_some() {
         return refused("it must not have a query or a fragment");
@@ -56,6 +62,11 @@ pub(super) fn of_artifactory(place: &str, endpoint: &str) -> Result<(String, Str
             https://HOST/artifactory";
         return Err(unusable(place, why));
     }
+    if is_api_call(&segments) {
+        let why = "it is an address of the API below the endpoint, which looks like \
+            https://HOST/artifactory";
+        return Err(unusable(place, why));
+    }
     if segments.last() == Some(&"api") {
         segments.pop();
     }
@@ -72,6 +83,13 @@ fn is_web_page(segments: &[&str]) -> bool {
     const PAGES: [&str; 6] = ["native", "repos", "login", "packages", "admin", "builds"];
     let ui = |pair: &[&str]| pair[0] == "ui" && PAGES.contains(&pair[1]);
     segments.contains(&"webapp") || segments.windows(2).any(ui) || segments == ["ui"]
+}
+
+/// Whether the path is one of the API's own, as its documentation shows them.
+fn is_api_call(segments: &[&str]) -> bool {
+    const CALLS: [&str; 5] = ["storage", "search", "repositories", "system", "security"];
+    let call = |pair: &[&str]| pair[0] == "api" && CALLS.contains(&pair[1]);
+    segments.windows(2).any(call)
 }
 
 /// The base of coreos-deploy: no trailing slash and no trailing `/v1.0`, which every request adds.
@@ -136,9 +154,15 @@ mod tests {
             "https://x.jfrog.io/ui/native/repo/app",
             "https://x.jfrog.io/ui/repos/tree/General/repo",
             "http://h/artifactory/webapp/",
+            "http://h/artifactory/api/storage",
+            "http://h/artifactory/api/storage/repo/",
+            "http://h/artifactory/api/search/aql",
+            "http://h/artifactory/api/system/ping",
+            "http://u:hun/ter2@h/artifactory",
+            "http://h/artifactory/hunter2@x",
         ] {
             let error = of_artifactory("p", bad).unwrap_err();
-            assert!(!error.one_line().contains("hunter2"), "{error:?}");
+            assert!(!error.one_line().contains("ter2"), "{error:?}");
         }
     }
 
@@ -172,6 +196,7 @@ mod tests {
             "http:///hunter2",
             "http://u:hunter2@d",
             "http://@d/hunter2",
+            "http://u:hun/ter2@d",
             "http://d?hunter2",
             "http://d/?",
             "http://d/#hunter2",
@@ -181,7 +206,7 @@ mod tests {
             "http://hun ter2",
         ] {
             let error = of_coreos_deploy("p", given).unwrap_err();
-            assert!(!error.one_line().contains("hunter2"), "{error:?}");
+            assert!(!error.one_line().contains("ter2"), "{error:?}");
         }
     }
 

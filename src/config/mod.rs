@@ -6,6 +6,7 @@ mod check;
 mod deploy;
 mod dsn;
 mod ledger;
+mod network;
 mod rules;
 mod secrets;
 mod server;
@@ -17,23 +18,29 @@ use std::time::Duration;
 use self::secrets::Env;
 use crate::cli::{Cli, Command, DEFAULT, OutputFormat};
 use crate::error::{Error, Result};
+use crate::http::Proxies;
 use crate::mask::Masker;
 use crate::model::name::Scope;
 
 pub use self::artifactory::{ArtifactoryConfig, Credentials};
 pub use self::deploy::DeployConfig;
 pub use self::dsn::{Dsn, MysqlAddress, MysqlConfig, MysqlTls};
+pub use self::network::Network;
 pub use self::rules::Rules;
 pub use self::server::ServeConfig;
 pub use crate::cli::{ColorMode, ListingMode};
 
 /// What both HTTP clients share.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct HttpConfig {
     /// `--connect-timeout`.
     pub connect_timeout: Duration,
     /// `--ca-file`: more certificates to trust, PEM.
     pub ca_file: Option<PathBuf>,
+    /// `--client-cert`: what to show to servers that want a certificate of a client, PEM with its key.
+    pub client_cert: Option<PathBuf>,
+    /// The proxies of the environment.
+    pub proxies: Proxies,
     /// What takes all secrets of the program out of what a peer says.
     pub masker: Masker,
 }
@@ -110,11 +117,18 @@ impl Config {
             .then(|| artifactory::from_cli(cli, env, &mut warnings))
             .transpose()?
             .flatten();
-        let deploy = (needs.deploy)
-            .then(|| deploy::from_cli(cli, env, &mut warnings))
-            .transpose()?
-            .flatten();
-        let masker = masker(artifactory.as_ref(), deploy.as_ref(), dsn.as_ref());
+        let deploy = match needs.deploy {
+            Need::No => None,
+            Need::WhereGiven => deploy::from_cli(cli, env, &mut Vec::new()).ok().flatten(),
+            Need::Yes => deploy::from_cli(cli, env, &mut warnings)?,
+        };
+        let proxies = if artifactory.is_some() || deploy.is_some() {
+            Proxies::from_env(env)?
+        } else {
+            Proxies::default()
+        };
+        let masker =
+            masker(artifactory.as_ref(), deploy.as_ref(), dsn.as_ref()).and(proxies.secrets());
         if let Some(Dsn::Mysql(mysql)) = &mut dsn {
             mysql.masker = masker.clone();
         }
@@ -126,6 +140,8 @@ impl Config {
             http: HttpConfig {
                 connect_timeout: of_http.connect_timeout,
                 ca_file: of_http.ca_file.clone(),
+                client_cert: of_http.client_cert.clone(),
+                proxies,
                 masker,
             },
             rules: rules::from_cli(cli),
@@ -174,7 +190,16 @@ impl Config {
 struct Needs {
     ledger: bool,
     artifactory: bool,
-    deploy: bool,
+    deploy: Need,
+}
+
+/// How a command needs coreos-deploy.
+#[derive(Clone, Copy)]
+enum Need {
+    No,
+    /// It looks at what runs, and does without where it can't.
+    WhereGiven,
+    Yes,
 }
 
 /// Which of them the command needs.
@@ -183,24 +208,24 @@ fn needs(cli: &Cli) -> Needs {
         Command::Run { .. }
         | Command::Serve
         | Command::Deploy { .. }
-        | Command::Rollback { .. } => (true, true, true),
+        | Command::Rollback { .. } => (true, true, Need::Yes),
         Command::Scan { .. } | Command::DryRun { .. } | Command::Forget { .. } => {
-            (true, true, false)
+            (true, true, Need::No)
         }
         // Apps that are named with their versions need no marker.
         Command::Baseline { apps, .. } => {
             let is_listed = apps.is_empty() || apps.iter().any(|app| !app.contains('='));
-            (true, is_listed, false)
+            (true, is_listed, Need::WhereGiven)
         }
+        Command::Settle { .. } => (true, false, Need::WhereGiven),
         Command::Status { .. }
         | Command::History { .. }
         | Command::Hold { .. }
         | Command::Release { .. }
-        | Command::Settle { .. }
         | Command::Token { .. }
-        | Command::Migrate => (true, false, false),
+        | Command::Migrate => (true, false, Need::No),
         Command::Health | Command::Completions { .. } | Command::Man { .. } => {
-            (false, false, false)
+            (false, false, Need::No)
         }
     };
     Needs {

@@ -161,6 +161,10 @@ fn read(path: &Path, place: &str, warnings: Option<&mut Vec<String>>) -> Result<
     }
     let mut value =
         String::from_utf8(content.bytes).map_err(|_| unusable(&shown, "it is not UTF-8"))?;
+    // Some editors put a byte order mark before what they save.
+    if let Some(rest) = value.strip_prefix('\u{feff}') {
+        value = rest.to_owned();
+    }
     if let Some(line) = value.strip_suffix('\n') {
         value.truncate(line.strip_suffix('\r').unwrap_or(line).len());
     }

@@ -3,6 +3,7 @@
 use std::thread::available_parallelism;
 use std::time::Duration;
 
+use super::Network;
 use super::check::named;
 use crate::cli::{Cli, Command};
 use crate::error::{Error, Result};
@@ -29,6 +30,8 @@ pub struct ServeConfig {
     pub profiler_port: Option<u16>,
     /// `--procs`: worker threads.
     pub procs: usize,
+    /// `--trusted-proxy`: what stands for many clients.
+    pub proxies: Vec<Network>,
 }
 
 /// Checks the options of the server for the commands that have one; an old command line that runs
@@ -45,6 +48,7 @@ pub(super) fn from_cli(cli: &Cli) -> Result<Option<ServeConfig>> {
         polling: Some(args.art_polling).filter(|pause| !pause.is_zero()),
         profiler_port: profiler_port(args.profiler_port.unwrap_or(0))?,
         procs: threads(args.procs.unwrap_or(0)),
+        proxies: proxies(&args.trusted_proxy)?,
     }))
 }
 
@@ -72,6 +76,16 @@ fn hostname(given: &str) -> Result<String> {
         Error::usage(format!("{} cannot be \"{given}\"", named("hostname")))
             .hint("a name or an address; 0.0.0.0 or :: for all of this host"),
     )
+}
+
+fn proxies(given: &[String]) -> Result<Vec<Network>> {
+    let parse = |text: &String| {
+        let network = text.trim().parse();
+        network.map_err(|why: String| {
+            Error::usage(format!("{} cannot be used", named("trusted-proxy"))).because(why)
+        })
+    };
+    given.iter().map(parse).collect()
 }
 
 /// The original takes -1 and 0 for "no profiler".
@@ -146,6 +160,10 @@ mod tests {
         assert_eq!(serve(&["-g", "0"]).polling, None);
         assert_eq!(serve(&["-L", "6060"]).profiler_port, Some(6060));
         assert_eq!(serve(&["-X", "1"]).procs, 1);
+        assert_eq!(
+            serve(&["--trusted-proxy", "::1, 10.0.0.0/8"]).proxies.len(),
+            2
+        );
     }
 
     #[test]
@@ -157,6 +175,7 @@ mod tests {
             ["-H", "a b"],
             ["-H", "http://a"],
             ["-L", "65536"],
+            ["--trusted-proxy", "10.0.0.0/8,proxy"],
         ] {
             let error = read(&[&["serve"], &line[..]].concat()).unwrap_err();
             assert_eq!(error.kind, crate::error::Kind::Usage, "{line:?}");

@@ -1,6 +1,7 @@
 //! What every implementation of [`Ledger`] must do.
 
 mod holds;
+mod parts;
 mod trouble;
 
 use std::time::Duration;
@@ -98,6 +99,8 @@ pub fn suite(make: &dyn Fn() -> Box<dyn Fixture>) {
         recorded_once,
         tokens,
         baselines,
+        parts::are_the_whole,
+        parts::what_is_in_force,
         verdicts,
         accounts,
     ] {
@@ -348,6 +351,7 @@ fn pass(number: usize, busy: Option<bool>) -> PassRecord {
         summary: Summary::default(),
         exit_code: 0,
         error: None,
+        left_alone: crate::model::report::LeftAlone::default(),
     };
     PassRecord {
         report,

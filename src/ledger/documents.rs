@@ -5,19 +5,23 @@ use serde_json::{Value, json};
 use super::{Attempt, LeaseInfo, PassRow, Snapshot};
 use crate::model::time;
 
-/// What is deployed, open and held, and who holds the lease.
-pub fn status(snapshot: &Snapshot, lease: Option<&LeaseInfo>) -> Value {
-    let apps: Vec<Value> = snapshot
-        .latest
-        .iter()
-        .map(|(app, latest)| {
-            json!({
-                "app": app,
-                "deployed": snapshot.records.get(app).and_then(|r| r.deployed.clone()),
-                "latest": attempt(latest),
-            })
+/// How many apps are read at a time where there may be any number.
+pub const PART: u32 = 200;
+
+/// What is deployed and what was tried last, of each app.
+pub fn apps(snapshot: &Snapshot) -> Vec<Value> {
+    let app = |(app, latest): (&String, &Attempt)| {
+        json!({
+            "app": app,
+            "deployed": snapshot.records.get(app).and_then(|r| r.deployed.clone()),
+            "latest": attempt(latest),
         })
-        .collect();
+    };
+    snapshot.latest.iter().map(app).collect()
+}
+
+/// What is open and held, and who holds the lease.
+pub fn in_force(snapshot: &Snapshot, lease: Option<&LeaseInfo>) -> Value {
     let holds: Vec<Value> = snapshot
         .holds
         .iter()
@@ -27,7 +31,6 @@ pub fn status(snapshot: &Snapshot, lease: Option<&LeaseInfo>) -> Value {
         })
         .collect();
     json!({
-        "apps": apps,
         "open": snapshot.open.iter().map(attempt).collect::<Vec<_>>(),
         "holds": holds,
         "lease": lease.map(|l| json!({"held": l.held, "holder": l.holder, "since": time::rfc3339(l.since), "token": l.token})),

@@ -25,7 +25,7 @@ pub use attempts::{Attempt, AttemptEvent, FORGET, Intended, Intent, Made};
 pub use holder::host;
 pub use original::{COMMAND as TAKEOVER, FAILED as TAKEN_OVER_FAILED};
 use schema::Schema;
-pub use snapshot::{BadPayload, Snapshot, Unaccounted};
+pub use snapshot::{BadPayload, Part, Snapshot, Unaccounted};
 
 use crate::config::Dsn;
 use crate::error::Result;
@@ -169,6 +169,18 @@ pub trait Ledger: Send {
 
     /// Reads everything a plan needs. Changes nothing.
     fn snapshot(&mut self, scope: &Scope) -> Result<Snapshot>;
+
+    /// The apps that have attempts, or rows of the original's, in the order of their names: at most
+    /// `most` after that name, so that any number of them can be read in bounded memory.
+    fn apps_after(&mut self, scope: &Scope, after: &str, most: u32) -> Result<Part> {
+        Ok(self.snapshot(scope)?.part_after(after, most))
+    }
+
+    /// What is open and held, as [`Ledger::snapshot`] has it, without the apps that are neither. Open
+    /// attempts that stand for rows of the original's come with their apps.
+    fn in_force(&mut self, scope: &Scope) -> Result<Snapshot> {
+        self.snapshot(scope)
+    }
 
     /// Makes attempts of the rows of the original's table that no attempt accounts for: status 2
     /// is a baseline, 1 with an id is submitted, 1 without an id and 3 are one failed attempt;

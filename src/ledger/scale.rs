@@ -65,6 +65,7 @@ pub fn pass(number: usize, apps: usize) -> PassRecord {
         deploy_id: None,
         duration_ms: None,
         error: None,
+        hint: None,
         failing: false,
     };
     PassRecord {
@@ -80,6 +81,7 @@ pub fn pass(number: usize, apps: usize) -> PassRecord {
             summary: Summary::default(),
             exit_code: 0,
             error: None,
+            left_alone: crate::model::report::LeftAlone::default(),
         },
         bad_payloads: BTreeMap::new(),
         unaccounted: BTreeMap::new(),

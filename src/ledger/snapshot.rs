@@ -1,6 +1,7 @@
 //! All that a pass or a read-only command needs to know.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use super::{Attempt, original};
 use crate::model::attempt::State;
@@ -28,6 +29,15 @@ pub struct Snapshot {
     pub unaccounted: BTreeMap<String, Unaccounted>,
     /// Since when every pass has found coreos-deploy busy, milliseconds since 1970 UTC.
     pub busy_since: Option<i64>,
+}
+
+/// Some of the apps of a scope, in the order of their names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Part {
+    /// Their records, their latest attempts, and the open ones that stand for rows of the original's.
+    pub apps: Snapshot,
+    /// The name to ask for the next part after; `None`: this was the last one.
+    pub last: Option<String>,
 }
 
 /// A payload that was downloaded and refused: it isn't downloaded again until it changes.
@@ -60,6 +70,34 @@ impl Snapshot {
         let id = |app: &String| latest.get(app).map(|attempt| &attempt.id);
         self.unaccounted
             .retain(|app, noted| id(app) == noted.after.as_ref());
+    }
+
+    /// At most `most` of the apps after that name.
+    pub fn part_after(&self, after: &str, most: u32) -> Part {
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        let mut apps = Self::default();
+        let behind = (Bound::Excluded(after), Bound::Unbounded);
+        for (app, latest) in self.latest.range::<str, _>(behind).take(most) {
+            let record = self.records.get(app).cloned().unwrap_or_default();
+            apps.records.insert(app.clone(), record);
+            apps.latest.insert(app.clone(), latest.clone());
+        }
+        let last = apps
+            .latest
+            .keys()
+            .next_back()
+            .filter(|_| apps.latest.len() >= most);
+        let last = last.cloned();
+        Part { apps, last }
+    }
+
+    /// Adds open attempts that are not there yet: those that stand for rows of the original's.
+    pub fn add_open(&mut self, open: impl Iterator<Item = Attempt>) {
+        for attempt in open {
+            if self.open.iter().all(|known| known.id != attempt.id) {
+                self.open.push(attempt);
+            }
+        }
     }
 
     /// Whether an app is retired, and nothing was tried of it since.

@@ -1,12 +1,18 @@
 //! What Artifactory offers, folded from the stream of its markers.
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
-use super::name::{is_app_name, is_version, marked_version};
+use super::name::{is_app_name, is_version, marked_version, resembles_marker};
+use super::report::{Left, LeftAlone};
 use super::version::{Order, VersionKey};
+
+#[cfg(test)]
+mod tests;
 
 /// The most names of one kind that are kept to be shown.
 const SHOWN: usize = 50;
+const NO_APP: &str = "not a name that an app may have";
 
 /// Which apps a command works on (`--app`, `--exclude-app`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -64,6 +70,9 @@ pub struct AppListing {
     pub left_alone: Vec<(String, &'static str)>,
     /// Every version taken, unordered; only where detail was asked for.
     pub all: Option<Vec<String>>,
+    /// The marker that was made last, where it is not the newest but older than that. Known only where
+    /// markers come with their dates.
+    pub later: Option<String>,
     /// Why the folder could not be read; then nothing may be concluded from the rest.
     pub unreadable: Option<String>,
 }
@@ -73,10 +82,10 @@ pub struct AppListing {
 pub struct Listing {
     /// The apps that the filter lets through.
     pub apps: BTreeMap<String, AppListing>,
-    /// Names that are no app's (the first few).
-    pub ignored: Vec<String>,
-    /// How many names were ignored in all.
-    pub ignored_count: u64,
+    /// What is no app, no version or no version of the order.
+    pub left_alone: LeftAlone,
+    /// How many other files were seen, which nobody meant as markers.
+    pub others: u64,
     /// Whether the repository, the filter apart, holds no marker at all. False where only some
     /// folders were read.
     pub empty: bool,
@@ -94,8 +103,16 @@ pub struct ListingBuilder {
     deployed: BTreeMap<String, String>,
     detail: bool,
     listing: Listing,
-    keys: BTreeMap<String, VersionKey>,
+    best: BTreeMap<String, Best>,
     seen: bool,
+}
+
+/// What is known of an app's newest marker, and of the one that was made last.
+#[derive(Clone, Debug)]
+struct Best {
+    key: VersionKey,
+    made: Option<SystemTime>,
+    last: Option<(SystemTime, String)>,
 }
 
 impl ListingBuilder {
@@ -112,7 +129,7 @@ impl ListingBuilder {
             deployed,
             detail,
             listing: Listing::default(),
-            keys: BTreeMap::new(),
+            best: BTreeMap::new(),
             seen: false,
         }
     }
@@ -128,67 +145,117 @@ impl ListingBuilder {
             return;
         }
         if !is_app_name(app) {
-            self.ignore(app);
+            self.leave(app, NO_APP);
         } else if self.filter.wants(app) {
             self.listing.apps.entry(app.to_owned()).or_default();
         }
     }
 
+    /// Notes a file that is in no app's folder, by its path: in the root, or deeper.
+    pub fn misplaced(&mut self, path: &str) {
+        if resembles_marker(path) {
+            self.leave(path, "not in the folder of an app");
+        } else {
+            self.listing.others += 1;
+        }
+    }
+
+    /// Notes a folder inside of an app's.
+    pub fn inner_folder(&mut self, app: &str, name: &str) {
+        self.leave(&format!("{app}/{name}"), "a folder in the folder of an app");
+    }
+
+    /// Notes an address that names nothing, about which nothing can be asked.
+    pub fn nameless(&mut self, address: &str) {
+        self.leave(address, "an address without a name");
+    }
+
     /// Notes a file of an app's folder.
     pub fn file(&mut self, app: &str, file_name: &str) {
+        self.dated_file(app, file_name, None);
+    }
+
+    /// Notes a file of an app's folder that was made at a time, where that is known.
+    pub fn dated_file(&mut self, app: &str, file_name: &str, made: Option<SystemTime>) {
+        let path = || format!("{app}/{file_name}");
         let Some(version) = marked_version(file_name) else {
+            if !resembles_marker(file_name) {
+                self.listing.others += 1;
+            } else if self.filter.wants(app) {
+                self.leave(
+                    &path(),
+                    "no marker: .deploy ends the name of one, in small letters",
+                );
+            }
             return;
         };
         if app.starts_with('.') {
-            return;
+            return self.leave(
+                &path(),
+                "a folder that begins with '.' is the repository's own",
+            );
         }
         self.seen = true;
         if !is_app_name(app) {
-            return self.ignore(&format!("{app}/{file_name}"));
+            return self.leave(&path(), NO_APP);
         }
         if !self.filter.wants(app) {
             return;
         }
-        let entry = self.listing.apps.entry(app.to_owned()).or_default();
-        if !is_version(version) {
-            if entry.left_alone.len() < SHOWN {
-                entry
-                    .left_alone
-                    .push((version.to_owned(), "not a name that a version may have"));
-            }
-            return self.ignore(&format!("{app}/{file_name}"));
+        match self.order.key(version).filter(|_| is_version(version)) {
+            Some(key) => self.marker(app, version, key, made),
+            None if is_version(version) => self.refuse(app, version, "not SemVer"),
+            None => self.refuse(app, version, "not a name that a version may have"),
         }
-        let Some(key) = self.order.key(version) else {
-            if entry.left_alone.len() < SHOWN {
-                entry.left_alone.push((version.to_owned(), "not SemVer"));
-            }
-            return;
-        };
+    }
+
+    fn marker(&mut self, app: &str, version: &str, key: VersionKey, made: Option<SystemTime>) {
+        let entry = self.listing.apps.entry(app.to_owned()).or_default();
         entry.markers += 1;
         if self.detail {
             entry.all.get_or_insert_default().push(version.to_owned());
         }
-        let deployed = self.deployed.get(app).map(String::as_str);
-        let newer = match (self.keys.get(app), &entry.newest) {
-            (Some(best), Some(text)) => {
-                let rank = |v: &str| (deployed == Some(v), v.to_owned());
-                key.cmp(best)
-                    .then_with(|| rank(version).cmp(&rank(text)))
-                    .is_gt()
-            }
-            _ => true,
-        };
-        if newer {
+        let (Some(best), Some(text)) = (self.best.get_mut(app), &mut entry.newest) else {
+            let last = made.map(|made| (made, version.to_owned()));
             entry.newest = Some(version.to_owned());
-            self.keys.insert(app.to_owned(), key);
+            self.best.insert(app.to_owned(), Best { key, made, last });
+            return;
+        };
+        if let Some(made) = made
+            && best
+                .last
+                .as_ref()
+                .is_none_or(|(at, last)| (made, version) > (*at, last.as_str()))
+        {
+            best.last = Some((made, version.to_owned()));
+        }
+        let deployed = self.deployed.get(app).map(String::as_str);
+        let rank = |v: &str| (deployed == Some(v), v.to_owned());
+        let order = key.cmp(&best.key);
+        if order.then_with(|| rank(version).cmp(&rank(text))).is_gt() {
+            version.clone_into(text);
+            best.key = key;
+            best.made = made;
         }
     }
 
-    /// Notes a name that is no app's and no marker's.
-    pub fn ignore(&mut self, name: &str) {
-        self.listing.ignored_count += 1;
-        if self.listing.ignored.len() < SHOWN {
-            self.listing.ignored.push(crate::text::printable(name));
+    /// Leaves a marker of an app alone.
+    fn refuse(&mut self, app: &str, version: &str, why: &'static str) {
+        let entry = self.listing.apps.entry(app.to_owned()).or_default();
+        if entry.left_alone.len() < SHOWN {
+            entry.left_alone.push((version.to_owned(), why));
+        }
+        self.leave(&format!("{app}/{version}.deploy"), why);
+    }
+
+    fn leave(&mut self, path: &str, why: &str) {
+        let left_alone = &mut self.listing.left_alone;
+        left_alone.count += 1;
+        if left_alone.shown.len() < SHOWN {
+            left_alone.shown.push(Left {
+                name: crate::text::printable(path),
+                why: why.to_owned(),
+            });
         }
     }
 
@@ -206,75 +273,36 @@ impl ListingBuilder {
     pub fn finish(mut self, source: &'static str, whole: bool) -> Listing {
         self.listing.source = source;
         self.listing.empty = whole && !self.seen;
-        for app in self.listing.apps.values_mut() {
+        let is_bare = |app: &AppListing| {
+            app.newest.is_none() && app.left_alone.is_empty() && app.unreadable.is_none()
+        };
+        let bare = self.listing.apps.iter().filter(|(_, app)| is_bare(app));
+        let bare: Vec<String> = bare.map(|(name, _)| name.clone()).collect();
+        for name in bare {
+            self.leave(&name, "a folder without a marker");
+        }
+        for (name, app) in &mut self.listing.apps {
+            app.later = self
+                .best
+                .remove(name)
+                .and_then(|best| best.later(self.order));
             app.left_alone.sort_unstable();
             if let Some(all) = &mut app.all {
                 all.sort_unstable();
                 all.dedup();
             }
         }
-        self.listing.ignored.sort_unstable();
+        self.listing.left_alone.shown.sort_unstable();
         self.listing
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn builder(deployed: &[(&str, &str)]) -> ListingBuilder {
-        let deployed = deployed
-            .iter()
-            .map(|(a, v)| ((*a).into(), (*v).into()))
-            .collect();
-        ListingBuilder::new(Order::Natural, AppFilter::default(), deployed, false)
-    }
-
-    #[test]
-    fn the_newest_of_equal_markers_is_the_deployed_one_else_the_greatest_by_bytes() {
-        for files in [
-            ["1.0.deploy", "1.0.0.deploy"],
-            ["1.0.0.deploy", "1.0.deploy"],
-        ] {
-            for (deployed, newest) in [("1.0", "1.0"), ("1.0.0", "1.0.0"), ("9", "1.0.0")] {
-                let mut b = builder(&[("a", deployed)]);
-                for f in files {
-                    b.file("a", f);
-                }
-                assert_eq!(
-                    b.finish("aql", true).apps["a"].newest.as_deref(),
-                    Some(newest)
-                );
-            }
-        }
-    }
-
-    #[test]
-    fn foreign_names_are_left_alone_and_counted() {
-        let mut b = builder(&[]);
-        b.folder(".jfrog");
-        b.folder("a b");
-        b.folder("empty");
-        b.file("ok", "1.0.deploy");
-        b.file("ok", "-1.deploy");
-        b.file("ok", "notes.txt");
-        let listing = b.finish("folders", true);
-        assert_eq!(listing.apps.keys().collect::<Vec<_>>(), ["empty", "ok"]);
-        assert_eq!(listing.ignored_count, 2);
-        assert!(!listing.empty);
-    }
-
-    #[test]
-    fn globs() {
-        for (p, t, m) in [
-            ("*", "", true),
-            ("a*c", "abbc", true),
-            ("a*c", "abd", false),
-            ("a?", "ab", true),
-            ("a?", "a", false),
-            ("web-*", "web-1", true),
-        ] {
-            assert_eq!(glob(p, t), m, "{p} {t}");
-        }
+impl Best {
+    /// The version of the marker that was made last, if it is older than the newest.
+    fn later(self, order: Order) -> Option<String> {
+        let (at, version) = self.last?;
+        let is_later = self.made.is_some_and(|made| at > made);
+        let is_lower = || order.key(&version).is_some_and(|key| key < self.key);
+        (is_later && is_lower()).then_some(version)
     }
 }

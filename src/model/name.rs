@@ -44,6 +44,11 @@ pub fn marked_version(file_name: &str) -> Option<&str> {
     file_name.strip_suffix(".deploy")
 }
 
+/// Whether a file may have been meant as a marker: `3.0.DEPLOY`, `3.0.deploy.txt`.
+pub fn resembles_marker(name: &str) -> bool {
+    name.to_ascii_lowercase().contains(".deploy")
+}
+
 /// The name of the folder inside a payload, and of the archive without `.tar.gz`.
 pub fn payload_name(scope: &Scope, app: &str, version: &str) -> String {
     format!("{}-{}-{app}-{version}", scope.domain, scope.environment)

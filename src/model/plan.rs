@@ -126,13 +126,13 @@ impl Step {
 /// | row | action | before the next, because |
 /// |---|---|---|
 /// | an open attempt | `resume` | what was sent is found out, whatever is held |
-/// | its folder or versions cannot be read | `unreadable` | nothing is known that could be compared |
+/// | its folder or versions cannot be read, or it is known and none of its markers is a version | `unreadable` | nothing is known that could be compared |
 /// | held | `held` | an operator's word |
 /// | the newest marker is older than what is deployed, or was tried before | `ahead` | no downgrade, however it ended |
 /// | it is deployed, and a later attempt of it ended badly | `given-up` | only an operator can have asked for that |
 /// | its latest attempt ended badly | `retry`, `waiting`, `given-up` | it must not look like an upgrade |
-/// | it is deployed | `up-to-date` | |
-/// | other versions run than the ledger has | `unaccounted` | for what is due alone |
+/// | it is deployed | `up-to-date` | nothing would be sent, so nothing has to be accounted for |
+/// | other versions run than the ledger has | `unaccounted` | what is due would replace them |
 /// | else | `new`, `upgrade` | |
 ///
 /// An app with an open attempt gets one `resume` step per open attempt and nothing else, whatever
@@ -153,7 +153,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Vec<Step> {
 }
 
 /// The apps of the ledger that are not retired, that the filter wants and the listing has no marker
-/// of. An app whose folder could not be read is not one of them: nothing is known of it.
+/// of, not even one that is left alone. An app whose folder could not be read is not one of them: nothing is known of it.
 pub fn missing<'a>(
     listing: &Listing,
     records: &'a BTreeMap<String, AppRecord>,
@@ -163,7 +163,7 @@ pub fn missing<'a>(
         listing
             .apps
             .get(app)
-            .is_none_or(|a| a.newest.is_none() && a.unreadable.is_none())
+            .is_none_or(|a| a.newest.is_none() && a.unreadable.is_none() && a.left_alone.is_empty())
     };
     records
         .iter()
@@ -255,7 +255,13 @@ fn step(inputs: &Inputs<'_>, app: &str, offered: &AppListing) -> Option<Step> {
                 _ => decision,
             }
         }
-        (None, None) => return None,
+        (None, None) => {
+            // Of an app that the ledger does not know, it is a note.
+            let is_known = inputs.records.contains_key(app) && !record.is_retired;
+            let (version, why) = offered.left_alone.first().filter(|_| is_known)?;
+            let reason = format!("none of its markers can be a version: {version} is {why}");
+            Decision::new(Action::Unreadable, reason)
+        }
     };
     Some(Step {
         app: app.to_owned(),

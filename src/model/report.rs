@@ -88,10 +88,27 @@ pub struct AppReport {
     pub duration_ms: Option<u64>,
     /// What went wrong.
     pub error: Option<String>,
+    /// What to do about it, where there is something to do.
+    pub hint: Option<String>,
     /// Whether it counts as a failure though nothing was tried: `waiting` or `given-up` after a
     /// failed attempt, unreadable. Scripts tell it by the exit code and the counts.
     #[serde(skip)]
     pub failing: bool,
+}
+
+/// What the reason of an app says that waits after a failed attempt, before the time.
+pub const NEXT_TRY: &str = "; next try in ";
+
+impl AppReport {
+    /// Whether it counts as a failure, told by what a document holds.
+    pub fn is_failing(&self) -> bool {
+        use Action::{GivenUp, Unaccounted, Unreadable, Waiting};
+        match self.outcome {
+            Some(outcome) => outcome.exit() == Exit::Failed,
+            None if self.action == Waiting => self.reason.contains(NEXT_TRY),
+            None => matches!(self.action, GivenUp | Unaccounted | Unreadable),
+        }
+    }
 }
 
 /// Counts of a [`Report`].
@@ -113,6 +130,31 @@ pub struct Summary {
     pub skipped: u64,
     /// Outcome unknown or submitted.
     pub unknown: u64,
+}
+
+/// What was read in Artifactory and left alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftAlone {
+    /// How many names there were.
+    pub count: u64,
+    /// The first few.
+    pub shown: Vec<Left>,
+}
+
+impl LeftAlone {
+    /// Whether all that was read was taken.
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
+
+/// One name that was left alone.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Left {
+    /// Its path in the deploy request repository.
+    pub name: String,
+    /// Why.
+    pub why: String,
 }
 
 /// The one document that `--output json` prints.
@@ -141,6 +183,9 @@ pub struct Report {
     pub exit_code: u8,
     /// What stopped the pass, if something did.
     pub error: Option<String>,
+    /// What was read and left alone; not there where nothing was.
+    #[serde(default, skip_serializing_if = "LeftAlone::is_empty")]
+    pub left_alone: LeftAlone,
 }
 
 impl Outcome {

@@ -47,8 +47,20 @@ pub fn of_version(units: &[Unit], version: &str) -> Vec<Unit> {
 pub struct Others<'a> {
     /// Those that are this service's.
     pub versions: BTreeSet<&'a str>,
-    /// What may as well be another service's: it is no ground for anything.
+    /// What may as well be another service's: it is no ground to stop anything.
     pub ambiguous: BTreeSet<&'a str>,
+}
+
+impl Others<'_> {
+    /// Whether no other version can be said to run: what begins as a version may be one.
+    pub fn is_none(&self) -> bool {
+        self.versions.is_empty() && !self.ambiguous.iter().any(|rest| begins_as_version(rest))
+    }
+}
+
+fn begins_as_version(rest: &str) -> bool {
+    let digits = rest.strip_prefix(['v', 'V']).unwrap_or(rest);
+    digits.starts_with(|c: char| c.is_ascii_digit())
 }
 
 /// Whether the units of a service at a version bear the name of a longer service: `web` at
@@ -69,10 +81,7 @@ pub fn others_running<'a>(
     versions: &BTreeSet<&str>,
 ) -> Others<'a> {
     let is_of_longer = |rest: &str| services.iter().any(|s| reads_as(service_name, rest, s));
-    let reads_as_version = |rest: &str| {
-        let digits = rest.strip_prefix(['v', 'V']).unwrap_or(rest);
-        digits.starts_with(|c: char| c.is_ascii_digit()) && !may_be_of_longer_name(rest)
-    };
+    let reads_as_version = |rest: &str| begins_as_version(rest) && !may_be_of_longer_name(rest);
     let others = units.iter().filter(|u| u.running && u.version != version);
     let rests = others.map(|u| u.version.as_str());
     let (versions, ambiguous) = rests
@@ -189,6 +198,8 @@ mod tests {
             assert_eq!(others.versions.contains(rest), is_other, "{rest}");
             let is_ambiguous = !is_other && !["1.0", "2-api-1.0"].contains(&rest);
             assert_eq!(others.ambiguous.contains(rest), is_ambiguous, "{rest}");
+            let may_be = is_other || (is_ambiguous && begins_as_version(rest));
+            assert_eq!(others.is_none(), !may_be, "{rest}");
         }
         let stopped = [Unit {
             running: false,

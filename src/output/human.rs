@@ -192,7 +192,10 @@ fn word(app: &AppReport) -> (String, Style) {
 fn detail(app: &AppReport) -> String {
     match (app.outcome, &app.error) {
         (Some(Outcome::Succeeded), _) => String::new(),
-        (_, Some(error)) => printable(error),
+        (_, Some(error)) => match &app.hint {
+            Some(hint) => format!("{} (hint: {})", printable(error), printable(hint)),
+            None => printable(error),
+        },
         (_, None) => printable(&app.reason),
     }
 }

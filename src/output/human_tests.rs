@@ -18,6 +18,7 @@ fn pipe() -> Terminal {
     Terminal {
         stdout_tty: false,
         stderr_tty: false,
+        stderr_journal: false,
         color_stdout: false,
         color_stderr: false,
         width: 80,
@@ -29,6 +30,7 @@ fn screen(width: usize) -> Terminal {
     Terminal {
         stdout_tty: true,
         stderr_tty: true,
+        stderr_journal: false,
         width,
         ..pipe()
     }
@@ -46,6 +48,7 @@ fn app(name: &str, action: Action, outcome: Option<Outcome>) -> AppReport {
         deploy_id: None,
         duration_ms: None,
         error: None,
+        hint: None,
         failing: matches!(action, Action::Unreadable | Action::GivenUp),
     }
 }
@@ -75,6 +78,7 @@ fn of(apps: Vec<AppReport>, failed: u64) -> Report {
         apps,
         exit_code: 0,
         error: None,
+        left_alone: crate::model::report::LeftAlone::default(),
     }
 }
 

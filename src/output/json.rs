@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::text::printable;
 
@@ -15,6 +16,65 @@ pub fn document<T: Serialize>(value: &T) -> serde_json::Result<String> {
     let mut text = serde_json::to_string_pretty(value)?;
     text.push('\n');
     Ok(safe(text))
+}
+
+/// An object whose first value is a list of any length, written piece by piece. Its text is that of
+/// [`document`] or [`compact`].
+pub struct Listing {
+    /// What stands before each line of an item; empty on one line.
+    indent: &'static str,
+    has_items: bool,
+    begin: String,
+}
+
+impl Listing {
+    /// Begins one, indented where it is `pretty`; the list's key must sort before the others.
+    pub fn new(key: &str, pretty: bool) -> Self {
+        let (indent, begin) = if pretty {
+            ("\n    ", format!("{{\n  \"{key}\": ["))
+        } else {
+            ("", format!("{{\"{key}\":["))
+        };
+        Self {
+            indent,
+            has_items: false,
+            begin,
+        }
+    }
+
+    /// Some more items.
+    pub fn items(&mut self, items: &[Value]) -> serde_json::Result<String> {
+        let mut out = std::mem::take(&mut self.begin);
+        for item in items {
+            if std::mem::replace(&mut self.has_items, true) {
+                out.push(',');
+            }
+            if self.indent.is_empty() {
+                out += &compact(item)?;
+            } else {
+                let text = document(item)?.replace('\n', self.indent);
+                out += self.indent;
+                out += text.trim_end();
+            }
+        }
+        Ok(out)
+    }
+
+    /// The end: the other keys, of an object that has some.
+    pub fn end(&mut self, others: &Value) -> serde_json::Result<String> {
+        let mut out = std::mem::take(&mut self.begin);
+        if self.has_items && !self.indent.is_empty() {
+            out += "\n  ";
+        }
+        out += "],";
+        let others = if self.indent.is_empty() {
+            compact(others)?
+        } else {
+            document(others)?
+        };
+        out += others.strip_prefix('{').unwrap_or(&others);
+        Ok(out)
+    }
 }
 
 /// Renders one document on one line, without a newline.
@@ -79,11 +139,13 @@ mod tests {
                 deploy_id: None,
                 duration_ms: Some(1),
                 error: None,
+                hint: None,
                 failing: false,
             }],
             summary: Summary::default(),
             exit_code: 0,
             error: None,
+            left_alone: crate::model::report::LeftAlone::default(),
         };
         let text = document(&report).unwrap();
         let keys: Vec<&str> = text
@@ -92,12 +154,36 @@ mod tests {
             .map(|(key, _)| key)
             .collect();
         let documented = "pass command domain environment startedAt finishedAt complete apps \
-            app deployed newest action reason outcome attempt deployID durationMs error \
+            app deployed newest action reason outcome attempt deployID durationMs error hint \
             summary apps upToDate due deployed failed skipped unknown exitCode error";
         assert_eq!(keys, documented.split_whitespace().collect::<Vec<_>>());
         assert!(text.contains("\"deployed\": null") && text.contains("\"up-to-date\""));
         assert!(text.ends_with("}\n"));
         assert_eq!(serde_json::from_str::<Report>(&text).unwrap(), report);
+    }
+
+    #[test]
+    fn a_listing_is_the_same_text_as_the_whole_document() {
+        let item = |name: &str| serde_json::json!({"app": name, "latest": {"a": [1, 2]}});
+        let others = serde_json::json!({"holds": [], "open": [{"x": "\u{202e}\n"}]});
+        for count in 0..5 {
+            let items: Vec<Value> = (0..count).map(|i| item(&format!("{i}\u{9b}"))).collect();
+            let mut whole = others.clone();
+            whole["apps"] = items.clone().into();
+            for (pretty, expected) in [
+                (true, document(&whole).unwrap()),
+                (false, compact(&whole).unwrap()),
+            ] {
+                let mut listing = Listing::new("apps", pretty);
+                let mut text = String::new();
+                for piece in items.chunks(2) {
+                    text += &listing.items(piece).unwrap();
+                    text += &listing.items(&[]).unwrap();
+                }
+                text += &listing.end(&others).unwrap();
+                assert_eq!(text, expected);
+            }
+        }
     }
 
     #[test]

@@ -162,10 +162,12 @@ impl Output {
         }
     }
 
-    /// Prints a standing warning about the configuration, to a person or with `-v` only: cron
-    /// would mail it at every pass.
-    pub fn caution(&self, text: &str) {
-        if self.terminal.stderr_tty || self.config.verbose > 0 {
+    /// Prints a standing warning about the configuration where a person or a journal reads, or with
+    /// `-v`: cron would mail it at every pass. `always` is for what starts seldom.
+    pub fn caution(&self, text: &str, always: bool) {
+        let terminal = &self.terminal;
+        let is_read = terminal.stderr_tty || terminal.stderr_journal;
+        if always || is_read || self.config.verbose > 0 {
             self.warning(text);
         }
     }
@@ -253,6 +255,7 @@ mod tests {
         let screen = Terminal {
             stdout_tty: true,
             stderr_tty: true,
+            stderr_journal: false,
             color_stdout: true,
             color_stderr: true,
             width: 80,

@@ -19,6 +19,8 @@ pub struct Terminal {
     pub stdout_tty: bool,
     /// Whether a person reads stderr.
     pub stderr_tty: bool,
+    /// Whether the journal of systemd takes stderr.
+    pub stderr_journal: bool,
     /// Whether stdout is coloured.
     pub color_stdout: bool,
     /// Whether stderr is coloured.
@@ -37,13 +39,20 @@ impl Terminal {
             .iter()
             .find_map(Term::size_checked)
             .map(|(_, columns)| usize::from(columns));
-        Self::decide(
+        let decided = Self::decide(
             color,
             env,
             std::io::stdout().is_terminal(),
             std::io::stderr().is_terminal(),
             columns,
-        )
+        );
+        let stderr = rustix::fs::fstat(std::io::stderr());
+        let stderr = stderr.map(|stat| format!("{}:{}", stat.st_dev, stat.st_ino));
+        let journal = env("JOURNAL_STREAM");
+        Self {
+            stderr_journal: stderr.is_ok_and(|stderr| journal.is_some_and(|j| j == *stderr)),
+            ..decided
+        }
     }
 
     fn decide(
@@ -63,6 +72,7 @@ impl Terminal {
         Self {
             stdout_tty,
             stderr_tty,
+            stderr_journal: false,
             color_stdout: colored(stdout_tty),
             color_stderr: colored(stderr_tty),
             width: columns

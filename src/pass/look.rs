@@ -9,6 +9,7 @@ use crate::ledger::{Attempt, Ledger, Snapshot, Unaccounted};
 use crate::model::name::Scope;
 use crate::model::plan::AppRecord;
 use crate::model::units::{Unit, of_version, others_running, reads_as, running_now};
+use crate::model::version::Order;
 use crate::target::Probe;
 
 /// What runs of a service.
@@ -25,7 +26,13 @@ pub struct Seen {
 pub fn seen(session: &mut Session<'_>, attempt: &Attempt, units: &[Unit]) -> Result<Seen> {
     let services = session.services.keys().map(String::as_str).collect();
     let ledger = session.ledger.as_mut();
-    let (seen, ambiguous) = compare(ledger, session.scope, &services, attempt, units)?;
+    let (seen, ambiguous) = compare(
+        ledger,
+        (session.scope, session.rules.order),
+        &services,
+        attempt,
+        units,
+    )?;
     let (app, service) = (&attempt.app, &attempt.service_name);
     for rest in ambiguous {
         let what = format!("{app}: {service}-{rest} runs; it may be another service's");
@@ -37,18 +44,22 @@ pub fn seen(session: &mut Session<'_>, attempt: &Attempt, units: &[Unit]) -> Res
 /// What runs, and what may be another service's.
 ///
 /// Units that were just destroyed are listed for some seconds more: what the ledger has an attempt
-/// of is accounted for, whatever became of that.
+/// of is accounted for, whatever became of that. What an operator's word accounts for is in the way
+/// of older versions all the same, until the ledger has a deployed version to compare them with.
 fn compare(
     ledger: &mut dyn Ledger,
-    scope: &Scope,
+    (scope, order): (&Scope, Order),
     services: &BTreeSet<&str>,
     attempt: &Attempt,
     units: &[Unit],
 ) -> Result<(Seen, BTreeSet<String>)> {
     let (service, version) = (&attempt.service_name, &attempt.version);
     let history = ledger.history(scope, Some(&attempt.app), HISTORY)?;
+    let has_deployed = history.iter().any(|a| a.state.is_deployed());
+    let key = |version: &str| order.key(version);
+    let is_older = |seen: &&String| has_deployed || key(seen) < key(version);
     let known = |a: &'_ Attempt| {
-        let accounted = a.accounted.iter().cloned();
+        let accounted = a.accounted.iter().filter(is_older).cloned();
         accounted.chain([a.version.clone()]).collect::<Vec<_>>()
     };
     let known: BTreeSet<String> = history.iter().flat_map(known).collect();
@@ -59,7 +70,7 @@ fn compare(
     let mut unaccounted: BTreeSet<String> = owned(&others.versions);
     unaccounted.retain(|version| !known.contains(version));
     let seen = Seen {
-        runs_alone: others.versions.is_empty() && running >= attempt.num_instances as usize,
+        runs_alone: others.is_none() && running >= attempt.num_instances as usize,
         unaccounted,
     };
     Ok((seen, owned(&others.ambiguous)))
@@ -155,7 +166,7 @@ pub fn look_again(session: &mut Session<'_>, snapshot: &mut Snapshot) {
 pub fn beside(
     ports: &dyn Ports,
     ledger: &mut dyn Ledger,
-    scope: &Scope,
+    (scope, order): (&Scope, Order),
     snapshot: &Snapshot,
     known: &Attempt,
 ) -> Result<BTreeSet<String>> {
@@ -164,7 +175,7 @@ pub fn beside(
     if let Some(units) = units(ports, scope, &known.service_name) {
         let services = services(snapshot);
         let services = services.keys().map(String::as_str).collect();
-        let (seen, _) = compare(ledger, scope, &services, known, &units)?;
+        let (seen, _) = compare(ledger, (scope, order), &services, known, &units)?;
         versions.extend(seen.unaccounted);
     }
     versions.remove(&known.version);

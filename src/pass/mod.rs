@@ -51,6 +51,7 @@ pub fn run(session: &mut Session<'_>) -> Result<()> {
         clock: session.clock.as_ref(),
     };
     let scan = scanner.scan(session.ledger.as_mut(), &snapshot, false)?;
+    scan.tell_left_alone(session.output);
     session.report().plan(&scan);
     let due: Vec<&Step> = scan.steps.iter().filter(|s| s.is_deploy()).collect();
     if due.is_empty() {

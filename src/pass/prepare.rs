@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::session::stopped;
 use super::{Interrupt, Session};
-use crate::artifactory::{Checksum, Releases};
+use crate::artifactory::{self, Checksum, Releases};
 use crate::deadline::Deadline;
 use crate::error::{Error, Kind, Result};
 use crate::ledger::{BadPayload, Snapshot};
@@ -152,15 +152,22 @@ impl<'a> Preparer<'a> {
             let error = Error::new(Kind::Failed, &bad.error);
             return Ok(Prepared::Error(error, Some(bad.clone())));
         }
-        let bytes = self.releases.download(app, &file, &checksum)?;
+        // The checksum may be another by now.
+        let artifactory::Payload { bytes, checksum } =
+            self.releases.download(app, &file, &checksum)?;
         Ok(match payload::open(&bytes, self.scope, app, version) {
-            Ok(opened) => Prepared::Ready(Box::new(Ready {
-                app: app.to_owned(),
-                version: version.to_owned(),
-                request: opened.request,
-                payload_sha256: (!checksum.is_sha1()).then(|| checksum.as_str().to_owned()),
-                template_sha256: opened.template_sha256,
-            })),
+            Ok(opened) => {
+                if let Some(note) = opened.note {
+                    self.output.note(&format!("{app} {version}: {note}"));
+                }
+                Prepared::Ready(Box::new(Ready {
+                    app: app.to_owned(),
+                    version: version.to_owned(),
+                    request: opened.request,
+                    payload_sha256: (!checksum.is_sha1()).then(|| checksum.as_str().to_owned()),
+                    template_sha256: opened.template_sha256,
+                }))
+            }
             Err(error) => refused(error, version, &checksum),
         })
     }

@@ -10,7 +10,7 @@ use crate::ledger::{Attempt, BadPayload, PassRecord, Snapshot, Unaccounted};
 use crate::model::attempt::State;
 use crate::model::name::Scope;
 use crate::model::plan::Step;
-use crate::model::report::{Action, AppReport, Outcome, Report, Summary};
+use crate::model::report::{Action, AppReport, LeftAlone, Outcome, Report, Summary};
 use crate::model::time::rfc3339;
 
 /// One app of a pass, and what it means for the exit code.
@@ -43,6 +43,7 @@ impl AppResult {
                 deploy_id: None,
                 duration_ms: None,
                 error: None,
+                hint: None,
                 failing: exit != Exit::Success,
             },
             exit,
@@ -97,6 +98,7 @@ pub struct ReportBuilder {
     unread: bool,
     deployed: BTreeMap<String, String>,
     bad_payloads: BTreeMap<String, BadPayload>,
+    left_alone: LeftAlone,
     /// The apps of which other versions run than the ledger has.
     pub unaccounted: BTreeMap<String, Unaccounted>,
     /// Since when every pass has found coreos-deploy busy.
@@ -118,6 +120,7 @@ impl ReportBuilder {
             unread: false,
             deployed: BTreeMap::new(),
             bad_payloads: BTreeMap::new(),
+            left_alone: LeftAlone::default(),
             unaccounted: BTreeMap::new(),
             busy_since: None,
             busy: None,
@@ -148,6 +151,7 @@ impl ReportBuilder {
     /// Takes the plan in. What was resumed and settled stays, unless the app is due again.
     pub fn plan(&mut self, scan: &Scan) {
         self.planned = true;
+        self.left_alone.clone_from(&scan.listing.left_alone);
         for step in &scan.steps {
             self.unread |= step.action == Action::Unreadable;
             match self.apps.get(&step.app) {
@@ -220,6 +224,7 @@ impl ReportBuilder {
             Prepared::Error(error, bad) => {
                 app.report.outcome = Some(Outcome::Error);
                 app.report.error = Some(error.one_line());
+                app.report.hint = error.hint;
                 app.exit = Exit::of(error.kind);
                 match bad {
                     Some(bad) => self.bad_payloads.insert(name.to_owned(), bad),
@@ -319,6 +324,7 @@ impl ReportBuilder {
             summary: self.summary(),
             exit_code: exit.code(),
             error: error.map(Error::one_line),
+            left_alone: self.left_alone.clone(),
         };
         (report, exit)
     }

@@ -9,7 +9,7 @@ use crate::ledger::{Ledger, Snapshot};
 use crate::model::listing::{Listing, ListingBuilder};
 use crate::model::name::Scope;
 use crate::model::plan::{self, Inputs, OpenAttempt, Step};
-use crate::model::report::Action;
+use crate::model::report::{Action, Left};
 use crate::output::Output;
 
 /// The listing and the plan.
@@ -20,6 +20,19 @@ pub struct Scan {
     pub steps: Vec<Step>,
     /// Known apps of which no marker is left, with the version that is deployed, if one is.
     pub missing: Vec<(String, Option<String>)>,
+}
+
+impl Scan {
+    /// Tells, with `-v`, what was read and left alone.
+    pub fn tell_left_alone(&self, output: &Output) {
+        for Left { name, why } in &self.listing.left_alone.shown {
+            output.note(&format!("left alone: {name}: {why}"));
+        }
+        let left = self.listing.left_alone.count - self.listing.left_alone.shown.len() as u64;
+        if left > 0 {
+            output.note(&format!("left alone: {left} more"));
+        }
+    }
 }
 
 /// Reads Artifactory and plans. Changes nothing.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use super::{Ending, Interrupt, ReportBuilder, Session};
-use crate::artifactory::{Checksum, Releases};
+use crate::artifactory::{Checksum, Payload, Releases};
 use crate::clock::System;
 use crate::config::{ColorMode, DeployConfig, Dsn, OutputConfig, Rules};
 use crate::deadline::Deadline;
@@ -230,7 +230,7 @@ impl Releases for Fake {
         Ok((!state.gone.iter().any(is_gone)).then(|| Checksum::Sha256("00".repeat(32))))
     }
 
-    fn download(&self, app: &str, file: &str, _: &Checksum) -> Result<Vec<u8>> {
+    fn download(&self, app: &str, file: &str, checksum: &Checksum) -> Result<Payload> {
         let version = file
             .strip_prefix(&format!("example.com-development-{app}-"))
             .and_then(|rest| rest.strip_suffix(".tar.gz"))
@@ -238,9 +238,12 @@ impl Releases for Fake {
         let mut state = lock(&self.0);
         state.downloads += 1;
         let payload = simulator::Payload::sample(app, version);
-        Ok(match state.services.get(app) {
-            Some(service) => payload.name(service).build(),
-            None => payload.build(),
+        Ok(Payload {
+            bytes: match state.services.get(app) {
+                Some(service) => payload.name(service).build(),
+                None => payload.build(),
+            },
+            checksum: checksum.clone(),
         })
     }
 

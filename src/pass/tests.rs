@@ -5,7 +5,34 @@ use super::{Job, Prepared, Preparer, Session, begin, deploy_one};
 use crate::error::Kind;
 use crate::exit::Exit;
 use crate::ledger::BadPayload;
-use crate::model::report::{Action, Outcome};
+use crate::model::report::{Action, Outcome, Report};
+use crate::model::version::Order;
+
+#[test]
+fn markers_that_no_version_can_be_read_of_are_named() {
+    let mut lab = one_release();
+    lab.publish("new", "1.0~rc1");
+    lab.publish("video", "1.1~rc1");
+    let (report, exit) = lab.pass();
+    assert_eq!(exit, Exit::Success);
+    let names = |report: &Report| -> Vec<String> {
+        let shown = report.left_alone.shown.iter();
+        shown.map(|left| left.name.clone()).collect()
+    };
+    assert_eq!(
+        names(&report),
+        ["new/1.0~rc1.deploy", "video/1.1~rc1.deploy"]
+    );
+    assert_eq!(app(&report, "video").action, Action::UpToDate);
+
+    // 1.0 is no SemVer either: nothing of the app can be read.
+    lab.rules.order = Order::Semver;
+    let (report, exit) = lab.pass();
+    assert_eq!((exit, report.complete), (Exit::Failed, false));
+    assert_eq!(app(&report, "video").action, Action::Unreadable);
+    assert_eq!(report.left_alone.count, 3);
+    assert_eq!(lab.state().posted, ["1.0"]);
+}
 
 /// A cluster that runs 1.0 of `video`.
 fn one_release() -> Lab {

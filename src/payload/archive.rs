@@ -11,7 +11,7 @@ use tar::{Archive, Entry, EntryType};
 
 use super::extension::{Extension, check_global_pax};
 use super::inflate::Inflated;
-use super::{names, refusal, refuse};
+use super::{control_character, header, names, refusal, refuse};
 use crate::error::{Error, Result, is_shortage};
 use crate::text::printable;
 
@@ -91,14 +91,16 @@ fn members(tar: &mut Archive<Inflated<'_>>, folder: &str) -> Result<Found> {
             return refuse("archive", format!("more than {HEADER_LIMIT} headers"));
         }
         let mut entry = entry.map_err(unreadable)?;
-        if entry.header().as_old().size[0] & 0x80 != 0 {
-            return refuse("archive", "a size in binary, which is for 8 GiB or more");
-        }
+        header::check(entry.header())?;
         match entry.header().entry_type() {
             EntryType::XHeader => {
                 extension.set_pax(&bounded(&mut entry, "PAX header", PAX_LIMIT)?)?;
             }
             EntryType::XGlobalHeader => {
+                if extension != Extension::default() {
+                    let what = "a global PAX header between an extension header and its member";
+                    return refuse("archive", what);
+                }
                 check_global_pax(&bounded(&mut entry, "PAX header", PAX_LIMIT)?)?;
             }
             EntryType::GNULongName => {
@@ -233,6 +235,9 @@ impl Found {
             let line = error.as_bytes()[..at].split(|b| *b == b'\n').count();
             refusal(&name, format!("line {line}: not UTF-8"))
         })?;
+        if let Some((line, what)) = control_character(&text) {
+            return refuse(&name, format!("line {line}: {what}"));
+        }
         *slot = Some(File { name, text });
         Ok(())
     }

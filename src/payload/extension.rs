@@ -2,6 +2,7 @@
 
 use super::{refusal, refuse};
 use crate::error::Result;
+use crate::text::printable;
 
 /// What extension headers said about the member that follows them.
 #[derive(Default, PartialEq, Eq)]
@@ -41,6 +42,7 @@ impl Extension {
     fn set_size(&mut self, value: &[u8]) -> Result<()> {
         let number = std::str::from_utf8(value)
             .ok()
+            .filter(|text| text.bytes().all(|b| b.is_ascii_digit()))
             .and_then(|text| text.parse().ok());
         let size = number.ok_or_else(|| refusal("archive", "a PAX size that is no number"))?;
         match self.size.replace(size) {
@@ -68,11 +70,15 @@ pub fn check_global_pax(data: &[u8]) -> Result<()> {
 /// have some, and reads nothing behind an empty line.
 fn pax_records(data: &[u8]) -> Result<Vec<(&[u8], &[u8])>> {
     let records = split_records(data).ok_or_else(|| refusal("archive", "a broken PAX header"))?;
-    if records
-        .iter()
-        .any(|(key, _)| key.starts_with(b"GNU.sparse."))
-    {
-        let what = "a sparse file (PAX GNU.sparse), plain files expected";
+    let is_sparse = |key: &[u8]| {
+        key.starts_with(b"GNU.sparse.") || matches!(key, b"SCHILY.realsize" | b"SUN.holesdata")
+    };
+    if let Some((key, _)) = records.iter().find(|(key, _)| is_sparse(key)) {
+        let key = String::from_utf8_lossy(key);
+        let what = format!(
+            "a sparse file (PAX {}), plain files expected",
+            printable(&key)
+        );
         return refuse("archive", what);
     }
     Ok(records)

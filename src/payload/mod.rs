@@ -10,12 +10,14 @@ pub mod etcd2;
 mod extension;
 mod functions;
 mod guard;
+mod header;
 mod inflate;
 pub mod metadata;
 mod names;
 pub mod template;
 #[cfg(test)]
 mod tests;
+mod unit;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -29,8 +31,6 @@ use crate::model::request::DeployRequest;
 /// The most bytes of a template, and of the keys as JSON, that coreos-deploy can record: what a
 /// `TEXT` column of `MySQL` holds. It deploys what is longer, and then knows nothing of it.
 const RECORD_LIMIT: usize = 65_535;
-/// The most bytes of a line of a unit file: fleet reads lines through a buffer of 2048 bytes.
-const LINE_LIMIT: usize = 2047;
 
 /// A payload, read and checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +41,8 @@ pub struct Opened {
     pub template_sha256: String,
     /// The version of the image that the template was rendered with.
     pub image_version: String,
+    /// What systemd or fleet does not take of the unit, where the other does.
+    pub note: Option<String>,
 }
 
 /// Opens the payload of one version of one app.
@@ -54,8 +56,9 @@ pub fn open(archive: &[u8], scope: &Scope, app: &str, version: &str) -> Result<O
         None => BTreeMap::new(),
     };
     let service_template = template::render(&files.service, &metadata)?;
-    check_unit(&files.service.name, &service_template)?;
+    let note = check_unit(&files.service.name, &service_template)?;
     Ok(Opened {
+        note,
         template_sha256: format!("{:x}", Sha256::digest(&service_template)),
         image_version: metadata.image_version,
         request: DeployRequest {
@@ -77,7 +80,8 @@ fn refusal(file: &str, what: impl Display) -> Error {
     Error::new(Kind::Failed, format!("{file}: {what}"))
 }
 
-fn check_unit(file: &str, unit: &str) -> Result<()> {
+/// Refuses what cannot be recorded, and what is no unit; gives what a person should know of it.
+fn check_unit(file: &str, unit: &str) -> Result<Option<String>> {
     if unit.trim().is_empty() {
         return refuse(file, "renders to nothing, a unit file expected");
     }
@@ -87,17 +91,27 @@ fn check_unit(file: &str, unit: &str) -> Result<()> {
         return refuse(file, format!("renders to {length} bytes, {most}"));
     }
     for (line, number) in unit.split('\n').zip(1..) {
-        let length = line.len();
-        if length > LINE_LIMIT {
-            let what = format!("{length} bytes, fleet reads at most {LINE_LIMIT}");
-            return refuse(file, format!("rendered line {number}: {what}"));
-        }
         if let Some(c) = line.chars().find(|c| is_unrecorded(*c)) {
             let (code, most) = (u32::from(c), "coreos-deploy records nothing above U+FFFF");
             return refuse(file, format!("rendered line {number}: U+{code:X}, {most}"));
         }
     }
-    Ok(())
+    if let Some((line, what)) = control_character(unit) {
+        return refuse(file, format!("rendered line {line}: {what}"));
+    }
+    unit::check(unit)
+        .map(|note| note.map(|note| format!("{file}: {note}")))
+        .map_err(|what| refusal(file, what))
+}
+
+/// The first control character other than tabs and the ends of lines: its line, and what it is.
+fn control_character(text: &str) -> Option<(usize, String)> {
+    text.split('\n').zip(1..).find_map(|(line, number)| {
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        let c = line.chars().find(|c| c.is_control() && *c != '\t')?;
+        let what = format!("the control character U+{:04X}", u32::from(c));
+        Some((number, what))
+    })
 }
 
 /// Whether coreos-deploy cannot record a character: the columns of its database hold 3 bytes of one.

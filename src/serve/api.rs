@@ -13,14 +13,14 @@ use axum::routing::{MethodRouter, any};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::deploys;
+use super::gate::{Endpoint, Strangers, admit};
 use super::metrics::{self, Metrics, Scrape, Stats};
 use super::passes::{ForcedState, PassFigures, Passes};
 use super::process::ProcessFigures;
 use super::replies::{self, Refusal, Reply};
-use super::requests::{Endpoint, admit};
 use super::store::Store;
 use super::{OptionsView, ServerConfig};
-use crate::clock::{Clock, System};
 use crate::ledger::documents;
 use crate::mask::Masker;
 use crate::model::report::Report;
@@ -40,8 +40,9 @@ pub(super) struct Api {
     pub(super) store: Store,
     pub(super) metrics: Arc<Metrics>,
     pub(super) masker: Masker,
+    pub(super) strangers: Strangers,
     options: OptionsView,
-    order: Order,
+    pub(super) order: Order,
     passes: Passes,
 }
 
@@ -63,6 +64,7 @@ pub fn router(
         store,
         metrics,
         masker: config.masker,
+        strangers: Strangers::default(),
         options: config.options,
         order: config.order,
         passes,
@@ -80,7 +82,7 @@ pub fn router(
         (Route::Force, any(force)),
         (Route::Passes, any(passes_list)),
         (Route::Pass, any(pass)),
-        (Route::Deploys, any(deploys)),
+        (Route::Deploys, any(all_deploys)),
         (Route::Deploy, any(deploy)),
         (Route::Prometheus, any(prometheus)),
     ] {
@@ -203,19 +205,8 @@ fn shown_report(report: &Report) -> Reply {
     }
 }
 
-async fn deploys(State(api): Shared) -> Reply {
-    let order = api.order;
-    let read = api.store.read(move |ledger, scope| {
-        let mut snapshot = ledger.snapshot(scope)?;
-        snapshot.drop_ended_holds(order, System.now_ms());
-        snapshot.drop_retired();
-        let lease = ledger.lease_info(scope)?;
-        Ok(documents::status(&snapshot, lease.as_ref()))
-    });
-    match read.await {
-        Ok(status) => replies::document(&status),
-        Err(error) => replies::ledger_failed(&error),
-    }
+async fn all_deploys(State(api): Shared) -> Reply {
+    deploys::reply(api).await
 }
 
 async fn deploy(State(api): Shared, app: Result<Path<String>, PathRejection>) -> Reply {
@@ -235,6 +226,7 @@ async fn deploy(State(api): Shared, app: Result<Path<String>, PathRejection>) ->
 async fn prometheus(State(api): Shared, headers: HeaderMap) -> Reply {
     let scrape = Scrape {
         passes: &api.passes.figures(),
+        past: &api.store.past(),
         ledger: api.store.state(),
         process: ProcessFigures::read(),
     };
@@ -250,7 +242,7 @@ async fn prometheus(State(api): Shared, headers: HeaderMap) -> Reply {
 }
 
 /// A route; what no route matches is one of them, so that unknown paths create no state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Route {
     Health,
     Info,
@@ -306,13 +298,18 @@ impl Route {
         !matches!(self, Route::Health | Route::Other)
     }
 
+    /// Its methods.
+    pub(super) const fn methods(self) -> &'static str {
+        match self {
+            Route::Force => "GET, POST",
+            _ => "GET",
+        }
+    }
+
     /// Whether it has this method.
     pub(super) fn takes(self, method: &Method) -> bool {
-        match self {
-            Route::Other => true,
-            Route::Force => method == Method::GET || method == Method::POST,
-            _ => method == Method::GET,
-        }
+        let mut methods = self.methods().split(", ");
+        self == Route::Other || methods.any(|has| has == method.as_str())
     }
 }
 

@@ -9,6 +9,7 @@ use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -35,8 +36,8 @@ pub(super) const RESULTS: [&str; 11] = [
     "killed",
     "error",
 ];
-/// The most bytes of a report; a longer one counts as lost.
-const REPORT_LIMIT: usize = 1024 * 1024;
+/// The most bytes of a report, one of some 20,000 apps; a longer one counts as lost.
+const REPORT_LIMIT: usize = 8 * 1024 * 1024;
 /// How long a pass may take to end once it is told to, before it is killed. A pass promises less
 /// than 18 s; a server 20 s.
 const GRACE: Duration = Duration::from_secs(18);
@@ -108,7 +109,7 @@ pub(super) struct Finished {
     /// The exit code, where it was no signal.
     pub(super) code: Option<i32>,
     /// What it printed, where that was its report.
-    pub(super) report: Option<Report>,
+    pub(super) report: Option<Arc<Report>>,
     /// From its start to its end.
     pub(super) duration: Duration,
 }
@@ -163,7 +164,7 @@ async fn attend(
     pass: &str,
     mut child: Child,
     stop: watch::Receiver<bool>,
-) -> (io::Result<ExitStatus>, Option<Report>) {
+) -> (io::Result<ExitStatus>, Option<Arc<Report>>) {
     let stdin = child.stdin.take();
     let mut document = tokio::spawn(read_report(child.stdout.take()));
     let words = copy_lines(child.stderr.take(), pass.to_owned(), launch.verbose);
@@ -224,9 +225,9 @@ async fn read_report(stdout: Option<impl AsyncRead + Unpin>) -> Option<Vec<u8>> 
 }
 
 /// The report of this pass, if that is what was printed.
-fn parse(pass: &str, bytes: &[u8]) -> Option<Report> {
+fn parse(pass: &str, bytes: &[u8]) -> Option<Arc<Report>> {
     let report: Option<Report> = serde_json::from_slice(bytes).ok();
-    report.filter(|report| report.pass == pass)
+    report.filter(|report| report.pass == pass).map(Arc::new)
 }
 
 /// Repeats what a pass says on stderr.
@@ -388,7 +389,7 @@ mod tests {
             (report, format!("printf %s '{text}'"))
         };
         let (report, script) = print("id");
-        assert_eq!(finished(&script).await.report, Some(report));
+        assert_eq!(finished(&script).await.report, Some(Arc::new(report)));
         assert_eq!(finished(&print("other").1).await.report, None);
         assert_eq!(finished("echo '{'").await.report, None);
     }

@@ -17,14 +17,15 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tokio_io_timeout::TimeoutStream;
 
-use super::limits::WriteTimeout;
-use super::limits::{ConnectionLimit, Permit};
+use super::gate::{Client, HEADER_BYTES};
+use super::places::Places;
 use crate::error::{Error, Result};
 
 /// The most of those that are too many whose end is waited for, so that the 503 arrives.
@@ -34,8 +35,6 @@ const TURNED_AWAY: usize = 64;
 const HEADER_WAIT: Duration = Duration::from_millis(9_500);
 /// The longest wait for the client to take a byte.
 const WRITE_WAIT: Duration = Duration::from_secs(15);
-/// The most bytes of a header; more is 431.
-const HEADER_BYTES: usize = 32 * 1024;
 /// The most fields of a header; more is 431.
 const HEADER_FIELDS: usize = 64;
 /// The longest wait, at the end, for requests that are being answered.
@@ -49,24 +48,19 @@ const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     Content-Type: application/json;charset=utf-8\r\nContent-Length: 32\r\n\
     Connection: close\r\n\r\n{\"error\":\"Too many connections\"}";
 
-/// The address of a client, as an extension of its requests.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Peer(pub(super) SocketAddr);
-
 /// Serves `app` until `shutdown` holds true, or its sender is gone. Then nothing is accepted any
 /// more, requests that are being answered get 10 s, and the rest is cut.
 ///
 /// Limits: a header of 32 KiB and 64 fields in 10 s, 10 s between two requests, 15 s for the client
-/// to take a byte, and as many connections as their limit says. For one more, the one is cut that
-/// has waited longest for its client; while all are being answered, it gets 503 at once. Bodies are
-/// bounded by the routes.
+/// to take a byte, and as many connections as there are places. Where no other one may be cut for one
+/// more ([`Places`]), it gets 503 at once. Bodies are bounded by the routes.
 pub async fn listen(
     listener: TcpListener,
     app: Router,
-    limit: Arc<ConnectionLimit>,
+    places: Arc<Places>,
     shutdown: watch::Receiver<bool>,
 ) {
-    serve(listener, app, limit, shutdown, true).await;
+    serve(listener, app, places, shutdown, true).await;
 }
 
 /// [`listen`]; `half_closed`: whether a client that has closed its side still gets an answer.
@@ -74,7 +68,7 @@ pub async fn listen(
 pub(super) async fn serve(
     listener: TcpListener,
     app: Router,
-    limit: Arc<ConnectionLimit>,
+    places: Arc<Places>,
     shutdown: watch::Receiver<bool>,
     half_closed: bool,
 ) {
@@ -98,21 +92,22 @@ pub(super) async fn serve(
                 continue;
             }
         };
-        if let Some(permit) = limit.take() {
+        if let Some(place) = places.take(peer.ip()) {
             full = false;
-            let (app, stop, permit) = (app.clone(), shutdown.clone(), Arc::new(permit));
+            let (app, stop) = (app.clone(), shutdown.clone());
             connections.spawn(async move {
+                let client = Client { peer, place };
                 tokio::select! {
-                    () = permit.lost() => {}
-                    () = connection(stream, peer, app, &permit, stop, half_closed) => {}
+                    () = client.place.lost() => {}
+                    () = connection(stream, client.clone(), app, stop, half_closed) => {}
                 }
             });
             continue;
         }
         if !full {
             full = true;
-            let most = limit.most();
-            tracing::warn!(target: "serve", "{most} connections are being answered: more get 503");
+            let most = places.most();
+            tracing::warn!(target: "serve", "{most} clients with a token are served: more get 503");
         }
         if let Ok(permit) = turned_away.clone().try_acquire_owned() {
             connections.spawn(async move {
@@ -131,9 +126,8 @@ pub(super) async fn serve(
 /// Serves one connection to its end.
 async fn connection(
     stream: TcpStream,
-    peer: SocketAddr,
+    client: Client,
     app: Router,
-    permit: &Arc<Permit>,
     mut stop: watch::Receiver<bool>,
     half_closed: bool,
 ) {
@@ -141,9 +135,10 @@ async fn connection(
     let _ = stream.set_nodelay(true);
     let app = TowerToHyperService::new(app);
     let service = service_fn(move |mut request: Request<Incoming>| {
-        request.extensions_mut().insert(Peer(peer));
         // One with a body may still wait for its client.
-        let answering = request.body().is_end_stream().then(|| permit.answering());
+        let is_whole = request.body().is_end_stream();
+        let answering = is_whole.then(|| client.place.answering());
+        request.extensions_mut().insert(client.clone());
         let answer = app.call(request);
         Box::pin(async move {
             let answer = answer.await;
@@ -151,7 +146,9 @@ async fn connection(
             answer
         })
     });
-    let io = TokioIo::new(WriteTimeout::new(stream, WRITE_WAIT));
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(WRITE_WAIT));
+    let io = TokioIo::new(Box::pin(stream));
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_WAIT)
@@ -171,10 +168,8 @@ async fn connection(
         }
     };
     match ended {
-        Ok(()) => linger(connection.into_parts().io.into_inner().into_inner()).await,
-        Err(error) if error.is_parse() => {
-            linger(connection.into_parts().io.into_inner().into_inner()).await;
-        }
+        Ok(()) => linger(connection.into_parts().io.into_inner()).await,
+        Err(error) if error.is_parse() => linger(connection.into_parts().io.into_inner()).await,
         // A client that went away, or was cut.
         Err(_) => {}
     }
@@ -189,7 +184,7 @@ async fn turn_away(mut stream: TcpStream) {
 
 /// Closes our side and throws away what the client still sends: closing with bytes unread resets
 /// the connection, which can take the answer away from the client.
-async fn linger(mut stream: TcpStream) {
+async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
     let thrown_away = async {
         if stream.shutdown().await.is_err() {
             return;
@@ -276,6 +271,7 @@ fn taken(address: SocketAddr, e: &io::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use crate::exit::Exit;
+    use axum::Extension;
     use axum::routing::get;
     use tokio::sync::Notify;
 
@@ -292,11 +288,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn while_all_are_being_answered_one_more_is_turned_away_at_once() {
+    async fn while_all_have_shown_a_token_one_more_is_turned_away_at_once() {
         let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let app = {
             let (begun, go) = (begun.clone(), go.clone());
-            let answer = async move || {
+            let answer = async move |Extension(client): Extension<Client>| {
+                client.place.is_trusted();
                 begun.notify_one();
                 go.notified().await;
             };
@@ -305,7 +302,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (_keep, stop) = watch::channel(false);
-        tokio::spawn(listen(listener, app, ConnectionLimit::new(2), stop));
+        tokio::spawn(listen(listener, app, Places::new(2, 2, Vec::new()), stop));
         let first = tokio::spawn(ask(address));
         begun.notified().await;
         let second = tokio::spawn(ask(address));

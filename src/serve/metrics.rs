@@ -16,9 +16,10 @@ use prometheus_client::registry::{Registry, Unit};
 use serde_json::{Map, Value, json};
 
 use super::api::{Route, method_name};
+use super::child::RESULTS;
 use super::passes::PassFigures;
 use super::process::ProcessFigures;
-use super::store::LedgerState;
+use super::store::{LedgerState, Past};
 use crate::model::report::{Action, Outcome, Report};
 
 /// What the names of all but the process's metrics begin with.
@@ -42,6 +43,11 @@ struct DeployLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct AppLabels {
+    app: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct RequestLabels {
     route: &'static str,
     method: &'static str,
@@ -62,6 +68,7 @@ pub struct Metrics {
 /// What is looked at when metrics are asked for.
 pub(super) struct Scrape<'a> {
     pub(super) passes: &'a PassFigures,
+    pub(super) past: &'a Past,
     pub(super) ledger: LedgerState,
     pub(super) process: ProcessFigures,
 }
@@ -73,7 +80,8 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    /// Nothing counted yet. The time of this call is shown as the start of the process.
+    /// Nothing counted yet, which is 0 for every result. The time of this call is shown as the start
+    /// of the process.
     pub fn new() -> Self {
         let mut metrics = Self {
             registry: Registry::with_prefix(PREFIX),
@@ -84,6 +92,9 @@ impl Metrics {
             requests: Family::default(),
             started: SystemTime::now(),
         };
+        for result in RESULTS {
+            drop(metrics.passes.get_or_create(&PassLabels { result }));
+        }
         let registry = &mut metrics.registry;
         let passes = metrics.passes.clone();
         registry.register("passes", "Finished passes by result", passes);
@@ -158,12 +169,12 @@ fn momentary(scrape: &Scrape<'_>) -> Registry {
             registry.register(name, help, gauge(value));
         }
     };
-    let report = passes.last_survey.as_ref();
+    let survey = survey(scrape);
     let pending = "Apps, by the last pass that saw them, with a release that is not deployed yet";
-    show("pending_apps", pending, report.map(pending_apps));
+    show("pending_apps", pending, survey.map(pending_apps));
     let failing =
         "Apps, by the last pass that saw them, that failed, were refused or cannot be read";
-    let failed = report.map(|report| i64::try_from(report.summary.failed).unwrap_or(i64::MAX));
+    let failed = survey.map(|report| i64::try_from(report.summary.failed).unwrap_or(i64::MAX));
     show("failing_apps", failing, failed);
     let running = i64::from(passes.running.is_some());
     show("pass_running", "Whether a pass runs", Some(running));
@@ -178,16 +189,50 @@ fn momentary(scrape: &Scrape<'_>) -> Registry {
         "Whether the ledger could be read when last tried",
         readable,
     );
-    if let Some(at) = passes.last_success_at {
-        let ended = seconds(Duration::from_millis(u64::try_from(at).unwrap_or(0)));
-        registry.register_with_unit(
+    let names = Family::<AppLabels, Gauge>::default();
+    for app in survey.iter().flat_map(|report| failing_names(report)) {
+        names.get_or_create(&AppLabels { app }).set(1);
+    }
+    let of_names = "The apps, by the last pass that saw them, that failing_apps counts";
+    registry.register("failing_app", of_names, names);
+    let success = passes.last_success_at.max(scrape.past.last_success);
+    let scan = passes.last_scan_at.max(scrape.past.last_scan);
+    for (name, help, at) in [
+        (
             "last_success_timestamp",
-            "When the last successful pass ended, since 1970 UTC",
-            Unit::Seconds,
-            ended,
-        );
+            "When the last pass with exit code 0 ended, since 1970 UTC",
+            success,
+        ),
+        (
+            "last_scan_timestamp",
+            "When the last pass ended that saw all apps, whatever became of them, since 1970 UTC",
+            scan,
+        ),
+    ] {
+        if let Some(at) = at {
+            let at = Duration::from_millis(u64::try_from(at).unwrap_or(0));
+            registry.register_with_unit(name, help, Unit::Seconds, seconds(at));
+        }
     }
     registry
+}
+
+/// The later one of the reports that the server and the ledger have of passes that saw the apps.
+fn survey<'a>(scrape: &Scrape<'a>) -> Option<&'a Report> {
+    let both = [
+        scrape.past.survey.as_ref(),
+        scrape.passes.last_survey.as_deref(),
+    ];
+    // Times of this form sort as text.
+    both.into_iter()
+        .flatten()
+        .max_by_key(|report| &report.finished_at)
+}
+
+/// The apps that fail; those beyond a bound are only counted.
+fn failing_names(report: &Report) -> impl Iterator<Item = String> {
+    let failing = report.apps.iter().filter(|app| app.is_failing());
+    failing.take(APPS).map(|app| app.app.clone())
 }
 
 /// The process, under the names that all Prometheus clients give.
@@ -289,8 +334,13 @@ pub(super) fn to_text(open_metrics: &str) -> String {
 /// The counts; a route is counted when its request begins, so that the answer counts itself.
 pub(super) struct Stats {
     started: SystemTime,
+    routes: [RouteStats; Route::ALL.len()],
+}
+
+#[derive(Default)]
+struct RouteStats {
+    requests: AtomicU64,
     bytes: AtomicU64,
-    routes: [AtomicU64; Route::ALL.len()],
 }
 
 impl Stats {
@@ -298,39 +348,46 @@ impl Stats {
     pub(super) fn new() -> Self {
         Self {
             started: SystemTime::now(),
-            bytes: AtomicU64::new(0),
             routes: Default::default(),
         }
     }
 
     /// Counts a request.
     pub(super) fn request(&self, route: Route) {
-        if let Some(count) = self.routes.get(route as usize) {
-            count.fetch_add(1, Ordering::Relaxed);
+        if let Some(stats) = self.routes.get(route as usize) {
+            stats.requests.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Counts the bytes of a request's body.
-    pub(super) fn body(&self, bytes: u64) {
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+    pub(super) fn body(&self, route: Route, bytes: u64) {
+        if let Some(stats) = self.routes.get(route as usize) {
+            stats.bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
     }
 
-    /// The counts under the keys of the Go program; routes without a request are left out, and
-    /// all unknown paths are the route `other`.
+    /// The counts under the keys of the Go program; routes without a request are left out, and so
+    /// are the bytes of routes without any, as it does. All unknown paths are the route `other`.
     pub(super) fn document(&self) -> Value {
         let mut routes = Map::new();
-        let mut total = 0;
-        for (route, count) in Route::ALL.into_iter().zip(&self.routes) {
-            let count = count.load(Ordering::Relaxed);
-            total += count;
-            if count > 0 {
-                routes.insert(route.template().into(), json!({ "requestCount": count }));
+        let (mut all_requests, mut all_bytes) = (0, 0);
+        for (route, stats) in Route::ALL.into_iter().zip(&self.routes) {
+            let requests = stats.requests.load(Ordering::Relaxed);
+            let bytes = stats.bytes.load(Ordering::Relaxed);
+            (all_requests, all_bytes) = (all_requests + requests, all_bytes + bytes);
+            let mut shown = Map::new();
+            if bytes > 0 {
+                shown.insert("requestBytes".into(), bytes.into());
+            }
+            if requests > 0 {
+                shown.insert("requestCount".into(), requests.into());
+                routes.insert(route.template().into(), shown.into());
             }
         }
         json!({
             "startTime": humantime::format_rfc3339_nanos(self.started).to_string(),
-            "requestCount": total,
-            "requestBytes": self.bytes.load(Ordering::Relaxed),
+            "requestCount": all_requests,
+            "requestBytes": all_bytes,
             "routeStats": routes,
         })
     }
@@ -338,6 +395,8 @@ impl Stats {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use crate::model::report::{AppReport, Summary};
 
     use super::*;
@@ -354,6 +413,7 @@ mod tests {
             deploy_id: None,
             duration_ms: None,
             error: None,
+            hint: None,
             failing: false,
         };
         Report {
@@ -371,12 +431,14 @@ mod tests {
             },
             exit_code: 1,
             error: None,
+            left_alone: crate::model::report::LeftAlone::default(),
         }
     }
 
     fn shown(metrics: &Metrics, passes: &PassFigures) -> String {
         let scrape = Scrape {
             passes,
+            past: &Past::default(),
             ledger: LedgerState {
                 readable: true,
                 lease_held: Some(false),
@@ -398,7 +460,7 @@ mod tests {
         metrics.observe_pass("failed", Duration::from_millis(700), Some(&report));
         metrics.observe_request(Route::Other, &axum::http::Method::GET, 404);
         let figures = PassFigures {
-            last_survey: Some(report),
+            last_survey: Some(Arc::new(report)),
             last_success_at: Some(1_795_342_287_500),
             ..PassFigures::default()
         };
@@ -458,13 +520,13 @@ mod tests {
         stats.request(Route::Info);
         stats.request(Route::Info);
         stats.request(Route::Other);
-        stats.body(7);
+        stats.body(Route::Info, 7);
         let shown = stats.document();
         assert_eq!(shown["requestCount"], 3);
         assert_eq!(shown["requestBytes"], 7);
         assert_eq!(
             shown["routeStats"],
-            json!({"/v1.0/info": {"requestCount": 2}, "other": {"requestCount": 1}})
+            json!({"/v1.0/info": {"requestBytes": 7, "requestCount": 2}, "other": {"requestCount": 1}})
         );
     }
 }

@@ -5,22 +5,23 @@
 
 mod api;
 mod child;
-mod limits;
+mod deploys;
+mod gate;
 mod listener;
 mod metrics;
 pub mod passes;
+mod places;
 mod process;
 mod profile;
 mod replies;
-mod requests;
 mod store;
 mod systemd;
-mod tokens;
 
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -32,15 +33,15 @@ use tracing::{error, info};
 
 pub use api::router;
 pub use child::Launch;
-pub use limits::ConnectionLimit;
 pub use listener::listen;
 pub use metrics::Metrics;
+pub use places::Places;
 pub use profile::profiler;
 pub use store::Store;
 
 use self::passes::{Passes, Runner};
 use self::systemd::Systemd;
-use crate::config::{Dsn, ServeConfig};
+use crate::config::{Dsn, Network, ServeConfig};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::hangup;
@@ -49,7 +50,11 @@ use crate::model::name::Scope;
 use crate::model::version::Order;
 
 /// The most connections that are served at a time.
-const CONNECTIONS: usize = 512;
+const CONNECTIONS: usize = 1024;
+/// The most of them that one address has without having shown a token.
+const OF_A_STRANGER: usize = 64;
+/// The file descriptors that are left to all but connections.
+const OTHER_FILES: usize = 128;
 /// How long after SIGTERM all must be over: requests take at most 10 s, a pass at most 18 s.
 const END: Duration = Duration::from_millis(19_500);
 
@@ -111,6 +116,7 @@ pub struct Server {
     api: Vec<TcpListener>,
     profiler: Option<TcpListener>,
     polling: Option<Duration>,
+    proxies: Vec<Network>,
 }
 
 impl Server {
@@ -136,6 +142,7 @@ impl Server {
             api,
             profiler,
             polling: config.polling,
+            proxies: config.proxies.clone(),
         })
     }
 
@@ -149,13 +156,15 @@ impl Server {
             api,
             profiler,
             polling,
+            proxies,
         } = self;
         let (stop, _) = watch::channel(false);
         let result = runtime.block_on(async {
             let signals = Signals::listen()?;
             let systemd = Arc::new(Systemd::from_env(&|name| std::env::var_os(name)));
             let status = announce(&api, profiler.as_ref());
-            let parts = Parts::start(config, launch, polling, api, profiler, &stop).await;
+            let network = (api, profiler, proxies);
+            let parts = Parts::start(config, launch, polling, network, &stop).await;
             systemd.ready(&status);
             parts.attend(signals, &systemd, &stop).await
         });
@@ -163,6 +172,22 @@ impl Server {
         runtime.shutdown_timeout(Duration::from_millis(100));
         result
     }
+}
+
+/// How many connections there may be: as many file descriptors are asked for, and what the host does
+/// not allow is done without.
+fn room() -> usize {
+    let wanted = u64::try_from(CONNECTIONS + OTHER_FILES).unwrap_or(u64::MAX);
+    let limit = getrlimit(Resource::Nofile);
+    let allowed = |current: Option<u64>| current.is_none_or(|current| current >= wanted);
+    if allowed(limit.current) {
+        return CONNECTIONS;
+    }
+    let current = Some(limit.maximum.map_or(wanted, |maximum| maximum.min(wanted)));
+    let raised = Rlimit { current, ..limit };
+    let current = setrlimit(Resource::Nofile, raised).map_or(limit.current, |()| current);
+    let current = usize::try_from(current.unwrap_or(wanted)).unwrap_or(usize::MAX);
+    current.saturating_sub(OTHER_FILES).clamp(16, CONNECTIONS)
 }
 
 /// Logs where the server listens; the result is one line of it.
@@ -193,8 +218,7 @@ impl Parts {
         config: ServerConfig,
         launch: Launch,
         polling: Option<Duration>,
-        api: Vec<TcpListener>,
-        profiler: Option<TcpListener>,
+        (api, profiler, proxies): (Vec<TcpListener>, Option<TcpListener>, Vec<Network>),
         stop: &watch::Sender<bool>,
     ) -> Self {
         let metrics = Arc::new(Metrics::new());
@@ -208,10 +232,10 @@ impl Parts {
             store,
         );
         let mut listeners = JoinSet::new();
-        let limit = ConnectionLimit::new(CONNECTIONS);
+        let places = Places::new(room(), OF_A_STRANGER, proxies);
         for listener in api {
-            let (app, limit) = (app.clone(), Arc::clone(&limit));
-            listeners.spawn(listen(listener, app, limit, stop.subscribe()));
+            let (app, places) = (app.clone(), Arc::clone(&places));
+            listeners.spawn(listen(listener, app, places, stop.subscribe()));
         }
         if let Some(listener) = profiler {
             listeners.spawn(self::profiler(listener, stop.subscribe()));

@@ -39,12 +39,14 @@ pub struct PassFigures {
     /// The id of the pass that follows it.
     pub queued: Option<String>,
     /// The report of the last pass that printed one.
-    pub last_report: Option<Report>,
+    pub last_report: Option<Arc<Report>>,
     /// The report of the last pass that saw the apps: one that was stopped before (no lease, no
     /// Artifactory) tells nothing of them.
-    pub last_survey: Option<Report>,
+    pub last_survey: Option<Arc<Report>>,
     /// When a pass last ended with exit code 0, in milliseconds since 1970 UTC.
     pub last_success_at: Option<i64>,
+    /// When a pass last ended that saw all apps, in milliseconds since 1970 UTC.
+    pub last_scan_at: Option<i64>,
     /// How many passes ended, by result: every word of `RESULTS` is there.
     pub results: BTreeMap<&'static str, u64>,
 }
@@ -117,9 +119,12 @@ impl Passes {
             figures.last_success_at = Some(System.now_ms());
         }
         if let Some(report) = &finished.report {
-            figures.last_report = Some(report.clone());
+            figures.last_report = Some(Arc::clone(report));
+            if report.complete {
+                figures.last_scan_at = Some(System.now_ms());
+            }
             if report.error.is_none() || !report.apps.is_empty() {
-                figures.last_survey = Some(report.clone());
+                figures.last_survey = Some(Arc::clone(report));
             }
         }
     }
@@ -172,7 +177,7 @@ impl Runner {
             "success" | "try_later" | "interrupted" => info!("{line}"),
             _ => warn!("{line}"),
         }
-        let report = finished.report.as_ref();
+        let report = finished.report.as_deref();
         self.metrics
             .observe_pass(finished.result, finished.duration, report);
         self.passes.ended(&finished);
@@ -394,11 +399,10 @@ mod tests {
     #[tokio::test]
     async fn without_polling_nothing_starts_by_itself() {
         let (passes, _, stop, task) = start("exit 0", None);
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        assert_eq!(passes.figures().results.values().sum::<u64>(), 0);
         let forced = passes.force();
         assert_eq!(forced.state, ForcedState::Started);
         until("the pass", || passes.figures().results["success"] == 1).await;
+        assert_eq!(passes.figures().results.values().sum::<u64>(), 1);
         stop.send(true).unwrap();
         task.await.unwrap();
     }
@@ -432,7 +436,7 @@ mod tests {
             passes.ended(&Finished {
                 result: "success",
                 code: None,
-                report: Some(report),
+                report: Some(Arc::new(report)),
                 duration: Duration::ZERO,
             });
             pass

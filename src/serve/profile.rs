@@ -1,13 +1,15 @@
 //! `-L`: CPU profiles that `go tool pprof` reads.
 
 use std::io::Write;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::{Query, Request, State};
 use axum::http::StatusCode;
+use axum::middleware::{Next, from_fn};
 use axum::routing::get;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -17,8 +19,9 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::sleep;
 
-use super::limits::ConnectionLimit;
+use super::gate::{check_form, host};
 use super::listener::serve;
+use super::places::Places;
 use super::replies::{Reply, error, text};
 
 /// Samples a second; no divisor of what else happens at round intervals.
@@ -58,15 +61,38 @@ pub async fn profiler(listener: TcpListener, shutdown: watch::Receiver<bool>) {
     let app = Router::new()
         .route("/debug/pprof/", get(index))
         .route("/debug/pprof/profile", get(profile))
-        .with_state(profiler);
+        .with_state(profiler)
+        .layer(from_fn(of_this_host));
     serve(
         listener,
         app,
-        ConnectionLimit::new(CONNECTIONS),
+        Places::new(CONNECTIONS, CONNECTIONS, Vec::new()),
         shutdown,
         false,
     )
     .await;
+}
+
+/// Answers who asks for this host only: a page of another one, whose name was made to lead here, asks
+/// for that name.
+async fn of_this_host(request: Request, next: Next) -> Reply {
+    let (parts, body) = request.into_parts();
+    if let Err(refusal) = check_form(&parts) {
+        return refusal.reply();
+    }
+    match host(&parts.headers) {
+        Ok(Some(name)) if !is_loopback(name) => error(
+            StatusCode::FORBIDDEN,
+            "The Host is not this one's loopback.",
+        ),
+        _ => next.run(Request::from_parts(parts, body)).await,
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || address.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
 }
 
 async fn index() -> Reply {

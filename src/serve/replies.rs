@@ -1,16 +1,21 @@
 //! Answers, and the headers that each of them has.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use axum::body::Body;
+use axum::body::{Body, Bytes, HttpBody};
 use axum::http::header::{
-    CONNECTION, CONTENT_TYPE, DATE, HeaderName, LOCATION, SERVER, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CONNECTION, CONTENT_TYPE, DATE, HeaderName, LOCATION, SERVER, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderValue, Response, StatusCode};
+use hyper::body::Frame;
 use serde::Serialize;
 use serde_json::json;
+use tokio::sync::mpsc;
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 use crate::output::json;
 
 /// An answer.
@@ -25,10 +30,16 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(super) enum Refusal {
     /// `Accept` or `Content-Type` is not JSON.
     Headers,
-    /// Not this method.
-    Method,
-    /// No token, or none that is known.
-    Token,
+    /// Not this method, but those.
+    Method(&'static str),
+    /// No token.
+    NoToken,
+    /// A token that is not known.
+    WrongToken,
+    /// The header is too long.
+    Header,
+    /// No `Host`, or not one.
+    Host,
     /// No such route.
     NotFound,
     /// A pass that is not kept.
@@ -54,11 +65,18 @@ impl Refusal {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "Invalid Content-Type or Accept header value.",
             ),
-            Refusal::Method => (
+            Refusal::Method(_) => (
                 StatusCode::METHOD_NOT_ALLOWED,
                 "Invalid Method for this route.",
             ),
-            Refusal::Token => (StatusCode::UNAUTHORIZED, "Invalid authorization."),
+            Refusal::NoToken | Refusal::WrongToken => {
+                (StatusCode::UNAUTHORIZED, "Invalid authorization.")
+            }
+            Refusal::Header => (
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "The header is too long.",
+            ),
+            Refusal::Host => (StatusCode::BAD_REQUEST, "One Host header is asked for."),
             Refusal::NotFound => (StatusCode::NOT_FOUND, "404 page not found"),
             Refusal::NoPass => (StatusCode::NOT_FOUND, "No pass of this id is kept."),
             Refusal::NoApp => (StatusCode::NOT_FOUND, "No attempt of this app is recorded."),
@@ -73,21 +91,39 @@ impl Refusal {
         }
     }
 
-    /// The answer.
+    /// The answer, which ends the connection where the client asked for what it does not get: who is
+    /// refused has no place to go on from. The rest of a body is not waited for.
     pub(super) fn reply(self) -> Reply {
         let (status, text) = self.parts();
         let mut reply = error(status, text);
-        if matches!(
-            self,
-            Refusal::TooLarge | Refusal::TooSlow | Refusal::Malformed
-        ) {
-            // The rest of the body is not waited for.
-            let close = HeaderValue::from_static("close");
-            reply.headers_mut().insert(CONNECTION, close);
+        let headers = reply.headers_mut();
+        if status.is_client_error() {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        match self {
+            Refusal::Method(allowed) => {
+                headers.insert(ALLOW, HeaderValue::from_static(allowed));
+            }
+            Refusal::NoToken => {
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
+            }
+            Refusal::WrongToken => {
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(WRONG));
+            }
+            _ => {}
         }
         reply
     }
 }
+
+/// How to show a token (RFC 6750, section 3).
+const CHALLENGE: &str = concat!("Bearer realm=\"", env!("CARGO_PKG_NAME"), "\"");
+/// The same to who has shown one that is not known.
+const WRONG: &str = concat!(
+    "Bearer realm=\"",
+    env!("CARGO_PKG_NAME"),
+    "\", error=\"invalid_token\""
+);
 
 /// 200 with nothing in it.
 pub(super) fn empty() -> Reply {
@@ -103,8 +139,25 @@ pub(super) fn document<T: Serialize>(value: &T) -> Reply {
 }
 
 /// 200 with text that is JSON already.
-pub(super) fn json_text(text: String) -> Reply {
+pub(super) fn json_text(text: impl Into<Body>) -> Reply {
     with_body(StatusCode::OK, JSON, text.into())
+}
+
+/// A body whose pieces are made while it is sent. One that cannot be made cuts the connection, so
+/// that nobody takes the beginning for the whole.
+pub(super) struct Pieces(pub(super) mpsc::Receiver<Result<String>>);
+
+impl HttpBody for Pieces {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>>>> {
+        let piece = self.0.poll_recv(cx);
+        piece.map(|piece| piece.map(|text| text.map(|text| Frame::data(text.into()))))
+    }
 }
 
 /// 200 with a body of any type.

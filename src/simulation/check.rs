@@ -253,7 +253,8 @@ pub fn at_rest(world: &mut World) {
         let attempts = world.store.attempts.iter().rev();
         let mut good = attempts.filter(|a| a.app == app && a.state.is_deployed());
         let (left, good) = (world.stale.get(&app), good.next());
-        let is_believed = good.is_some_and(|a| left.is_some_and(|left| left.contains(&a.id)));
+        // A ledger that was lost says nothing of what it never saw deployed.
+        let is_believed = left.is_some_and(|left| good.is_none_or(|a| left.contains(&a.id)));
         // An operator has given up what came after all (`deploy --force`): it runs on his word.
         let mut all = world.cluster.deploys.iter();
         let is_given_up = all.any(|d| d.is_given_up && app_of(&d.service) == app);

@@ -35,6 +35,7 @@ mod peers;
 mod scenes;
 mod store;
 mod store_test;
+mod table;
 mod turns;
 mod walk;
 mod world;

@@ -9,7 +9,7 @@ use super::cluster::{Deploy, Fate, STRANGER};
 use super::fault::Fault;
 use super::host::Ports;
 use super::world::{Flight, World};
-use crate::artifactory::{Checksum, Releases};
+use crate::artifactory::{Checksum, Payload, Releases};
 use crate::clock::Clock;
 use crate::deadline::Deadline;
 use crate::error::{Error, Kind, Result};
@@ -55,7 +55,7 @@ impl Releases for Ports {
         Ok(Some(Checksum::Sha256("00".repeat(32))))
     }
 
-    fn download(&self, app: &str, file: &str, _: &Checksum) -> Result<Vec<u8>> {
+    fn download(&self, app: &str, file: &str, checksum: &Checksum) -> Result<Payload> {
         /// Packing takes longer than all the rest.
         static PACKED: Mutex<BTreeMap<String, Vec<u8>>> = Mutex::new(BTreeMap::new());
         let version = file
@@ -64,9 +64,13 @@ impl Releases for Ports {
             .ok_or_else(|| Error::new(Kind::Failed, file))?;
         let mut packed = PACKED.lock().unwrap_or_else(PoisonError::into_inner);
         let payload = packed.entry(file.to_owned());
-        Ok(payload
+        let bytes = payload
             .or_insert_with(|| simulator::Payload::sample(app, version).build())
-            .clone())
+            .clone();
+        Ok(Payload {
+            bytes,
+            checksum: checksum.clone(),
+        })
     }
 
     fn marker_age(&self, _: &str, _: &str) -> Result<Duration> {

@@ -3,7 +3,7 @@
 //! Every call of a port is a step. Before a step the world may let another command run first, end
 //! the command (a crash), or let it stand still; after it, too.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -34,6 +34,7 @@ impl Shared {
         let world = World {
             rng,
             faults,
+            scripted: VecDeque::new(),
             weights: BTreeMap::new(),
             switch: 20,
             counts: BTreeMap::new(),

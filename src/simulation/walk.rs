@@ -109,10 +109,7 @@ pub struct Episode<'a> {
 
 /// One episode: of the scenes each has its turn, and the walk through all has every second one.
 pub fn episode(setting: &Setting, seed: u64, faults: u32) -> Shared {
-    let episode = Episode {
-        setting,
-        shared: Shared::new(seed, faults),
-    };
+    let episode = Episode::new(setting, seed, faults);
     for app in APPS {
         episode.mark(app, VERSIONS[0]);
     }
@@ -122,6 +119,14 @@ pub fn episode(setting: &Setting, seed: u64, faults: u32) -> Shared {
     }
     episode.to_rest();
     episode.shared
+}
+
+impl<'a> Episode<'a> {
+    /// A world in which nothing has happened. `faults` of a thousand steps go wrong.
+    pub fn new(setting: &'a Setting, seed: u64, faults: u32) -> Self {
+        let shared = Shared::new(seed, faults);
+        Self { setting, shared }
+    }
 }
 
 impl Episode<'_> {

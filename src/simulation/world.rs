@@ -1,7 +1,7 @@
 //! The world that the commands of an episode share. All that happens in it is drawn from one seed,
 //! so that a seed is a story.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::check::{self, Standing};
@@ -79,6 +79,8 @@ pub struct World {
     pub rng: fastrand::Rng,
     /// Of a thousand steps, how many go wrong.
     pub faults: u32,
+    /// What goes wrong next, where that is not drawn.
+    pub scripted: VecDeque<Fault>,
     /// The faults that happen otherwise than that.
     pub weights: BTreeMap<Fault, u32>,
     /// How often another command gets its turn, of a hundred steps.
@@ -142,11 +144,14 @@ impl World {
 
     /// Draws whether a fault happens to a command now.
     pub fn draws(&mut self, who: usize, fault: Fault) -> bool {
-        if self.faults == 0 {
+        let is_next = self.scripted.front() == Some(&fault);
+        if is_next {
+            self.scripted.pop_front();
+        } else if self.faults == 0 {
             return false;
         }
         let weight = self.weights.get(&fault).copied();
-        let happens = self.rng.u32(..1000) < weight.unwrap_or(self.faults);
+        let happens = is_next || self.rng.u32(..1000) < weight.unwrap_or(self.faults);
         if happens {
             let command = self.tasks[who].command;
             *self.counts.entry((command, fault)).or_default() += 1;
@@ -165,11 +170,11 @@ impl World {
 
     /// What people do to the markers while a command runs: one is withdrawn, or all are back.
     pub fn touch_markers(&mut self, who: usize) {
-        if !self.markers.is_empty() && self.draws(who, Fault::Withdrawn) {
-            let newest = |(app, versions): (&String, &Vec<String>)| {
-                Some((app.clone(), versions.last()?.clone()))
-            };
-            let newest: Vec<_> = self.markers.iter().filter_map(newest).collect();
+        let newest = |(app, versions): (&String, &Vec<String>)| {
+            Some((app.clone(), versions.last()?.clone()))
+        };
+        let newest: Vec<_> = self.markers.iter().filter_map(newest).collect();
+        if !newest.is_empty() && self.draws(who, Fault::Withdrawn) {
             self.withdrawn
                 .insert(newest[self.rng.usize(..newest.len())].clone());
         }

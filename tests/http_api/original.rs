@@ -30,7 +30,18 @@ fn has_the_headers(answer: &Answer) {
     let (last, others) = names.split_last().unwrap();
     assert_eq!(*last, "Content-Length");
     assert!(others.is_sorted(), "{names:?}");
-    assert!(answer.header("Allow").is_none() && answer.header("Www-Authenticate").is_none());
+    // What RFC 9110 asks for and the Go program left out.
+    let methods = ["GET", "GET, POST"];
+    let is_allow = |allow: &str| methods.contains(&allow);
+    assert_eq!(
+        answer.status() == 405,
+        answer.header("Allow").is_some_and(is_allow)
+    );
+    let challenge = answer.header("Www-Authenticate");
+    assert_eq!(
+        answer.status() == 401,
+        challenge.is_some_and(|c| c.starts_with("Bearer realm=\""))
+    );
 }
 
 fn is_error(answer: &Answer, status: u16, text: &str) {

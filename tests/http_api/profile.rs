@@ -10,9 +10,40 @@ use crate::server::{Answer, Server, request};
 
 fn ask(server: &Server, target: &str) -> Answer {
     let mut stream = TcpStream::connect(server.profiler).unwrap();
-    let request = request("GET", target, &[]);
+    let request = request("GET", target, &[]).replace("Host: x", "Host: localhost:1");
     stream.write_all(request.as_bytes()).unwrap();
     Answer::read(&mut stream)
+}
+
+#[test]
+fn who_asks_for_another_host_gets_no_profile() {
+    let server = Server::start();
+    let status = |host: &str| {
+        let mut stream = TcpStream::connect(server.profiler).unwrap();
+        let text = request("GET", "/debug/pprof/", &[]).replace("Host: x", host);
+        stream.write_all(text.as_bytes()).unwrap();
+        Answer::read(&mut stream).status()
+    };
+    for good in [
+        "127.0.0.1",
+        "127.1.2.3:6060",
+        "LocalHost:6060",
+        "[::1]:6060",
+    ] {
+        assert_eq!(status(&format!("Host: {good}")), 200, "{good}");
+    }
+    for bad in [
+        "evil.example",
+        "localhost.evil.example",
+        "192.0.2.1:6060",
+        "127.0.0.1.nip.io",
+        "",
+    ] {
+        assert_eq!(status(&format!("Host: {bad}")), 403, "{bad}");
+    }
+    for none in ["X: y", "Host: localhost\r\nHost: evil.example"] {
+        assert_eq!(status(none), 400, "{none}");
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use coreos_artifactory_monitor::model::name::Scope;
 use coreos_artifactory_monitor::model::version::Order;
 use coreos_artifactory_monitor::serve::passes::Passes;
 use coreos_artifactory_monitor::serve::{
-    ConnectionLimit, Metrics, OptionsView, ServerConfig, Store, listen, profiler, router,
+    Metrics, OptionsView, Places, ServerConfig, Store, listen, profiler, router,
 };
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -40,10 +40,16 @@ pub struct Server {
 impl Server {
     /// A server with an empty ledger that holds one plain token.
     pub fn start() -> Self {
+        Self::over(|_| ())
+    }
+
+    /// The same over a ledger that something is written to before.
+    pub fn over(write: impl FnOnce(&mut dyn Ledger)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let dsn = Dsn::Sqlite(folder.path().join("ledger.db"));
         let mut ledger = ledger::open(&dsn, Access::Write).unwrap();
         ledger.add_token("test", TOKEN).unwrap();
+        write(ledger.as_mut());
         drop(ledger);
         let config = Arc::new(ServerConfig {
             name: "rig-monitor".into(),
@@ -63,13 +69,13 @@ impl Server {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let profiles = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
-            let limit = ConnectionLimit::new(CONNECTIONS);
+            let places = Places::new(CONNECTIONS, CONNECTIONS, Vec::new());
             let at = profiles.local_addr().unwrap();
             tokio::spawn(profiler(profiles, stopped.clone()));
             (
                 address,
                 at,
-                tokio::spawn(listen(listener, app, limit, stopped)),
+                tokio::spawn(listen(listener, app, places, stopped)),
             )
         });
         Self {

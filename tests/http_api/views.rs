@@ -1,14 +1,15 @@
 //! What the routes show of the ledger and of the process.
 
 use std::fmt::Write;
+use std::io::{Read, Write as _};
 use std::time::Duration;
 
-use coreos_artifactory_monitor::ledger::{Attempt, Fence, Made, PassRecord};
+use coreos_artifactory_monitor::ledger::{Attempt, Fence, Ledger, Made, PassRecord};
 use coreos_artifactory_monitor::model::attempt::State;
-use coreos_artifactory_monitor::model::report::{Report, Summary};
+use coreos_artifactory_monitor::model::report::{Action, AppReport, Outcome, Report, Summary};
 use sha2::{Digest, Sha256};
 
-use crate::server::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, Server, scope};
+use crate::server::{ACCEPT, AUTHORIZATION, Answer, CONTENT_TYPE, Server, request, scope};
 
 fn attempt(app: &str) -> Attempt {
     Attempt {
@@ -47,6 +48,7 @@ fn report() -> Report {
         summary: Summary::default(),
         exit_code: 0,
         error: None,
+        left_alone: coreos_artifactory_monitor::model::report::LeftAlone::default(),
     }
 }
 
@@ -76,6 +78,142 @@ fn deploys_are_those_of_the_ledger() {
             server.get(&format!("/v1.0/deploys/{unknown}")).status(),
             404,
             "{unknown}"
+        );
+    }
+}
+
+/// The chunks of a body put together; `None` where the last one is missing.
+fn whole(body: &[u8]) -> Option<String> {
+    let (mut text, mut rest) = (String::new(), std::str::from_utf8(body).unwrap());
+    loop {
+        let (size, after) = rest.split_once("\r\n")?;
+        let size = usize::from_str_radix(size, 16).unwrap();
+        if size == 0 {
+            return Some(text);
+        }
+        text += after.get(..size)?;
+        rest = after[size..].strip_prefix("\r\n")?;
+    }
+}
+
+#[test]
+fn many_apps_come_in_parts_that_are_the_whole() {
+    let count = 1234;
+    let name = |i: usize| format!("app{i:05}");
+    let fill = |ledger: &mut dyn Ledger| {
+        for i in 0..count {
+            let mut attempt = attempt(&name(i));
+            attempt.id = format!("44444444-4444-4444-8444-{i:012}");
+            let made = ledger.record(&scope(), &attempt, None, &Fence::default());
+            assert_eq!(made, Ok(None));
+        }
+    };
+    let server = Server::over(fill);
+    // A slow reader gets all of it too, and keeps nobody waiting.
+    let mut slow = server.connect();
+    let text = request(
+        "GET",
+        "/v1.0/deploys",
+        &[ACCEPT, CONTENT_TYPE, AUTHORIZATION],
+    );
+    slow.write_all(text.as_bytes()).unwrap();
+    let mut first = [0; 1];
+    slow.read_exact(&mut first).unwrap();
+    let answer = server.get("/v1.0/deploys");
+    assert_eq!(answer.header("Transfer-Encoding"), Some("chunked"));
+    let shown = whole(&answer.body).unwrap();
+    let document: serde_json::Value = serde_json::from_str(&shown).unwrap();
+    let apps = document["apps"].as_array().unwrap();
+    let names: Vec<&str> = apps
+        .iter()
+        .map(|app| app["app"].as_str().unwrap())
+        .collect();
+    let expected: Vec<String> = (0..count).map(name).collect();
+    assert_eq!(names, expected);
+    assert_eq!(
+        (&document["open"], &document["lease"]),
+        (&serde_json::json!([]), &().into())
+    );
+    assert!(shown.ends_with('}') && shown.starts_with("{\"apps\":[{"));
+    let slow = Answer::read(&mut slow);
+    assert_eq!(whole(&slow.body), Some(shown));
+}
+
+#[test]
+fn a_server_that_starts_knows_what_the_ledger_tells_of_passes() {
+    let pass = |id: &str, second: u32, exit_code: u8, complete: bool| {
+        let app = |app: &str, action, outcome, reason: &str| AppReport {
+            app: app.into(),
+            deployed: None,
+            newest: Some("1".into()),
+            action,
+            reason: reason.into(),
+            outcome,
+            attempt: None,
+            deploy_id: None,
+            duration_ms: None,
+            error: None,
+            hint: None,
+            failing: false,
+        };
+        let mut report = report();
+        report.pass = format!("33333333-3333-4333-8333-{id:0>12}");
+        report.finished_at = format!("2026-11-22T10:00:{second:02}Z");
+        (report.exit_code, report.complete) = (exit_code, complete);
+        if exit_code == 1 {
+            report.apps = vec![
+                app("bad", Action::New, Some(Outcome::Failed), ""),
+                app(
+                    "late",
+                    Action::Waiting,
+                    None,
+                    "attempt 1 of 5 failed; next try in 5m",
+                ),
+                app("soon", Action::Waiting, None, "no payload yet"),
+                app("well", Action::UpToDate, None, ""),
+            ];
+            report.summary.failed = 2;
+        }
+        PassRecord {
+            report,
+            bad_payloads: std::collections::BTreeMap::default(),
+            unaccounted: std::collections::BTreeMap::default(),
+            busy: None,
+        }
+    };
+    let server = Server::over(|ledger| {
+        for record in [
+            pass("1", 1, 0, true),
+            pass("2", 2, 1, true),
+            pass("3", 3, 1, false),
+        ] {
+            ledger.finish_pass(&scope(), &record).unwrap();
+        }
+    });
+    let answer = server.ask("GET", "/metrics", &[AUTHORIZATION]);
+    let prefix = "coreos_artifactory_monitor";
+    let value = |name: &str| -> Option<f64> {
+        let mut lines = answer.text().lines();
+        lines.find_map(|line| {
+            line.strip_prefix(&format!("{prefix}_{name} "))?
+                .parse()
+                .ok()
+        })
+    };
+    let success = value("last_success_timestamp_seconds").unwrap();
+    let scan = value("last_scan_timestamp_seconds").unwrap();
+    assert!((scan - success - 1.0).abs() < 0.01, "{success} {scan}");
+    assert_eq!(value("failing_apps"), Some(2.0));
+    assert_eq!(value("failing_app{app=\"bad\"}"), Some(1.0));
+    assert_eq!(value("failing_app{app=\"late\"}"), Some(1.0));
+    for not in ["soon", "well"] {
+        assert_eq!(value(&format!("failing_app{{app=\"{not}\"}}")), None);
+    }
+    assert_eq!(value("pending_apps"), Some(2.0));
+    for result in ["success", "failed", "unavailable", "killed"] {
+        assert_eq!(
+            value(&format!("passes_total{{result=\"{result}\"}}")),
+            Some(0.0)
         );
     }
 }

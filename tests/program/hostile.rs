@@ -37,7 +37,7 @@ impl Archive {
         let metadata = format!(r#"{{"name":"{app}","version":"1.0","numInstances":1}}"#);
         Self::empty(app)
             .file("a.json", metadata.as_bytes())
-            .file("a.service", b"[Unit]\nDescription=a\n")
+            .file("a.service", b"[Service]\nExecStart=/bin/a\n")
     }
 
     fn file(self, name: &str, data: &[u8]) -> Self {

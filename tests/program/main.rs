@@ -4,13 +4,17 @@
 mod crash;
 mod database;
 mod deploys;
+mod exits;
 mod faults;
 mod files;
 mod hostile;
 mod lease;
+mod ledgers;
+mod proxies;
 mod replaced;
 mod scale;
 mod secrets;
 mod serve;
 mod support;
 mod terminal;
+mod walk;

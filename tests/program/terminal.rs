@@ -413,7 +413,7 @@ fn a_failed_app_in_its_pause_is_told_at_every_pass() {
         for _ in 0..2 {
             let ran = rig.run(arguments);
             assert_eq!(ran.code, Some(1), "{arguments:?}: {ran:#?}");
-            let told = "attempt 1 of 5 failed: No machine; next try in ";
+            let told = "attempt 1 of 5 failed: No machine. (log: stub: start failed); next try in ";
             let lines: Vec<&str> = ran.stdout.lines().filter(|l| l.contains(told)).collect();
             assert_eq!(lines.len(), 1, "{arguments:?}: {ran:#?}");
             assert!(lines[0].starts_with("web"), "{ran:#?}");
@@ -431,7 +431,8 @@ fn an_app_that_is_given_up_is_told_at_every_pass() {
         for _ in 0..2 {
             let ran = rig.run(&[arguments, &["--max-attempts", "1"]].concat());
             assert_eq!(ran.code, Some(1), "{ran:#?}");
-            let told = "attempt 1 of 1 failed: No machine; no more are made";
+            let told =
+                "attempt 1 of 1 failed: No machine. (log: stub: start failed); no more are made";
             assert!(ran.stdout.contains(told), "{ran:#?}");
         }
     }

@@ -42,7 +42,7 @@ const MAY_USE: [(&str, &str); 24] = [
 const ADAPTER: &str = "catch_panic clock config deadline error http mask model secret text threads";
 const PASS: &str = "artifactory clock config target deadline error exit hangup ledger model output payload \
                     threads";
-const COMMANDS: &str = "artifactory cli clock config target deadline error exit ledger model output pass \
+const COMMANDS: &str = "artifactory cli clock config target deadline error exit http ledger model output pass \
                         serve text";
 /// What writes to the terminal.
 const WRITES: [&str; 9] = [

@@ -426,3 +426,53 @@ fn licence_expressions_are_read() {
         assert!(!is_allowed(bad), "{bad}");
     }
 }
+
+#[test]
+fn no_script_leaves_the_package_half_configured() {
+    let root_folder = TempDir::new().expect("a temporary folder");
+    let bin = root_folder.path().join("bin");
+    for folder in ["bin", "run/systemd/system", "etc", "var/lib"] {
+        fs::create_dir_all(root_folder.path().join(folder)).expect("a temporary folder");
+    }
+    let log = root_folder.path().join("log");
+    for (script, argument, all) in [
+        (
+            "postinst",
+            "configure",
+            &["sysusers", "install", "daemon-reload", "try-restart"][..],
+        ),
+        ("prerm", "remove", &["stop"]),
+        ("prerm", "upgrade", &[]),
+        ("postrm", "purge", &["rm", "daemon-reload"]),
+        ("postrm", "remove", &["daemon-reload"]),
+    ] {
+        for fails in [false, true] {
+            let _ = fs::remove_file(&log);
+            for name in ["systemctl", "systemd-sysusers", "install", "useradd", "rm"] {
+                let code = i32::from(fails);
+                let log = log.display();
+                let stub = format!("#!/bin/sh\necho {name} \"$@\" >> {log}\nexit {code}\n");
+                write_program(&bin.join(name), &stub);
+            }
+            let ran = Command::new("/bin/sh")
+                .arg(root().join("cron/debian").join(script))
+                .arg(argument)
+                .env("PATH", format!("{}:/usr/bin:/bin", bin.display()))
+                .env("DPKG_ROOT", root_folder.path())
+                .output()
+                .expect("a shell");
+            let said = text(&ran.stderr);
+            assert_eq!(ran.status.code(), Some(0), "{script} {argument}: {said}");
+            assert_eq!(
+                !said.is_empty(),
+                fails && !all.is_empty(),
+                "{script}: {said}"
+            );
+            // What comes after a failure is done all the same.
+            let done = fs::read_to_string(&log).unwrap_or_default();
+            for step in all {
+                assert!(done.contains(step), "{script} {argument}: {step}: {done}");
+            }
+        }
+    }
+}

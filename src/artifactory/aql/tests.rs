@@ -1,6 +1,7 @@
 //! Answers that prove the listing, and those that do not.
 
 use super::*;
+use crate::config::HttpConfig;
 use crate::http::Meaning::{self, Lasting};
 use crate::model::listing::{AppFilter, Listing};
 use crate::model::version::Order;
@@ -12,7 +13,8 @@ fn parsed<R: Read>(body: R) -> ReadResult<Listing> {
     let mut builder =
         ListingBuilder::new(Order::Natural, AppFilter::default(), BTreeMap::new(), false);
     let masker = Masker::default();
-    let source = Bounded::new(body, usize::MAX, Duration::from_secs(60), &masker);
+    let config = HttpConfig::default();
+    let source = Bounded::new(body, usize::MAX, Duration::from_secs(60), &config);
     parse("query", source, "r", &mut builder, &masker)?;
     Ok(builder.finish("aql", true))
 }
@@ -25,7 +27,7 @@ fn rows(rows: &str, range: &str) -> String {
 fn trap_22_the_query_has_the_fields_that_non_administrators_need() {
     assert_eq!(
         query("deploys"),
-        r#"items.find({"repo":"deploys","type":"file","name":{"$match":"*.deploy"}}).include("repo","path","name")"#
+        r#"items.find({"repo":"deploys","type":"file","name":{"$match":"*.??????"}}).include("repo","path","name","created")"#
     );
 }
 
@@ -38,9 +40,31 @@ fn trap_22_the_root_and_nested_paths_are_no_apps() {
         r#"{"start_pos":0,"end_pos":5,"total":5,"limit":500000}"#,
     );
     let listing = parsed(body.as_bytes()).unwrap();
-    assert_eq!(listing.ignored, ["1.deploy", "a/b/1.deploy"]);
+    let left: Vec<&str> = listing
+        .left_alone
+        .shown
+        .iter()
+        .map(|l| l.name.as_str())
+        .collect();
+    assert_eq!(left, [".jfrog/x/1.deploy", "1.deploy", "a/b/1.deploy"]);
     assert_eq!(listing.apps.keys().collect::<Vec<_>>(), ["a"]);
     assert_eq!(listing.apps["a"].newest.as_deref(), Some("1"));
+}
+
+#[test]
+fn markers_come_with_the_date_they_were_made() {
+    let body = rows(
+        r#"{"repo":"r","path":"a","name":"1.0.0.deploy","created":"2026-01-02T00:00:00.000+02:00"},
+           {"repo":"r","path":"a","name":"release-2.0.0.deploy","created":"2026-01-01T23:00:00.000Z"},
+           {"repo":"r","path":"a","name":"3.0.DEPLOY","created":"nonsense"},
+           {"repo":"r","path":"a","name":"x.tar.gz"}"#,
+        r#"{"start_pos":0,"end_pos":4,"total":4}"#,
+    );
+    let listing = parsed(body.as_bytes()).unwrap();
+    assert_eq!(listing.apps["a"].newest.as_deref(), Some("1.0.0"));
+    assert_eq!(listing.apps["a"].later.as_deref(), Some("release-2.0.0"));
+    assert_eq!((listing.left_alone.count, listing.others), (1, 1));
+    assert_eq!(listing.left_alone.shown[0].name, "a/3.0.DEPLOY");
 }
 
 const ROW: &str = r#"{"repo":"r","path":"a","name":"1.deploy"}"#;

@@ -16,6 +16,7 @@ const FOLDER: &str = "GET /artifactory/api/storage/r/a";
 const REPOSITORIES: &str = "GET /artifactory/api/repositories";
 const ROWS: &str = r#"{"results":[{"repo":"r","path":"a","name":"1.0.deploy"}],"range":{"start_pos":0,"end_pos":1,"total":1}}"#;
 const NO_ROWS: &str = r#"{"results":[],"range":{"start_pos":0,"end_pos":0,"total":0}}"#;
+const FORBIDDEN: &str = r#"{"errors":[{"status":403,"message":"Forbidden"}]}"#;
 const MISSING: &str = r#"{"errors":[{"status":404,"message":"Unable to find item"}]}"#;
 
 fn builder(include: &[&str]) -> ListingBuilder {
@@ -80,7 +81,7 @@ fn where_aql_proves_nothing_the_folders_are_read() {
     let trimmed = ROWS.replace(r#""total":1"#, r#""notification":"trimmed""#);
     for aql in [
         json(400, "Failed to parse query: items.find()"),
-        json(403, "{}"),
+        json(403, FORBIDDEN),
         json(404, MISSING),
         json(405, ""),
         json(415, ""),
@@ -91,7 +92,6 @@ fn where_aql_proves_nothing_the_folders_are_read() {
         json(200, r#"{"results":[]}"#),
         json(200, r#"{"errors":[]}"#),
         reply(200, "text/html", "<html>"),
-        with_headers(200, &[("Content-Encoding", "gzip")], ROWS),
         with_headers(302, &[("Location", "https://h/x")], ""),
         cut(&ROWS[..ROWS.len() - 2]),
     ] {
@@ -106,6 +106,27 @@ fn where_aql_proves_nothing_the_folders_are_read() {
             "{error:?}"
         );
         assert!(server.lines().iter().all(|l| l == AQL));
+    }
+}
+
+#[test]
+fn rows_that_parse_are_rows_whatever_the_headers_say() {
+    for (encoding, packed) in [
+        ("gzip", false),
+        ("UTF-8", false),
+        ("gzip", true),
+        ("x", true),
+    ] {
+        let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        std::io::Write::write_all(&mut packer, ROWS.as_bytes()).unwrap();
+        let body = if packed {
+            packer.finish().unwrap()
+        } else {
+            ROWS.as_bytes().to_vec()
+        };
+        let server = aql_answers(with_headers(200, &[("Content-Encoding", encoding)], body));
+        let listing = list(&server, ListingMode::Aql).unwrap();
+        assert_eq!(listing.apps["a"].markers, 1, "{encoding} {packed}");
     }
 }
 
@@ -197,7 +218,8 @@ fn trap_24_a_401_is_asked_once_and_ends_it_all() {
 
 #[test]
 fn trap_24_a_403_on_everything_is_credentials_and_not_tried_again() {
-    let server = Server::new(|_, _| json(403, r#"{"errors":[{"message":"blocked"}]}"#));
+    let server =
+        Server::new(|_, _| json(403, r#"{"errors":[{"status":403,"message":"blocked"}]}"#));
     let error = list(&server, ListingMode::Auto).unwrap_err();
     assert_eq!(error.kind, Kind::Credentials);
     assert_eq!(error.causes, ["blocked"]);
@@ -242,7 +264,7 @@ fn trap_04_a_deactivated_server_is_named_and_not_followed() {
 #[test]
 fn an_app_that_cannot_be_read_is_skipped_and_the_others_go_on() {
     for bad in [
-        json(403, "{}"),
+        json(403, FORBIDDEN),
         json(404, MISSING),
         json(500, ""),
         json(200, r#"{"errors":[]}"#),
@@ -329,7 +351,8 @@ fn trap_22_an_anonymous_user_whom_aql_refuses_may_still_read_folders() {
     let server = aql_answers(json(401, "{}"));
     let client = server.client_as(ListingMode::Auto, Credentials::Anonymous);
     assert_eq!(client.list(builder(&[])).unwrap().source, "folders");
-    let server = Server::new(|_, _| json(401, "{}"));
+    let body = r#"{"errors":[{"status":401,"message":"Authentication is required"}]}"#;
+    let server = Server::new(move |_, _| json(401, body));
     let client = server.client_as(ListingMode::Auto, Credentials::Anonymous);
     let error = client.list(builder(&[])).unwrap_err();
     assert_eq!(error.kind, Kind::Credentials);
@@ -358,5 +381,38 @@ fn each_way_to_authenticate_sends_its_header() {
         let headers = server.asked()[0].headers.clone();
         assert!(headers.contains(header.unwrap_or_default()));
         assert_eq!(headers.contains("s3cret"), header.is_some());
+    }
+}
+
+#[test]
+fn aql_that_is_silent_once_is_not_waited_for_again() {
+    let server = Server::new(|asked, _| match asked.line.as_str() {
+        AQL => loop {
+            std::thread::park();
+        },
+        _ => folders(asked),
+    });
+    let mut client = server.client(ListingMode::Auto);
+    client.client.idle = std::time::Duration::from_millis(200);
+    let listing = client.list(builder(&[])).unwrap();
+    assert_eq!(listing.source, "folders");
+    let reason = listing.aql_refused.unwrap();
+    assert!(reason.contains("no answer in time"), "{reason}");
+    let asked = server.lines();
+    assert_eq!(asked.iter().filter(|line| *line == AQL).count(), 1);
+}
+
+#[test]
+fn a_gateways_word_on_the_listing_is_not_artifactorys() {
+    for (status, kind, body) in [
+        (404, "text/plain", "404 page not found"),
+        (403, "text/html", "<title>Blocked</title>"),
+    ] {
+        let server = Server::new(move |_, _| reply(status, kind, body));
+        let error = list(&server, ListingMode::Auto).unwrap_err();
+        assert_eq!(error.kind, Kind::Unavailable);
+        assert!(error.message.contains("before Artifactory"), "{error:?}");
+        let expected = [&[AQL][..], &[ROOT; 4]].concat();
+        assert_eq!(server.lines(), expected);
     }
 }

@@ -1,5 +1,6 @@
 //! Against a scripted server.
 
+mod downloads;
 mod listing;
 mod payload;
 mod server;

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use crate::artifactory::Artifactory;
 use crate::config::{ArtifactoryConfig, Credentials, HttpConfig, ListingMode};
-use crate::mask::Masker;
 use crate::secret::Secret;
 
 /// A request as it came.
@@ -122,8 +121,7 @@ impl Server {
         };
         let http = HttpConfig {
             connect_timeout: Duration::from_secs(5),
-            ca_file: None,
-            masker: Masker::default(),
+            ..HttpConfig::default()
         };
         let mut artifactory = Artifactory::new(&config, &http).unwrap();
         artifactory.client.delay = Duration::from_millis(1);

@@ -27,6 +27,22 @@ const LOCK_WAIT_SECONDS: u32 = 5;
 /// for from piling up until the server takes no connection any more.
 const TABLE_WAIT_SECONDS: u32 = 60;
 
+/// Another transaction was in the way; 3101 is how Group Replication tells of a conflict with
+/// another node.
+const CONFLICT: [u16; 4] = [1020, 1205, 1213, 3101];
+/// The connection is gone. No connection is free at 1040 and 1203: there may be one in a moment.
+/// 4031 is how `MySQL` (8.0.24 and newer) tells of one that was idle for longer than `wait_timeout`.
+const LOST: [u16; 17] = [
+    1040, 1047, 1053, 1080, 1152, 1158, 1159, 1160, 1161, 1180, 1184, 1203, 1317, 1927, 3168, 3169,
+    4031,
+];
+
+/// Of the moment: disks and memory, tables that are full, limits on the time of a statement and on
+/// the number of them, a lock for a backup, another node that could not follow.
+const PASSING: [u16; 14] = [
+    1021, 1030, 1037, 1038, 1041, 1114, 1135, 1206, 1223, 1226, 1637, 1969, 3024, 3100,
+];
+
 /// What went wrong inside a call.
 #[derive(Debug)]
 pub enum Fault {
@@ -245,8 +261,8 @@ pub fn failure(config: &MysqlConfig, fault: &Fault) -> Failure {
         Fault::Data(what) => return broken(config, what),
         Fault::Driver(driver) => driver,
     };
-    let error = unusable(config);
-    let error = error.because(config.masker.text(describe(driver, config.read_timeout)));
+    let why = describe(driver, config.read_timeout);
+    let error = unusable(config).because(config.masker.text(why));
     match driver {
         mysql::Error::MySqlError(server) => of_server(server.code, error),
         mysql::Error::DriverError(DriverError::TlsNotSupported) => Failure::Refused(
@@ -267,61 +283,39 @@ pub fn failure(config: &MysqlConfig, fault: &Fault) -> Failure {
     }
 }
 
-/// Numbers of the servers' manuals; 1180 and 1047 are what a Galera node without quorum answers
-/// (measured). 3101 is how Group Replication tells of a conflict with another node, 4031 how
-/// `MySQL` (8.0.24 and newer) tells of a connection that was idle for longer than `wait_timeout`.
-/// A locked account is 3118 on `MySQL` and 4151 on `MariaDB`.
-fn of_server(code: u16, error: Error) -> Failure {
-    let credentials = |error: Error| Error {
-        kind: Kind::Credentials,
-        ..error
-    };
-    match code {
-        1020 | 1205 | 1213 | 3101 => Failure::Conflict(error),
-        1044 | 1045 | 1698 => {
-            Failure::Refused(credentials(error).hint("check user and password of --dsn"))
-        }
-        1820 | 1862 => Failure::Refused(
-            credentials(error).hint("the password has expired: set a new one, there and in --dsn"),
-        ),
-        3118 | 4151 => Failure::Refused(
-            credentials(error)
-                .hint("the account is locked: `ALTER USER … ACCOUNT UNLOCK` unlocks it"),
-        ),
-        1049 => Failure::Refused(
-            Error {
-                kind: Kind::Usage,
-                ..error
-            }
-            .hint("create the database, or name another one with --dsn"),
-        ),
-        1142 | 1143 | 1370 => Failure::Refused(error.hint(
-            "the user lacks a grant: db/README.md lists those for migrating and for running",
-        )),
+/// What the servers' error numbers mean, by their manuals; 1180 and 1047 are what a Galera node
+/// without quorum answers (measured). A locked account is 3118 on `MySQL` and 4151 on `MariaDB`.
+fn of_server(code: u16, mut error: Error) -> Failure {
+    let hint = match code {
+        _ if CONFLICT.contains(&code) => return Failure::Conflict(error),
+        _ if LOST.contains(&code) => return Failure::Lost(error),
+        _ if PASSING.contains(&code) => return Failure::Passing(error),
         1290 | 1792 | 1836 => {
-            Failure::Passing(error.hint("the server is read-only: name the primary with --dsn"))
+            let hint = "the server is read-only: name the primary with --dsn";
+            return Failure::Passing(error.hint(hint));
         }
-        // Disks and memory, tables that are full, limits on the time of a statement and on the number
-        // of them, a lock for a backup, another node that could not follow.
-        1021 | 1030 | 1037 | 1038 | 1041 | 1114 | 1135 | 1206 | 1223 | 1226 | 1637 | 1969
-        | 3024 | 3100 => Failure::Passing(error),
-        // No connection is free (1040, 1203): there may be one in a moment.
-        1040
-        | 1047
-        | 1053
-        | 1080
-        | 1152
-        | 1158..=1161
-        | 1180
-        | 1184
-        | 1203
-        | 1317
-        | 1927
-        | 3168
-        | 3169
-        | 4031 => Failure::Lost(error),
-        _ => Failure::Refused(error),
-    }
+        1044 | 1045 | 1698 => {
+            error.kind = Kind::Credentials;
+            "check user and password of --dsn"
+        }
+        1820 | 1862 => {
+            error.kind = Kind::Credentials;
+            "the password has expired: set a new one, there and in --dsn"
+        }
+        3118 | 4151 => {
+            error.kind = Kind::Credentials;
+            "the account is locked: `ALTER USER … ACCOUNT UNLOCK` unlocks it"
+        }
+        1049 => {
+            error.kind = Kind::Usage;
+            "create the database, or name another one with --dsn"
+        }
+        1142 | 1143 | 1370 => {
+            "the user lacks a grant: db/README.md lists those for migrating and for running"
+        }
+        _ => return Failure::Refused(error),
+    };
+    Failure::Refused(error.hint(hint))
 }
 
 fn describe(error: &mysql::Error, read_timeout: Duration) -> String {

@@ -18,8 +18,21 @@ const DIALECT: Dialect = Dialect {
     server_age: "TIMESTAMPDIFF(MICROSECOND, a.stored_at, UTC_TIMESTAMP(6)) DIV 1000",
     stored_at: Some((", stored_at", ", UTC_TIMESTAMP(6)")),
     latest: "SELECT MAX(seq) AS last FROM artifactory_attempts
-        WHERE domain = ? AND environment = ? GROUP BY app",
+        WHERE domain = ? AND environment = ? AND app > ? GROUP BY app ORDER BY app LIMIT ?",
+    name_bytes: "CAST(CONVERT(service_name USING utf8mb4) AS BINARY)",
 };
+
+/// The lease's row, where the lease is that of a fence; [`ours`] has the values.
+const OURS: &str = "domain = ? AND environment = ? AND token = ? AND holder_id = ?";
+
+fn ours(scope: &Scope, fence: &Fence) -> [Value; 4] {
+    values![
+        &scope.domain,
+        &scope.environment,
+        fence.token,
+        &fence.holder
+    ]
+}
 
 /// A connection.
 pub struct Connection<'a> {
@@ -124,20 +137,10 @@ impl Database for Connection<'_> {
     /// meanwhile; written, not read, for Galera's sake. A process that stood still may get here
     /// long after it asked whether the lease is held.
     fn fence(&mut self, scope: &Scope, fence: &Fence) -> Sql<()> {
-        let fenced = self.execute(
-            "UPDATE artifactory_lease SET beat = beat + 1
-             WHERE domain = ? AND environment = ? AND token = ? AND holder_id = ?",
-            &values![
-                &scope.domain,
-                &scope.environment,
-                fence.token,
-                &fence.holder
-            ],
-        )?;
-        if fenced == 1 {
-            Ok(())
-        } else {
-            Err(Failure::lease_lost())
+        let sql = format!("UPDATE artifactory_lease SET beat = beat + 1 WHERE {OURS}");
+        match self.execute(&sql, &ours(scope, fence))? {
+            1 => Ok(()),
+            _ => Err(Failure::lease_lost()),
         }
     }
 
@@ -145,36 +148,20 @@ impl Database for Connection<'_> {
     /// written exclude another node. A slot whose attempt is not open, as one leaves it who ends an
     /// attempt by hand, is taken for an empty one.
     fn claim(&mut self, scope: &Scope, attempt: &str, fence: &Fence) -> Sql<Option<Intended>> {
-        let claimed = self.execute(
+        let ours = ours(scope, fence);
+        let sql = format!(
             "UPDATE artifactory_lease SET open_attempt = ?, beat = beat + 1,
                  expires_at = UTC_TIMESTAMP(6) + INTERVAL ttl_ms * 1000 MICROSECOND
-             WHERE domain = ? AND environment = ? AND token = ? AND holder_id = ?
+             WHERE {OURS}
                AND (open_attempt IS NULL OR NOT EXISTS
                    (SELECT 1 FROM artifactory_attempts a WHERE a.id = artifactory_lease.open_attempt
-                    AND a.state IN ('submitting', 'submitted', 'unknown')))",
-            &values![
-                attempt,
-                &scope.domain,
-                &scope.environment,
-                fence.token,
-                &fence.holder
-            ],
-        )?;
-        if claimed == 1 {
+                    AND a.state IN ('submitting', 'submitted', 'unknown')))"
+        );
+        if self.execute(&sql, &[&[attempt.into()], &ours[..]].concat())? == 1 {
             return Ok(None);
         }
-        let slot: Option<Option<String>> = first(
-            self,
-            "SELECT open_attempt FROM artifactory_lease
-             WHERE domain = ? AND environment = ? AND token = ? AND holder_id = ?",
-            &values![
-                &scope.domain,
-                &scope.environment,
-                fence.token,
-                &fence.holder
-            ],
-            Row::get,
-        )?;
+        let sql = format!("SELECT open_attempt FROM artifactory_lease WHERE {OURS}");
+        let slot: Option<Option<String>> = first(self, &sql, &ours, Row::get)?;
         let open = slot.flatten().map(Intended::OpenAttempt);
         Ok(Some(open.unwrap_or(Intended::LeaseLost)))
     }

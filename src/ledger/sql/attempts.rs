@@ -168,6 +168,19 @@ pub fn history(
     all(db, &sql, &values, attempt)
 }
 
+/// The latest attempt of each app that is held.
+pub fn latest_of_held(db: &mut dyn Database, scope: &Scope) -> Sql<Vec<Attempt>> {
+    let sql = format!(
+        "SELECT {} FROM artifactory_holds h JOIN artifactory_attempts a
+           ON a.seq = (SELECT MAX(l.seq) FROM artifactory_attempts l
+               WHERE l.domain = h.domain AND l.environment = h.environment AND l.app = h.app)
+         WHERE h.domain = ? AND h.environment = ?",
+        columns(db.dialect())
+    );
+    let values = values![&scope.domain, &scope.environment];
+    all(db, &sql, &values, attempt)
+}
+
 /// The events of an attempt, oldest first.
 pub fn events(db: &mut dyn Database, id: &str) -> Sql<Vec<AttemptEvent>> {
     all(

@@ -77,9 +77,11 @@ pub struct Dialect {
     pub server_age: &'static str,
     /// What notes the server's time with a new attempt, to follow its columns and its values.
     pub stored_at: Option<(&'static str, &'static str)>,
-    /// A table expression: the greatest `seq`, as `last`, of each app of a scope (two values), found
-    /// without reading the other attempts.
+    /// A table expression: the greatest `seq`, as `last`, of each app of a scope (two values) after a
+    /// name, in their order, at most so many (two more), found without reading the other attempts.
     pub latest: &'static str,
+    /// The column `service_name` of the original's table, compared byte by byte.
+    pub name_bytes: &'static str,
 }
 
 /// A connection to a database, with the part that the lease has in its transactions.

@@ -14,14 +14,45 @@ const NAMES_AT_ONCE: usize = 200;
 
 /// The rows of the scope, oldest first.
 pub fn rows(db: &mut dyn Database, scope: &Scope) -> Sql<Vec<OriginalRow>> {
+    let rows = select(db, scope, "ORDER BY id", &[])?;
+    Ok(rows.into_iter().filter_map(Result::ok).collect())
+}
+
+/// At most `most` rows of the scope after a name, in the order of the bytes of their names; and the
+/// name to ask for the rest after, where there may be more.
+pub fn rows_after(
+    db: &mut dyn Database,
+    scope: &Scope,
+    after: &str,
+    most: u32,
+) -> Sql<(Vec<OriginalRow>, Option<String>)> {
+    let name = db.dialect().name_bytes;
+    let rest = format!("AND {name} > ? ORDER BY {name} LIMIT ?");
+    let rows = select(db, scope, &rest, &values![after, most])?;
+    let is_full = rows.len() >= usize::try_from(most).unwrap_or(usize::MAX);
+    let last = rows.last().filter(|_| is_full).map(|row| match row {
+        Ok(row) => row.app.clone(),
+        Err(name) => name.clone(),
+    });
+    Ok((rows.into_iter().filter_map(Result::ok).collect(), last))
+}
+
+/// The rows that a collation takes for those of the scope; `Err`, with its name, where one is not.
+fn select(
+    db: &mut dyn Database,
+    scope: &Scope,
+    rest: &str,
+    more: &[Value],
+) -> Sql<Vec<Result<OriginalRow, String>>> {
     let sql = format!(
         "SELECT domain, environment, service_name, version, CAST(status AS {}), deploy_id,
                 CAST(created_at AS CHAR), CAST(updated_at AS CHAR)
-         FROM artifactory_deploys WHERE domain = ? AND environment = ? ORDER BY id",
+         FROM artifactory_deploys WHERE domain = ? AND environment = ? {rest}",
         db.dialect().integer
     );
-    let values = values![&scope.domain, &scope.environment];
-    let rows = all(db, &sql, &values, |row| {
+    let mut values = values![&scope.domain, &scope.environment].to_vec();
+    values.extend_from_slice(more);
+    all(db, &sql, &values, |row| {
         let (domain, environment): (String, String) = (row.get()?, row.get()?);
         let is_ours = domain == scope.domain && environment == scope.environment;
         let row = OriginalRow {
@@ -32,9 +63,8 @@ pub fn rows(db: &mut dyn Database, scope: &Scope) -> Sql<Vec<OriginalRow>> {
             created_at: row.get()?,
             updated_at: row.get()?,
         };
-        Ok(is_ours.then_some(row))
-    })?;
-    Ok(rows.into_iter().flatten().collect())
+        Ok(if is_ours { Ok(row) } else { Err(row.app) })
+    })
 }
 
 /// The row that has the place of an app.

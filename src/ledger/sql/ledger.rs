@@ -6,11 +6,11 @@ use std::time::Duration;
 use super::database::{Database, Failure, Sql};
 use super::passes::Shortening;
 use super::{attempts, deploys, holds, intents, passes, snapshot, tokens};
-use crate::clock::{Clock, SharedClock, System};
+use crate::clock::{Clock, SharedClock};
 use crate::error::{Error, Result};
 use crate::ledger::{
     Access, Attempt, AttemptEvent, Fence, Intended, Intent, Lease, LeaseInfo, Ledger, Migrated,
-    PassRecord, PassRow, Snapshot, TokenRow, check_move,
+    Part, PassRecord, PassRow, Snapshot, TokenRow, check_move,
 };
 use crate::model::attempt::{Move, State};
 use crate::model::name::Scope;
@@ -51,17 +51,19 @@ pub struct SqlLedger<E> {
 }
 
 /// The pauses between tries: doubled, with jitter, until the time is up.
-pub struct Tries {
+pub struct Tries<'a> {
+    clock: &'a dyn Clock,
     /// By [`Clock::elapsed`].
     end: Duration,
     pause: Duration,
 }
 
-impl Tries {
+impl<'a> Tries<'a> {
     /// Until the end of `patience`.
-    pub fn within(patience: Duration) -> Self {
+    pub fn within(clock: &'a dyn Clock, patience: Duration) -> Self {
         Self {
-            end: System.elapsed() + patience,
+            clock,
+            end: clock.elapsed() + patience,
             pause: PAUSE.0,
         }
     }
@@ -69,10 +71,10 @@ impl Tries {
     /// Waits before the next try; false when there is no time for one.
     pub fn wait(&mut self) -> bool {
         let pause = self.pause.mul_f64(0.5 + fastrand::f64());
-        if System.elapsed() + pause >= self.end {
+        if self.clock.elapsed() + pause >= self.end {
             return false;
         }
-        System.sleep(pause);
+        self.clock.sleep(pause);
         self.pause = (self.pause * 2).min(PAUSE.1);
         true
     }
@@ -80,8 +82,12 @@ impl Tries {
 
 /// Runs what may be run again until it is done, or the time is up. `work` is told whether an
 /// earlier run was cut off and may have been done all the same.
-pub fn persist<T>(patience: Duration, mut work: impl FnMut(bool) -> Sql<T>) -> Result<T> {
-    let mut tries = Tries::within(patience);
+pub fn persist<T>(
+    clock: &dyn Clock,
+    patience: Duration,
+    mut work: impl FnMut(bool) -> Sql<T>,
+) -> Result<T> {
+    let mut tries = Tries::within(clock, patience);
     let mut again = false;
     loop {
         match work(again) {
@@ -99,17 +105,17 @@ pub fn persist<T>(patience: Duration, mut work: impl FnMut(bool) -> Sql<T>) -> R
 
 impl<E: Engine> SqlLedger<E> {
     /// A ledger whose tables are there.
-    pub fn new(engine: E, access: Access, migrated: Migrated) -> Self {
+    pub fn new(engine: E, access: Access, migrated: Migrated, clock: SharedClock) -> Self {
         Self {
             engine,
             access,
             migrated,
-            clock: System::shared(),
+            clock,
         }
     }
 
     fn run<T>(&mut self, mut work: impl FnMut(&mut dyn Database) -> Sql<T>) -> Result<T> {
-        persist(PATIENCE, |_| self.engine.with(&mut work))
+        persist(&*self.clock, PATIENCE, |_| self.engine.with(&mut work))
     }
 }
 
@@ -126,11 +132,19 @@ impl<E: Engine> Ledger for SqlLedger<E> {
     }
 
     fn lease_info(&mut self, scope: &Scope) -> Result<Option<LeaseInfo>> {
-        persist(PATIENCE, |_| self.engine.lease_info(scope))
+        persist(&*self.clock, PATIENCE, |_| self.engine.lease_info(scope))
     }
 
     fn snapshot(&mut self, scope: &Scope) -> Result<Snapshot> {
         self.run(|db| snapshot::snapshot(db, scope))
+    }
+
+    fn apps_after(&mut self, scope: &Scope, after: &str, most: u32) -> Result<Part> {
+        self.run(|db| snapshot::apps_after(db, scope, after, most))
+    }
+
+    fn in_force(&mut self, scope: &Scope) -> Result<Snapshot> {
+        self.run(|db| snapshot::in_force(db, scope))
     }
 
     fn take_over(&mut self, scope: &Scope, fence: &Fence) -> Result<()> {
@@ -139,7 +153,8 @@ impl<E: Engine> Ledger for SqlLedger<E> {
     }
 
     fn intend(&mut self, scope: &Scope, intent: &Intent, lease: &dyn Lease) -> Result<Intended> {
-        let mut tries = Tries::within(PATIENCE);
+        let clock = self.clock.clone();
+        let mut tries = Tries::within(&*clock, PATIENCE);
         loop {
             if !lease.is_held() {
                 return Ok(Intended::LeaseLost);
@@ -175,7 +190,7 @@ impl<E: Engine> Ledger for SqlLedger<E> {
     ) -> Result<bool> {
         check_move(attempt, from, step.to)?;
         let made = (fence, self.clock.now_ms());
-        persist(PATIENCE_AFTER_SENDING, |again| {
+        persist(&*self.clock, PATIENCE_AFTER_SENDING, |again| {
             let how = (counts, again);
             self.engine
                 .with(|db| intents::advance(db, attempt, from, step, how, made))
@@ -206,7 +221,9 @@ impl<E: Engine> Ledger for SqlLedger<E> {
 
     fn release(&mut self, scope: &Scope, app: &str) -> Result<bool> {
         let work = |db: &mut dyn Database| holds::lift(db, scope, app);
-        persist(PATIENCE, |again| Ok(self.engine.with(work)? || again))
+        persist(&*self.clock, PATIENCE, |again| {
+            Ok(self.engine.with(work)? || again)
+        })
     }
 
     fn history(&mut self, scope: &Scope, app: Option<&str>, limit: u32) -> Result<Vec<Attempt>> {
@@ -223,7 +240,7 @@ impl<E: Engine> Ledger for SqlLedger<E> {
 
     fn finish_pass(&mut self, scope: &Scope, pass: &PassRecord) -> Result<()> {
         let mut kept = Shortening::default();
-        persist(PATIENCE, |_| {
+        persist(&*self.clock, PATIENCE, |_| {
             self.engine
                 .with(|db| passes::finish(db, scope, pass, kept.extent()))
                 .map_err(|failure| kept.after(failure))
@@ -248,7 +265,7 @@ impl<E: Engine> Ledger for SqlLedger<E> {
 
     fn add_token(&mut self, name: &str, stored: &str) -> Result<()> {
         let at = self.clock.now_ms();
-        persist(PATIENCE, |again| {
+        persist(&*self.clock, PATIENCE, |again| {
             self.engine
                 .with(|db| tokens::add(db, name, stored, (at, again)))
         })
@@ -256,6 +273,8 @@ impl<E: Engine> Ledger for SqlLedger<E> {
 
     fn revoke_token(&mut self, id: i64) -> Result<bool> {
         let work = |db: &mut dyn Database| tokens::revoke(db, id);
-        persist(PATIENCE, |again| Ok(self.engine.with(work)? || again))
+        persist(&*self.clock, PATIENCE, |again| {
+            Ok(self.engine.with(work)? || again)
+        })
     }
 }

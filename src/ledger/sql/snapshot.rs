@@ -6,7 +6,7 @@ use super::attempts::{self, DEPLOYED, NOT_DEPLOYED, attempt};
 use super::database::{Begin, Database, Sql, Transaction, all};
 use super::value::values;
 use super::{deploys, holds, passes};
-use crate::ledger::{Attempt, FORGET, Snapshot, original};
+use crate::ledger::{Attempt, FORGET, Part, Snapshot, original};
 use crate::model::attempt::State;
 use crate::model::name::Scope;
 use crate::model::plan::Trouble;
@@ -17,11 +17,8 @@ pub fn snapshot(db: &mut dyn Database, scope: &Scope) -> Sql<Snapshot> {
     let mut tx = Transaction::begin(db, Begin::Read)?;
     let db = &mut *tx;
     let mut snapshot = Snapshot::default();
-    for app in apps(db, scope)? {
-        let record = snapshot.records.entry(app.latest.app.clone()).or_default();
-        record.deployed = app.deployed;
-        record.floor = app.floor;
-        snapshot.latest.insert(app.latest.app.clone(), app.latest);
+    for app in apps(db, scope, FIRST, ALL)? {
+        app.add_to(&mut snapshot);
     }
     snapshot.open = attempts::open(db, scope)?;
     for ((app, version), trouble) in troubled(db, scope)? {
@@ -41,9 +38,57 @@ pub fn snapshot(db: &mut dyn Database, scope: &Scope) -> Sql<Snapshot> {
     Ok(snapshot)
 }
 
+/// At most `most` apps after a name, in the order of their names.
+pub fn apps_after(db: &mut dyn Database, scope: &Scope, after: &str, most: u32) -> Sql<Part> {
+    let mut tx = Transaction::begin(db, Begin::Read)?;
+    let db = &mut *tx;
+    let apps = apps(db, scope, after, most.into())?;
+    let (rows, last_row) = deploys::rows_after(db, scope, after, most)?;
+    let is_full = apps.len() >= usize::try_from(most).unwrap_or(usize::MAX);
+    let last_app = apps
+        .last()
+        .filter(|_| is_full)
+        .map(|a| a.latest.app.clone());
+    // Behind the end of what was cut off first, the other list has names that this one lacks.
+    let last = match (last_app, last_row) {
+        (Some(app), Some(row)) => Some(app.min(row)),
+        (app, row) => app.or(row),
+    };
+    let belongs = |name: &String| last.as_ref().is_none_or(|last| name <= last);
+    let mut part = Snapshot::default();
+    for app in apps.into_iter().filter(|app| belongs(&app.latest.app)) {
+        app.add_to(&mut part);
+    }
+    for row in rows.iter().filter(|row| belongs(&row.app)) {
+        if let Some(attempt) = row.attempt(scope, part.latest.get(&row.app)) {
+            original::add(&mut part, attempt);
+        }
+    }
+    tx.commit()?;
+    Ok(Part { apps: part, last })
+}
+
+/// What is open and what is held, with what tells whether a hold still holds.
+pub fn in_force(db: &mut dyn Database, scope: &Scope) -> Sql<Snapshot> {
+    let mut tx = Transaction::begin(db, Begin::Read)?;
+    let db = &mut *tx;
+    let mut found = Snapshot {
+        open: attempts::open(db, scope)?,
+        holds: holds::holds(db, scope)?.into_iter().collect(),
+        ..Snapshot::default()
+    };
+    if !found.holds.is_empty() {
+        found.last_run = passes::last_run(db, scope)?;
+        let latest = attempts::latest_of_held(db, scope)?;
+        found.latest = latest.into_iter().map(|a| (a.app.clone(), a)).collect();
+    }
+    tx.commit()?;
+    Ok(found)
+}
+
 /// What the original's rows say that no attempt accounts for.
 pub fn unaccounted(db: &mut dyn Database, scope: &Scope) -> Sql<Vec<Attempt>> {
-    let apps = apps(db, scope)?.into_iter();
+    let apps = apps(db, scope, FIRST, ALL)?.into_iter();
     let latest: BTreeMap<String, Attempt> = apps
         .map(|app| (app.latest.app.clone(), app.latest))
         .collect();
@@ -63,8 +108,23 @@ struct App {
     floor: Option<String>,
 }
 
-/// The apps that have attempts. Of an app whose latest attempt ended well no other one is read.
-fn apps(db: &mut dyn Database, scope: &Scope) -> Sql<Vec<App>> {
+impl App {
+    fn add_to(self, snapshot: &mut Snapshot) {
+        let record = snapshot.records.entry(self.latest.app.clone()).or_default();
+        record.deployed = self.deployed;
+        record.floor = self.floor;
+        snapshot.latest.insert(self.latest.app.clone(), self.latest);
+    }
+}
+
+/// Before the name of every app.
+const FIRST: &str = "";
+/// More apps than there are.
+const ALL: i64 = i64::MAX;
+
+/// The apps that have attempts, at most `most` after a name, in the order of their names. Of an app
+/// whose latest attempt ended well no other one is read.
+fn apps(db: &mut dyn Database, scope: &Scope, after: &str, most: i64) -> Sql<Vec<App>> {
     let earlier = |attempt: &str| {
         format!(
             "{attempt}.domain = a.domain AND {attempt}.environment = a.environment
@@ -82,7 +142,8 @@ fn apps(db: &mut dyn Database, scope: &Scope) -> Sql<Vec<App>> {
                    AND NOT EXISTS (SELECT 1 FROM artifactory_attempts d
                        WHERE {of_deployed} AND d.seq > f.seq AND d.state IN {DEPLOYED})
                  ORDER BY f.seq DESC LIMIT 1) END
-         FROM ({latest}) latest JOIN artifactory_attempts a ON a.seq = latest.last",
+         FROM ({latest}) latest JOIN artifactory_attempts a ON a.seq = latest.last
+         ORDER BY a.app",
         of_deployed = earlier("d"),
         of_floor = earlier("f"),
         columns = attempts::columns(db.dialect()),
@@ -92,7 +153,7 @@ fn apps(db: &mut dyn Database, scope: &Scope) -> Sql<Vec<App>> {
     all(
         db,
         &sql,
-        &values![&scope.domain, &scope.environment],
+        &values![&scope.domain, &scope.environment, after, most],
         |row| {
             Ok(App {
                 latest: attempt(row)?,

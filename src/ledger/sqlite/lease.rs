@@ -4,8 +4,9 @@ use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::failure;
@@ -15,6 +16,9 @@ use crate::error::{Error, Result};
 use crate::ledger::{Fence, Lease, LeaseInfo, holder};
 use crate::model::name::Scope;
 
+/// What is encoded in the name of the lock file, which every release must make alike.
+const IN_DOMAIN: &AsciiSet = &IN_ENVIRONMENT.remove(b'.');
+const IN_ENVIRONMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
 /// `open(2)`: fails on a symbolic link.
 const NOFOLLOW: i32 = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
 /// How long to wait between two tries.
@@ -70,17 +74,17 @@ pub fn acquire(
     wait: Duration,
 ) -> Result<Option<Box<dyn Lease>>> {
     let path = lock_path(db, scope);
-    let start = Instant::now();
+    let start = System.elapsed();
     let lock = loop {
         let broken = |e: &io::Error| cannot_lock(&path, db, e);
         if let Some(lock) = try_lock(&path, db).map_err(|e| broken(&e))? {
             break lock;
         }
-        let left = wait.max(GRACE).saturating_sub(start.elapsed());
+        let left = wait.max(GRACE).saturating_sub(System.since(start));
         if left.is_zero() {
             return Ok(None);
         }
-        std::thread::sleep(left.min(if wait < POLL { GRACE / 5 } else { POLL }));
+        System.sleep(left.min(if wait < POLL { GRACE / 5 } else { POLL }));
     };
     let token = next_token(&mut conn, scope).map_err(|e| failure(db, &e))?;
     Ok(Some(Box::new(SqliteLease {
@@ -109,20 +113,14 @@ fn cannot_lock(path: &Path, db: &Path, error: &io::Error) -> Error {
 
 fn next_token(conn: &mut Connection, scope: &Scope) -> rusqlite::Result<i64> {
     let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    tx.execute(
-        "INSERT INTO artifactory_lease (domain, environment, token, holder, since, held)
-         VALUES (?1, ?2, 0, '', 0, 0) ON CONFLICT (domain, environment) DO NOTHING",
-        params![scope.domain, scope.environment],
-    )?;
+    let (holder, since) = (holder::describe(), System.now_ms());
     let token = tx.query_row(
-        "UPDATE artifactory_lease SET token = token + 1, holder = ?3, since = ?4, held = 1
-         WHERE domain = ?1 AND environment = ?2 RETURNING token",
-        params![
-            scope.domain,
-            scope.environment,
-            holder::describe(),
-            System.now_ms()
-        ],
+        "INSERT INTO artifactory_lease (domain, environment, token, holder, since, held)
+         VALUES (?1, ?2, 1, ?3, ?4, 1)
+         ON CONFLICT (domain, environment) DO UPDATE
+         SET token = token + 1, holder = excluded.holder, since = excluded.since, held = 1
+         RETURNING token",
+        params![scope.domain, scope.environment, holder, since],
         |row| row.get(0),
     )?;
     tx.commit()?;
@@ -202,24 +200,10 @@ fn is_same_file(file: &File, path: &Path) -> io::Result<bool> {
 /// scopes share a file.
 fn lock_path(db: &Path, scope: &Scope) -> PathBuf {
     let mut name = db.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(
-        ".{}.{}.lock",
-        encoded(&scope.domain, b"._-"),
-        encoded(&scope.environment, b"_-")
-    ));
+    let domain = utf8_percent_encode(&scope.domain, IN_DOMAIN);
+    let environment = utf8_percent_encode(&scope.environment, IN_ENVIRONMENT);
+    name.push(format!(".{domain}.{environment}.lock"));
     db.with_file_name(name)
-}
-
-fn encoded(text: &str, kept: &[u8]) -> String {
-    text.bytes()
-        .map(|b| {
-            if b.is_ascii_alphanumeric() || kept.contains(&b) {
-                char::from(b).to_string()
-            } else {
-                format!("%{b:02X}")
-            }
-        })
-        .collect()
 }
 
 #[cfg(test)]
@@ -241,5 +225,9 @@ mod tests {
         );
         assert_ne!(path("a.b", "c"), path("a", "b.c"));
         assert_eq!(path("../a", "%"), Path::new("/x/l.db...%2Fa.%25.lock"));
+        assert_eq!(
+            path("a_b-c ~é", "q_a-1.x"),
+            Path::new("/x/l.db.a_b-c%20%7E%C3%A9.q_a-1%2Ex.lock")
+        );
     }
 }

@@ -10,7 +10,7 @@ mod system;
 mod tests;
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
@@ -19,6 +19,7 @@ use super::sql::{
     Database, Engine, Failure, PATIENCE, Sql, SqlLedger, original_rows, persist, put_original_rows,
 };
 use super::{Access, Lease, LeaseInfo, Migrated};
+use crate::clock::{Clock, System};
 use crate::error::{Error, Kind, Result};
 use crate::model::name::Scope;
 use place::Identity;
@@ -63,7 +64,7 @@ pub fn open(path: &Path, access: Access) -> Result<SqliteLedger> {
 }
 
 fn open_to_read(path: PathBuf) -> Result<SqliteLedger> {
-    let (conn, reader, schema) = persist(PATIENCE, |_| reading::open(&path))?;
+    let (conn, reader, schema) = persist(&System, PATIENCE, |_| reading::open(&path))?;
     match schema.refusal(&path.display().to_string(), "") {
         Some(refusal) => Err(refusal),
         None if schema == Schema::Empty => empty_ledger(),
@@ -73,7 +74,12 @@ fn open_to_read(path: PathBuf) -> Result<SqliteLedger> {
             if schema == Schema::Original {
                 return ledger_of_original(&mut file);
             }
-            Ok(SqlLedger::new(file, Access::ReadOnly, Migrated::Unchanged))
+            Ok(SqlLedger::new(
+                file,
+                Access::ReadOnly,
+                Migrated::Unchanged,
+                System::shared(),
+            ))
         }
     }
 }
@@ -94,7 +100,8 @@ fn open_to_write(path: PathBuf) -> Result<SqliteLedger> {
     let watch = Watch::Place(before);
     let file = SqliteFile { conn, path, watch };
     file.check_place()?;
-    Ok(SqlLedger::new(file, Access::Write, migrated))
+    let clock = System::shared();
+    Ok(SqlLedger::new(file, Access::Write, migrated, clock))
 }
 
 /// A ledger that holds nothing, in place of one that is not there.
@@ -103,13 +110,18 @@ pub fn empty_ledger() -> Result<SqliteLedger> {
     let conn = empty().map_err(|e| failure(&path, &e))?;
     let watch = Watch::Nothing;
     let file = SqliteFile { conn, path, watch };
-    Ok(SqlLedger::new(file, Access::ReadOnly, Migrated::Unchanged))
+    Ok(SqlLedger::new(
+        file,
+        Access::ReadOnly,
+        Migrated::Unchanged,
+        System::shared(),
+    ))
 }
 
 /// A ledger in memory that holds what the original's tables hold, for those who only read: there
 /// are no tables of ours beside them yet.
 pub fn ledger_of_original(from: &mut impl Engine) -> Result<SqliteLedger> {
-    let rows = persist(PATIENCE, |_| from.with(original_rows))?;
+    let rows = persist(&System, PATIENCE, |_| from.with(original_rows))?;
     let mut ledger = empty_ledger()?;
     ledger.engine.with(|db| put_original_rows(db, &rows))?;
     Ok(ledger)
@@ -144,14 +156,14 @@ fn configure(conn: &Connection) -> rusqlite::Result<()> {
 
 /// The switch to WAL doesn't always wait for other connections by itself.
 fn use_wal(conn: &Connection) -> rusqlite::Result<()> {
-    let start = Instant::now();
+    let start = System.elapsed();
     loop {
         let set = conn.query_row("PRAGMA journal_mode = WAL", [], |row| {
             row.get::<_, String>(0)
         });
         match set {
-            Err(e) if is_busy(&e) && start.elapsed() < BUSY_TIMEOUT => {
-                std::thread::sleep(Duration::from_millis(20));
+            Err(e) if is_busy(&e) && System.since(start) < BUSY_TIMEOUT => {
+                System.sleep(Duration::from_millis(20));
             }
             other => return other.map(|_| ()),
         }

@@ -19,14 +19,16 @@ const DIALECT: Dialect = Dialect {
     stored_at: None,
     // `SELECT DISTINCT` would read every row: this goes from app to app in the index.
     latest: "WITH RECURSIVE apps (app) AS (
-            SELECT MIN(app) FROM artifactory_attempts WHERE domain = ?1 AND environment = ?2
+            SELECT MIN(app) FROM artifactory_attempts
+            WHERE domain = ?1 AND environment = ?2 AND app > ?3
             UNION ALL
             SELECT (SELECT MIN(n.app) FROM artifactory_attempts n
                 WHERE n.domain = ?1 AND n.environment = ?2 AND n.app > apps.app)
-            FROM apps WHERE app IS NOT NULL)
+            FROM apps WHERE app IS NOT NULL LIMIT ?4)
         SELECT (SELECT MAX(l.seq) FROM artifactory_attempts l
             WHERE l.domain = ?1 AND l.environment = ?2 AND l.app = apps.app) AS last
         FROM apps WHERE app IS NOT NULL",
+    name_bytes: "service_name COLLATE BINARY",
 };
 
 impl ToSql for Value {

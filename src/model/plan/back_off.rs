@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Decision, Inputs, Trouble};
 use crate::model::attempt::State;
-use crate::model::report::Action;
+use crate::model::report::{Action, NEXT_TRY};
 
 impl Trouble {
     /// Whether the version waits for its back-off. The first abandoned attempt of a version is
@@ -81,7 +81,7 @@ pub(super) fn decide(inputs: &Inputs<'_>, trouble: &Trouble) -> Decision {
         0 => Decision::new(Action::Retry, last),
         left => Decision::failing(
             Action::Waiting,
-            format!("{last}{why}; next try in {}", time_left(left)),
+            format!("{last}{why}{NEXT_TRY}{}", time_left(left)),
         ),
     }
 }

@@ -66,6 +66,12 @@ impl World {
         self
     }
 
+    fn unreadable(mut self) -> Self {
+        let offered = self.listing.apps.get_mut("a").unwrap();
+        offered.unreadable = Some("403".into());
+        self
+    }
+
     fn unaccounted(mut self) -> Self {
         self.unaccounted.insert("a".into(), "1.4 runs".into());
         self
@@ -115,6 +121,7 @@ impl World {
 
 /// Each row of the plan's order against the next one that applies too: the first wins.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn of_two_rows_that_apply_the_first_wins() {
     let failed = |world: World, version: &str| world.trouble(version, State::Failed, 1, HOUR);
     let due = || World::new("1.1", Some("1.0"));
@@ -124,6 +131,26 @@ fn of_two_rows_that_apply_the_first_wins() {
             "open, and held: what was sent is found out whatever is held",
             due().hold(None, None).open("a", "x", "1.1", State::Unknown),
             Action::Resume,
+        ),
+        (
+            "open, and its folder cannot be read: what was sent is found out all the same",
+            due().unreadable().open("a", "x", "1.1", State::Unknown),
+            Action::Resume,
+        ),
+        (
+            "its folder cannot be read, and held: what would be held is not known",
+            due().unreadable().hold(None, None),
+            Action::Unreadable,
+        ),
+        (
+            "held, and to be tried again: the hold is what was asked for",
+            failed(due(), "1.1").hold(None, None),
+            Action::Held,
+        ),
+        (
+            "older, and unaccounted: nothing would be sent anyway",
+            World::new("0.9", Some("1.0")).unaccounted(),
+            Action::Ahead,
         ),
         (
             "held, and older: `release` would change nothing, but the hold is what was asked for",
@@ -174,6 +201,11 @@ fn of_two_rows_that_apply_the_first_wins() {
             "waiting, and unaccounted: nothing would be sent anyway",
             due().trouble("1.1", State::Failed, 1, 0).unaccounted(),
             Action::Waiting,
+        ),
+        (
+            "given up, and unaccounted: nothing would be sent anyway",
+            due().trouble("1.1", State::Failed, 5, HOUR).unaccounted(),
+            Action::GivenUp,
         ),
         (
             "due, and unaccounted",
@@ -393,6 +425,26 @@ fn holds_at_the_edges() {
         .trouble("2.0", State::Failed, 1, 0)
         .hold(None, None);
     assert_eq!(failed.action().0, Action::Held);
+}
+
+#[test]
+fn an_app_none_of_whose_markers_is_a_version_is_unreadable_where_it_is_known() {
+    let mut world = World::new("", Some("1.0"));
+    let offered = world.listing.apps.get_mut("a").unwrap();
+    offered.left_alone = vec![("1.1~rc1".into(), "not a name that a version may have")];
+    let reason =
+        "none of its markers can be a version: 1.1~rc1 is not a name that a version may have";
+    assert_eq!(world.action(), (Action::Unreadable, reason.into()));
+    assert!(missing(&world.listing, &world.records, &AppFilter::default()).is_empty());
+    assert_eq!(
+        world.clone().hold(None, None).action().0,
+        Action::Unreadable
+    );
+
+    world.record().is_retired = true;
+    assert_eq!(world.plan(), []);
+    world.records.clear();
+    assert_eq!(world.plan(), []);
 }
 
 #[test]

@@ -4,6 +4,19 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod real_lists;
+
+/// How a pre-release is shown.
+const EARLY: [&str; 7] = [
+    "pre-release",
+    "snapshot",
+    "alpha",
+    "beta",
+    "milestone",
+    "preview",
+    "candidate",
+];
+
 fn compare(order: Order, a: &str, b: &str) -> Ordering {
     let key = |v: &str| order.key(v).unwrap_or_else(|| panic!("{v} has no key"));
     key(a).cmp(&key(b))
@@ -91,6 +104,78 @@ fn only_a_v_before_a_digit_is_dropped() {
     assert_ne!(compare(Order::Natural, "vv1", "1"), Ordering::Equal);
     assert_ne!(compare(Order::Natural, "version1", "1"), Ordering::Equal);
     assert_ne!(compare(Order::Natural, "v", ""), Ordering::Equal);
+}
+
+#[test]
+fn letters_and_words_in_their_place() {
+    for (version, shown) in [
+        ("1.0a1", "[1] [pre-release alpha 1]"),
+        ("1.0-a.1", "[1] [pre-release alpha 1]"),
+        ("1.0c1", "[1] [pre-release candidate 1]"),
+        ("1.0-EAP3", "[1] [pre-release milestone 3]"),
+        ("1.0-ea", "[1] [pre-release milestone]"),
+        ("1.0-5-M2", "[1] [pre-release 5 milestone 2]"),
+        ("1.0-rc1dev5", "[1] [pre-release candidate 1 snapshot 5]"),
+        ("1.0-a1b2c3d", "[1] [word:a 1 word:b 2 word:c 3 word:d]"),
+        ("1.0-g9c1", "[1] [word:g 9 word:c 1]"),
+        ("1.0-a123456", "[1] [word:a 123456]"),
+        ("1.0-ea12345", "[1] [word:ea 12345]"),
+        ("1.0a20230101", "[1] [pre-release alpha 20230101]"),
+        ("1.0.2a", "[1 0 2] [word:a]"),
+        ("1.0-a-x", "[1] [word:a word:x]"),
+        ("1.0-5rc1", "[1] [5 candidate 1]"),
+        ("1.0-prefix1", "[1] [word:prefix 1]"),
+        ("1.0-1+b2", "[1] [1] + [word:b 2]"),
+        ("go1.21rc2", "[] [word:go 1 21 pre-release candidate 2]"),
+        ("Hoxton.M1", "[] [word:hoxton pre-release milestone 1]"),
+        ("b5", "[] [word:b 5]"),
+        ("x-ab5", "[] [word:x word:ab 5]"),
+        ("x-b1234567", "[] [word:x word:b 1234567]"),
+        ("Hoxton.RC1", "[] [word:hoxton pre-release candidate 1]"),
+        (
+            "1.0-20230101.123456-1",
+            "[1] [pre-release snapshot 20230101 123456 1]",
+        ),
+        ("1.0-20230101.123456", "[1] [20230101 123456]"),
+        ("1.0-20231301.123456-1", "[1] [20231301 123456 1]"),
+        ("1.0-20230101.126056-1", "[1] [20230101 126056 1]"),
+        (
+            "1.2.4-0.20190101000000-abcdefabcdef",
+            "[1 2 4] [pre-release snapshot 0 20190101000000 word:abcdefabcdef]",
+        ),
+        (
+            "1.2.4-20190101000000-abcdefabcdef",
+            "[1 2 4] [20190101000000 word:abcdefabcdef]",
+        ),
+    ] {
+        let key = Order::Natural.key(version).unwrap();
+        assert_eq!(key.to_string(), shown, "{version}");
+    }
+}
+
+#[test]
+fn words_that_say_nothing() {
+    for (version, word) in [
+        ("1.0-rc1", None),
+        ("1.0-final", None),
+        ("1.0.2a", None),
+        ("1.0a1", None),
+        ("1.0-5-g1a2b3c4", None),
+        ("release-2.0.0", None),
+        ("9.4.0.v20161208", None),
+        ("1.2.4-0.20190101000000-abcdefabcdef", None),
+        ("1.0+anything", None),
+        ("1.0-quux", Some("quux")),
+        ("1.0-rc1-quux", Some("quux")),
+        ("1.0-1a2b3c4", Some("1a2b3c4")),
+        ("1.0-5x2", Some("x")),
+        ("Finchley.SR1", Some("Finchley")),
+        ("app-1.0", Some("app")),
+    ] {
+        let unknown = Order::Natural.unknown_word(version);
+        assert_eq!(unknown.as_deref(), word, "{version}");
+        assert_eq!(Order::Semver.unknown_word(version), None);
+    }
 }
 
 #[test]
@@ -182,7 +267,7 @@ fn orders_have_names() {
 fn version_like() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
         "0", "1", "2", "10", "00", "01", "a", "b", "m", "v", "x", "rc", "RC", "dev", "beta", "pre",
-        "alpha", ".", "-", "_", "+", ".", "-",
+        "alpha", "c", "ea", "next", ".", "-", "_", "+", ".", "-",
     ]);
     prop::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat())
 }
@@ -232,6 +317,11 @@ proptest! {
 
     #[test]
     fn a_trailing_zero_run_does_not_count(v in version_like()) {
+        // A number makes a pre-release of a letter.
+        let last = v.rsplit(['.', '-', '_', '+']).find(|token| !token.is_empty());
+        if last.is_some_and(|token| ["a", "b", "c", "m"].iter().any(|letter| token.ends_with(letter))) {
+            return Ok(());
+        }
         prop_assert_eq!(Order::Natural.key(&v), Order::Natural.key(&format!("{v}-0")));
         prop_assert_eq!(Order::Natural.key(&v), Order::Natural.key(&format!("{v}..00")));
     }
@@ -262,7 +352,41 @@ proptest! {
     }
 
     #[test]
+    fn a_hash_is_no_pre_release(
+        hash in "[0-9a-f]{7,40}",
+        before in prop::sample::select(vec!["1.0-5-g", "v1.0-5-g", "1.0-g", "1.0+g", "1.0_5_g", "app-1.0-5-g", "1.0-", "1.0-5-"]),
+        after in prop::sample::select(vec!["", "-dirty", "-1", "+1"]),
+    ) {
+        let version = format!("{before}{hash}{after}");
+        for hash in [version.clone(), version.to_uppercase()] {
+            let key = Order::Natural.key(&hash).unwrap();
+            let release = Order::Natural.key(&before.replace(['g', '+'], "").replace("-5-", "").replace("_5_", "")).unwrap();
+            prop_assert!(key >= release, "{key}");
+            let shown = key.to_string();
+            prop_assert!(EARLY.iter().all(|word| !shown.contains(word)), "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_pre_release_word_anywhere_is_below_every_release_of_its_numbers(
+        numbers in "[1-9](\\.[0-9]){0,3}",
+        before in "([-_][0-9a-f]{1,8}){0,2}[-_]",
+        word in prop::sample::select(vec![
+            "dev", "develop", "SNAPSHOT", "nightly", "canary.5", "edge", "unstable.7", "next.1", "insiders",
+            "pr12", "PullRequest0002.5", "alpha", "beta2", "milestone", "ea", "EAP3", "pre", "preview.1",
+            "prerelease.1", "rc", "cr1", "a.1", "b2", "m3", "c1",
+        ]),
+        after in "([-._][0-9]{1,3})?",
+        release in "(-[0-9]{1,3}|-hotfix|a)?",
+    ) {
+        let early = format!("{numbers}{before}{word}{after}");
+        let release = format!("{numbers}{release}");
+        prop_assert_eq!(compare(Order::Natural, &early, &release), Ordering::Less, "{} {}", early, release);
+    }
+
+    #[test]
     fn no_text_stops_it(v in any::<String>()) {
+        let _ = Order::Natural.unknown_word(&v);
         prop_assert!(Order::Natural.key(&v).is_some());
         let _ = Order::Semver.key(&v);
     }

@@ -11,7 +11,7 @@ pub const FOLDER: &str = "example.com-development-video-mobile-1.0";
 /// The metadata of a good payload.
 pub const METADATA: &str = r#"{"name":"example-video-mobile","version":"1.0","numInstances":2}"#;
 /// The unit file of a good payload.
-pub const UNIT: &str = "[Unit]\nDescription={{.Name}} {{.ImageVersion}}\n";
+pub const UNIT: &str = "[Service]\nExecStart=/bin/run {{.Name}} {{.ImageVersion}}\n";
 
 /// A tar under construction.
 #[derive(Clone, Default)]

@@ -27,7 +27,7 @@ pub fn hostile(what: &'static str, words: &'static str, archive: Vec<u8>) -> Hos
 
 /// All hostile archives.
 pub fn all() -> Vec<Hostile> {
-    [hostile_form::all(), names(), types(), contents()]
+    [hostile_form::all(), names(), types(), contents(), texts()]
         .into_iter()
         .flatten()
         .collect()
@@ -220,19 +220,14 @@ fn contents() -> Vec<Hostile> {
             of(METADATA, "[Unit]\nA={{.Nope}}"),
         ),
         hostile(
-            "long line",
-            "rendered line 2: 2048 bytes",
-            of(METADATA, &format!("a\n{}", "x".repeat(2048))),
-        ),
-        hostile(
             "long unit",
             "renders to 65536 bytes",
-            of(METADATA, &"a\n".repeat(32768)),
+            of(METADATA, &"#\n".repeat(32768)),
         ),
         hostile(
             "4-byte character",
             "rendered line 2: U+1F600",
-            of(METADATA, "a\n😀"),
+            of(METADATA, "#\n#😀"),
         ),
         hostile("comment in keys", "k.etcd2: line 2", keys("/a b\n# c")),
         hostile(
@@ -241,5 +236,74 @@ fn contents() -> Vec<Hostile> {
             keys("/example.com/apps/services/a/current-cycle b"),
         ),
         hostile("keys as JSON too long", "the keys as JSON are", keys(&many)),
+    ]
+}
+
+/// What neither systemd nor fleet takes, and control characters.
+fn texts() -> Vec<Hostile> {
+    let of = |metadata: &str, unit: &str| {
+        Tar::default()
+            .file("m.json", metadata)
+            .file("a@.service", unit)
+            .gz()
+    };
+    let keys = |text: &str| Tar::good().file("k.etcd2", text).gz();
+    vec![
+        hostile(
+            "no unit at all",
+            "a@.service: rendered line 1: before the first section",
+            of(METADATA, "hello world\n"),
+        ),
+        hostile(
+            "merge conflict in what a template renders",
+            "a@.service: rendered line 4: a marker of a merge conflict",
+            of(
+                METADATA,
+                "{{/* a\ncomment */}}[Service]\nExecStart=/x\n\n<<<<<<< HEAD\nExecStart=/y\n",
+            ),
+        ),
+        hostile(
+            "control character in the unit",
+            "a@.service: line 2: the control character U+001B",
+            of(METADATA, "[Service]\nExecStart=/x \u{1b}[2J\n"),
+        ),
+        hostile(
+            "control character by a template",
+            "a@.service: rendered line 2: the control character U+0007",
+            of(METADATA, "[Service]\nExecStart=/x {{printf \"%c\" 7}}\n"),
+        ),
+        hostile(
+            "control character in the metadata",
+            "m.json: line 2: the control character U+009B",
+            of(
+                &METADATA.replace(",\"version", ",\n\"x\":\"\u{9b}\",\"version"),
+                UNIT,
+            ),
+        ),
+        hostile(
+            "NUL in a value",
+            "k.etcd2: line 2: the control character U+0000",
+            keys("/a b\n/c d\0e\n"),
+        ),
+        hostile(
+            "escape sequence in a value",
+            "k.etcd2: line 1: the control character U+001B",
+            keys("/a \u{1b}[31m\n"),
+        ),
+        hostile(
+            "DEL in a value",
+            "k.etcd2: line 1: the control character U+007F",
+            keys("/a b\u{7f}\n"),
+        ),
+        hostile(
+            "form feed between key and value",
+            "k.etcd2: line 1: the control character U+000C",
+            keys("/a\u{c}b\n"),
+        ),
+        hostile(
+            "carriage return in a value",
+            "k.etcd2: line 1: the control character U+000D",
+            keys("/a b\rc\r\n"),
+        ),
     ]
 }

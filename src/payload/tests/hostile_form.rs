@@ -7,7 +7,7 @@ use super::hostile::{Hostile, hostile};
 
 /// All of them.
 pub fn all() -> Vec<Hostile> {
-    [gzips(), tars(), extensions(), misleading()]
+    [gzips(), tars(), extensions(), misleading(), headers()]
         .into_iter()
         .flatten()
         .collect()
@@ -246,6 +246,91 @@ fn extensions() -> Vec<Hostile> {
             "sparse",
             global(&[("GNU.sparse.size", "1")]),
         ),
+    ]
+}
+
+/// Headers of which readers have different names or sizes.
+fn headers() -> Vec<Hostile> {
+    let changed = |from: usize, bytes: &[u8]| {
+        let mut tar = Tar::good();
+        let at = tar.0.len();
+        tar = tar.file("a.etcd2", "/a b");
+        tar.0[at + from..at + from + bytes.len()].copy_from_slice(bytes);
+        tar
+    };
+    let with = |magic: &[u8], prefix: &[u8]| {
+        let mut tar = changed(257, magic);
+        let at = tar.0.len() - 1024;
+        tar.0[at + 345..at + 345 + prefix.len()].copy_from_slice(prefix);
+        fix_sum(&mut tar.0[at..]);
+        tar.gz()
+    };
+    let size = |field: &[u8; 12]| {
+        let mut tar = changed(124, field);
+        let at = tar.0.len() - 1024;
+        fix_sum(&mut tar.0[at..]);
+        tar.gz()
+    };
+    let words = "readers differ in the name";
+    vec![
+        hostile("no magic, a prefix", words, with(&[0; 8], b"other")),
+        hostile(
+            "another magic, a prefix",
+            words,
+            with(b"USTAR\x0000", b"other"),
+        ),
+        hostile(
+            "another version, a prefix",
+            words,
+            with(b"ustar\0\0\0", b"other"),
+        ),
+        hostile("GNU's magic, a prefix", words, with(b"ustar  \0", b"other")),
+        hostile(
+            "no magic, a prefix behind a zero",
+            words,
+            with(&[0; 8], b"\0x"),
+        ),
+        hostile(
+            "a prefix that leaves",
+            "'..' part",
+            with(b"ustar\x0000", b".."),
+        ),
+        hostile("a signed size", "broken size", size(b"+0000000004\0")),
+        hostile(
+            "a size of two numbers",
+            "broken size",
+            size(b"000004 0007\0"),
+        ),
+        hostile(
+            "a size behind a zero",
+            "broken size",
+            size(b"0004\x00000777\0"),
+        ),
+        hostile("no size", "broken size", size(&[b' '; 12])),
+        hostile(
+            "a global header before the member",
+            "between an extension header",
+            {
+                let path = format!("{FOLDER}/b.etcd2");
+                Tar::good()
+                    .pax(EntryType::XHeader, &[("path", &path)])
+                    .pax(EntryType::XGlobalHeader, &[("comment", "x")])
+                    .file("a.etcd2", "/a b")
+                    .gz()
+            },
+        ),
+        hostile("star's sparse file", "sparse", {
+            Tar::good()
+                .pax(EntryType::XHeader, &[("SCHILY.realsize", "4")])
+                .file("a.etcd2", "/a b")
+                .gz()
+        }),
+        hostile("a signed PAX size", "no number", {
+            Tar::good()
+                .pax(EntryType::XHeader, &[("size", "+4")])
+                .file("a.etcd2", "/a b")
+                .gz()
+        }),
     ]
 }
 

@@ -4,6 +4,7 @@ mod corpus;
 mod hostile;
 mod hostile_form;
 mod template;
+mod unit;
 
 use proptest::prelude::*;
 use tar::EntryType;
@@ -50,14 +51,14 @@ fn what_is_asked_of_coreos_deploy() {
     let payload = opened(&archive).unwrap();
     assert_eq!(
         serde_json::to_string(&payload.request).unwrap(),
-        r#"{"serviceName":"example-video-mobile","version":"1.0","numInstances":2,"serviceTemplate":"[Unit]\nDescription=example-video-mobile 1.0\n","etcd2Keys":{"/a/key1":"something11","/a/key3":"some thing 33"}}"#
+        r#"{"serviceName":"example-video-mobile","version":"1.0","numInstances":2,"serviceTemplate":"[Service]\nExecStart=/bin/run example-video-mobile 1.0\n","etcd2Keys":{"/a/key1":"something11","/a/key3":"some thing 33"}}"#
     );
-    // printf '[Unit]\nDescription=example-video-mobile 1.0\n' | sha256sum
+    // printf '[Service]\nExecStart=/bin/run example-video-mobile 1.0\n' | sha256sum
     assert_eq!(payload.template_sha256, SHA256);
     assert_eq!(payload.image_version, "1.0");
 }
 
-const SHA256: &str = "34d02380f39a8ca31d251ac2c78828f3971c7c401f6964f9182f4cda7eb551de";
+const SHA256: &str = "d3cd47e9d17c6233a06b71a10b2cb79e664007c573e5f7365d4d4713e9fa500b";
 
 fn good_without_folder() -> Tar {
     Tar::default()
@@ -135,15 +136,17 @@ fn valid() -> Vec<(&'static str, Vec<u8>)> {
             "a whole MiB",
             Tar::good().file("README.md", vec![b'x'; 1 << 20]).gz(),
         ),
-        ("a line of 2047 bytes", {
-            let unit = "x".repeat(2047);
+        ("a line of 3000 bytes", {
+            let unit = format!("[Service]\nExecStart=/{}", "x".repeat(3000));
             Tar::default()
                 .file("m.json", METADATA)
                 .file("a.service", unit)
                 .gz()
         }),
         ("a unit of 65,535 bytes", {
-            let unit = format!("{}x", "a\n".repeat(32767));
+            let mut unit = "[Service]\nExecStart=/x\n##".to_owned();
+            unit.extend(["\n#"; 32755]);
+            assert_eq!(unit.len(), 65_535);
             Tar::default()
                 .file("m.json", METADATA)
                 .file("a.service", unit)

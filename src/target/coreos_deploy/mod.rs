@@ -26,8 +26,7 @@ use crate::clock::{System, sleep_unless};
 use crate::config::{DeployConfig, HttpConfig};
 use crate::deadline::Deadline;
 use crate::error::{Error, Kind, Result};
-use crate::http::{self, BodyError, RESERVED, describe, read_body, secret_header};
-use crate::mask::Masker;
+use crate::http::{self, Answer, BodyError, Peer, RESERVED, describe, read_body, secret_header};
 use crate::model::attempt::Status;
 use crate::model::request::DeployRequest;
 use crate::model::units::Unit;
@@ -39,8 +38,6 @@ use super::{Info, Probe, Submission, Target};
 const REPLY_LIMIT: usize = 1 << 20;
 /// The most bytes that are read of a `cluster_map`, which lists every unit that matches.
 const CLUSTER_LIMIT: usize = 8 << 20;
-/// The most bytes that are read of a reply that only its status matters of.
-const EXCERPT_LIMIT: usize = 64 << 10;
 
 /// What a question gets at least: the last one of a pass is asked in earnest, too.
 const LEAST: Duration = Duration::from_secs(1);
@@ -68,7 +65,8 @@ pub struct CoreosDeploy {
     prober: Client,
     url: String,
     headers: HeaderMap,
-    masker: Masker,
+    /// What both clients share, with what everything goes through that a server says.
+    http: HttpConfig,
     limits: Limits,
     /// When what is asked for is of no use any more.
     deadline: Deadline,
@@ -97,9 +95,12 @@ impl CoreosDeploy {
             prober: http::client(&hasty, Policy::none(), limits.info)?,
             url: config.url.clone(),
             headers: headers(config.token.as_ref())?,
-            masker: http
-                .masker
-                .and(config.token.as_ref().map(|token| (None, token))),
+            http: HttpConfig {
+                masker: http
+                    .masker
+                    .and(config.token.as_ref().map(|token| (None, token))),
+                ..http.clone()
+            },
             limits,
             deadline: Deadline::none(System::shared()),
         })
@@ -119,7 +120,7 @@ impl CoreosDeploy {
         };
         let status = response.status();
         if status != StatusCode::OK {
-            let answer = self.answer(&mut response);
+            let answer = self.answer(response);
             return Probe::Failed(match status {
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => self.credentials(&answer),
                 s if s.is_redirection() => self.redirected(&answer),
@@ -171,20 +172,16 @@ impl CoreosDeploy {
         format!("{}/v1.0/{path}", self.url)
     }
 
-    /// The status and the first line of a reply that only its status matters of.
-    fn answer(&self, response: &mut Response) -> String {
-        let status = response.status();
-        let body = self
-            .body(response, EXCERPT_LIMIT, self.limits.reply)
-            .unwrap_or_default();
-        match body.trim_ascii().split(|byte| *byte == b'\n').next() {
-            Some(line) if !line.is_empty() => {
-                format!(
-                    "coreos-deploy answered {status}: {}",
-                    self.masker.text(line)
-                )
-            }
-            _ => format!("coreos-deploy answered {status}"),
+    /// Who answered what, on one line, of a reply that only its status matters of.
+    fn answer(&self, response: Response) -> String {
+        Self::told(&Answer::read(Peer::CoreosDeploy, response, &self.http))
+    }
+
+    fn told(answer: &Answer) -> String {
+        let told = answer.told(Peer::CoreosDeploy);
+        match answer.words() {
+            Some(words) => format!("{told}: {words}"),
+            None => told,
         }
     }
 
@@ -195,22 +192,25 @@ impl CoreosDeploy {
         limit: usize,
         total: Duration,
     ) -> std::result::Result<Vec<u8>, BodyError> {
-        read_body(response, limit, total, &self.masker)
+        read_body(response, limit, total, &self.http)
     }
 
     /// Makes foreign text fit to show: a peer may send back what it was sent.
     fn clean(&self, text: &str) -> String {
-        self.masker.text(text)
+        self.http.masker.text(text)
     }
 
     fn describe(&self, error: &reqwest::Error) -> String {
-        describe(error, &self.masker)
+        describe(error, &self.http)
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Error {
         Error::unavailable(format!("coreos-deploy at {} cannot be reached", self.url))
             .because(self.describe(error))
-            .hint("check --deploy-url, and that the service runs")
+            .hint(
+                http::hint(error, &self.http)
+                    .unwrap_or("check --deploy-url, and that the service runs"),
+            )
     }
 
     fn unusable(&self, why: &str) -> Error {
@@ -290,7 +290,7 @@ impl Target for CoreosDeploy {
             .map_err(|e| failed().because(self.describe(&e)))?;
         let status = response.status();
         if status != StatusCode::OK {
-            let answer = self.answer(&mut response);
+            let answer = self.answer(response);
             return Err(match status {
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => self.credentials(&answer),
                 _ => failed().because(answer),
@@ -327,7 +327,7 @@ impl Target for CoreosDeploy {
             }
         };
         if response.status() != StatusCode::OK {
-            return Status::Inconclusive(self.answer(&mut response));
+            return Status::Inconclusive(self.answer(response));
         }
         match self.body(&mut response, REPLY_LIMIT, self.left(self.limits.reply)) {
             Err(e) => Status::Inconclusive(e.to_string()),

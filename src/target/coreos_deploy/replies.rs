@@ -149,17 +149,18 @@ pub(super) fn status(body: &[u8], id: &str, service_name: &str, version: &str) -
     }
 }
 
-/// Why a deploy failed: the message, and the end of the log, which has the words of the tools that
-/// were called. Lines are kept whole, so that what is secret in them is still known as such.
+/// Why a deploy failed: the message, and what the tool that failed said itself, which stands at the
+/// end of the log, after the line `ERR: <message>` (recorded). Lines are kept whole, so that what is
+/// secret in them is still known as such.
 fn failure(message: Option<&str>, log: Option<&str>) -> String {
     let message = message.map(str::trim).filter(|m| !m.is_empty());
     let message = message.unwrap_or("coreos-deploy gives no reason");
     let mut last: Vec<&str> = Vec::new();
     let mut length = 0;
-    let lines = log.unwrap_or_default().lines().rev();
+    let lines = log.unwrap_or_default().lines().rev().map(str::trim);
     for line in lines
-        .map(str::trim)
-        .filter(|l| !l.is_empty() && *l != message)
+        .take_while(|line| !line.starts_with("ERR: "))
+        .filter(|line| !line.is_empty() && *line != message)
     {
         length += line.chars().count();
         if length > LOG && !last.is_empty() {
@@ -252,6 +253,11 @@ mod tests {
                 r#""Saving.\n\n Error: 400 \n""#,
                 "no unit (log: Saving.; Error: 400)",
             ),
+            (
+                r#""Saving.\nERR: no unit\nError: 400\n\n""#,
+                "no unit (log: Error: 400)",
+            ),
+            (r#""Saving.\nERR: no unit\n""#, "no unit"),
             (&format!("\"{long}\""), "no unit (log: last)"),
         ] {
             let body = reply(&format!(r#""status":3,"message":"no unit","log":{log}"#));

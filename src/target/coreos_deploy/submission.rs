@@ -4,7 +4,7 @@ use reqwest::blocking::Response;
 use reqwest::header::HeaderName;
 
 use crate::error::{Error, Kind};
-use crate::http::header;
+use crate::http::{Answer, Peer, header};
 use crate::model::request::DeployRequest;
 
 use super::{CoreosDeploy, REPLY_LIMIT, Submission, replies};
@@ -26,7 +26,7 @@ impl CoreosDeploy {
         };
         let post = self.client.post(self.endpoint("deploy")).body(body);
         match self.send(post, self.limits.reply) {
-            Ok(mut response) => self.read_submission(&mut response),
+            Ok(response) => self.read_submission(response),
             Err(e) if e.is_connect() || e.is_builder() => {
                 let error = self.unreachable(&e);
                 refused(error.one_line(), false, Some(error))
@@ -38,12 +38,17 @@ impl CoreosDeploy {
         }
     }
 
-    fn read_submission(&self, response: &mut Response) -> Submission {
+    fn read_submission(&self, mut response: Response) -> Submission {
         let status = response.status();
         if status.is_success() {
-            return self.accepted(response);
+            return self.accepted(&mut response);
         }
-        let answer = self.answer(response);
+        let judged = Answer::read(Peer::CoreosDeploy, response, &self.http);
+        let answer = Self::told(&judged);
+        if judged.is_undelivered {
+            let error = self.unusable(&answer);
+            return refused(answer, false, Some(error));
+        }
         match status.as_u16() {
             400 | 404 | 405 | 415 => refused(answer, true, None),
             401 | 403 => {

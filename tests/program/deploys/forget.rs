@@ -28,8 +28,10 @@ fn withdraw(rig: &Rig, versions: &[&str]) {
 }
 
 fn names(document: &Value) -> Vec<&str> {
-    let apps = document["apps"].as_array().unwrap();
-    apps.iter().map(|a| a["app"].as_str().unwrap()).collect()
+    let apps = document["apps"].as_array().expect("apps");
+    apps.iter()
+        .map(|a| a["app"].as_str().expect("a name"))
+        .collect()
 }
 
 #[test]

@@ -171,9 +171,7 @@ fn migrate_updates_a_database_of_the_original() {
     ] {
         rig.sql(&format!("DROP TABLE {table}"));
     }
-    let ran = rig.run(&["status"]);
-    assert_eq!(ran.code, Some(2), "{ran:#?}");
-    assert!(ran.stderr.contains("`migrate`"), "{ran:#?}");
+    assert_eq!(rig.run(&["status"]).code, Some(0), "it is read as it is");
     assert_eq!(rig.json(&["migrate"], 0)["ledger"], "updated");
     assert_eq!(rig.run(&["status"]).code, Some(0));
 }

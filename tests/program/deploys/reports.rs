@@ -83,7 +83,38 @@ fn names_that_are_no_apps_or_versions_are_left_alone_and_shown() {
     rig.publish("video", "1.0.0");
     rig.artifactory.put_marker("video", "9 9");
     rig.artifactory.put_marker("-odd", "1.0.0");
+    rig.artifactory.put_marker("only", "1.0~rc1");
+    let put = |path| rig.artifactory.put_file("deploys", path, Vec::new());
+    put("video/3.0.DEPLOY");
+    put("video/old/0.9.deploy");
+    put("2.0.deploy");
+    let names = [
+        ("video/9 9.deploy", "not a name that a version may have"),
+        ("only/1.0~rc1.deploy", "not a name that a version may have"),
+        ("-odd", "not a name that an app may have"),
+        ("video/3.0.DEPLOY", "no marker"),
+        ("video/old", "folder of an app"),
+        ("2.0.deploy", "not in the folder of an app"),
+    ];
+    for listing in ["aql", "folders"] {
+        for command in [&["scan"][..], &["run", "-v"], &["dry-run", "-v"]] {
+            let ran = rig.run(&[command, &["--listing", listing]].concat());
+            assert_eq!(ran.code, Some(0), "{ran:#?}");
+            let text = [ran.stdout, ran.stderr].concat();
+            for (name, why) in names {
+                let is_told = |line: &str| line.contains(name) && line.contains(why);
+                assert!(text.lines().any(is_told), "{name} by {listing}: {text}");
+            }
+            let report = rig.json(&[&command[..1], &["--listing", listing]].concat(), 0);
+            assert_eq!(report["leftAlone"]["count"], names.len(), "{report:#}");
+            assert_eq!(
+                report["leftAlone"]["shown"].as_array().map(Vec::len),
+                Some(names.len())
+            );
+        }
+    }
     let report = rig.json(&["scan"], 0);
+    assert_eq!(report["ignoredCount"], names.len(), "{report:#}");
     let ignored = report["ignored"].to_string();
     assert!(
         ignored.contains("9 9") && ignored.contains("-odd"),
@@ -91,6 +122,51 @@ fn names_that_are_no_apps_or_versions_are_left_alone_and_shown() {
     );
     assert_eq!(rig.run(&["run"]).code, Some(0));
     assert_eq!(rig.posted(), ["1.0.0"]);
+}
+
+#[test]
+fn markers_of_a_known_app_that_the_order_refuses_are_no_markers_gone() {
+    let rig = Rig::new();
+    rig.publish("video", "v1.0.0");
+    assert_eq!(rig.run(&["run"]).code, Some(0));
+    for command in ["run", "scan"] {
+        let ran = rig.run(&[command, "--order", "semver"]);
+        assert_eq!(ran.code, Some(1), "{ran:#?}");
+        let is_told = |word| ran.stdout.contains(word);
+        assert!(
+            is_told("unreadable") && is_told("v1.0.0 is not SemVer"),
+            "{ran:#?}"
+        );
+    }
+}
+
+#[test]
+fn what_the_order_cannot_know_is_told_by_scan() {
+    let rig = Rig::new();
+    for (app, version, age) in [
+        ("renamed", "1.0.0", 300),
+        ("renamed", "release-2.0.0", 200),
+        ("dated", "2024-12-31", 100),
+        ("dated", "2024.11.01", 200),
+        ("worded", "1.0.0-quux", 100),
+        ("usual", "1.0.0", 200),
+        ("usual", "1.1.0", 100),
+    ] {
+        rig.publish(app, version);
+        let age = std::time::Duration::from_secs(age);
+        rig.artifactory.set_marker_age(app, version, age);
+    }
+    let renamed = "renamed: release-2.0.0 was marked after 1.0.0 and sorts lower";
+    let dated = "dated: 2024-12-31 was marked after 2024.11.01 and sorts lower";
+    let word = "worded: the order does not know the word quux in 1.0.0-quux";
+    let ran = rig.run(&["scan"]);
+    for told in [renamed, dated, word] {
+        assert!(ran.stdout.contains(told), "{told}: {ran:#?}");
+    }
+    assert!(!ran.stdout.contains("usual: "), "{ran:#?}");
+    let notes = rig.json(&["scan"], 0)["notes"].clone();
+    assert_eq!(notes.as_array().map(Vec::len), Some(3), "{notes:#}");
+    assert_eq!(notes[0]["app"], "dated");
 }
 
 #[test]
@@ -189,7 +265,10 @@ fn status_and_history_tell_what_the_ledger_holds() {
     }
     let attempts = rig.attempts();
     assert_eq!(attempts.len(), 3);
-    assert_eq!(attempts[0]["message"], "No machine.");
+    assert_eq!(
+        attempts[0]["message"],
+        "No machine. (log: stub: start failed)"
+    );
     assert_eq!(
         rig.json(&["history", "--limit", "1"], 0)["attempts"]
             .as_array()

@@ -37,7 +37,7 @@ fn the_post_is_that_of_the_original_client() {
     let rig = Rig::new();
     let template = concat!(
         "[Unit]\nDescription=<{{.Name}}> & \"{{.Version}}\" 'x' ",
-        "{{.ImageVersion}} {{.NumInstances}} é tab\tend\n"
+        "{{.ImageVersion}} {{.NumInstances}} é tab\tend\n[Service]\nExecStart=/x\n"
     );
     let payload = Payload::sample("wire", "1.0.0")
         .name("svc-wire")
@@ -63,7 +63,7 @@ fn the_post_is_that_of_the_original_client() {
             "version": "1.0.0",
             "numInstances": 2,
             "serviceTemplate":
-                "[Unit]\nDescription=<svc-wire> & \"1.0.0\" 'x' 1.0.0 2 é tab\tend\n",
+                "[Unit]\nDescription=<svc-wire> & \"1.0.0\" 'x' 1.0.0 2 é tab\tend\n[Service]\nExecStart=/x\n",
             "etcd2Keys": {"/k1": "second", "/k2": "value  with   spaces", "/k3": "lead <&>"},
         })]
     );

@@ -215,8 +215,16 @@ fn health_asks_the_server_and_nobody_else() {
     let ran = health("127.0.0.1");
     assert_eq!(ran.code, Some(69), "{ran:#?}");
     assert!(
-        ran.stderr
-            .contains(&format!("http://127.0.0.1:{port}/v1.0/health")),
+        ran.stderr.contains(&format!(
+            "http://127.0.0.1:{port}/v1.0/health is not healthy"
+        )),
+        "{ran:#?}"
+    );
+    assert!(ran.stderr.contains("nothing listens there"), "{ran:#?}");
+    let ran = health("no-such-host.invalid");
+    assert_eq!(ran.code, Some(69), "{ran:#?}");
+    assert!(
+        ran.stderr.contains("the host name does not resolve"),
         "{ran:#?}"
     );
     assert_eq!(rig.run(&["health", "-p", "0"]).code, Some(2));

@@ -4,6 +4,7 @@
 mod ends;
 mod kills;
 mod passes;
+mod private;
 mod server;
 mod systemd;
 mod tokens;

@@ -122,12 +122,12 @@ fn a_pass_finds_its_options_in_its_environment_and_no_secret_in_its_arguments() 
     until("its first request", || {
         !rig.artifactory.requests().is_empty()
     });
-    let read = |name: &str| -> Vec<String> {
-        let bytes = fs::read(format!("/proc/{child}/{name}")).unwrap();
+    let read = |name: &str| -> std::io::Result<Vec<String>> {
+        let bytes = fs::read(format!("/proc/{child}/{name}"))?;
         let text = String::from_utf8(bytes).unwrap();
-        text.split_terminator('\0').map(str::to_owned).collect()
+        Ok(text.split_terminator('\0').map(str::to_owned).collect())
     };
-    let arguments = read("cmdline");
+    let arguments = read("cmdline").unwrap();
     let expected = [
         "run",
         "--output",
@@ -139,6 +139,10 @@ fn a_pass_finds_its_options_in_its_environment_and_no_secret_in_its_arguments() 
     assert_eq!(arguments[1..], expected);
     let environment = read("environ");
     gate.open();
+    // The memory of a pass is its own: none but root can look.
+    let is_root = rustix::process::geteuid().is_root();
+    assert_eq!(environment.is_ok(), is_root);
+    let Ok(environment) = environment else { return };
     for pair in [
         &format!("CAM_DEPLOY_TOKEN={TOKEN}"),
         &format!("CAM_ART_PASSWORD={PASSWORD}"),

@@ -71,6 +71,17 @@ impl Ledger {
         }
     }
 
+    /// Runs a script in an empty one.
+    pub fn load(&self, script: &str) {
+        let result = match self {
+            Self::Sqlite(file) => Connection::open(file)
+                .and_then(|ledger| ledger.execute_batch(script))
+                .map_err(|error| error.to_string()),
+            Self::MariaDb(server, database) => server.sql(database, script).map(drop),
+        };
+        result.unwrap_or_else(|error| panic!("{error} in {script}"));
+    }
+
     /// The columns of a table, in their order.
     pub fn columns(&self, table: &str) -> Vec<String> {
         self.names(&match self {

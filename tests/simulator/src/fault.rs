@@ -11,9 +11,10 @@ use crate::lock;
 pub enum Fault {
     /// This status, with the body that the server itself would send; nothing is done.
     Status(u16),
-    /// This status, these headers and this body; nothing is done.
+    /// This status, these headers and no others, and this body, as something before the server may
+    /// answer; nothing is done.
     StatusWith(u16, Vec<(String, String)>, String),
-    /// 200 with an HTML page, as of a captive portal; nothing is done.
+    /// 200 with an HTML page, as of a captive portal, without the server's headers; nothing is done.
     Html200,
     /// The real reply, its body cut in half but declared at that length: valid HTTP, invalid JSON.
     CutJson,
@@ -35,6 +36,13 @@ pub enum Fault {
     LoseReplyNotRun,
     /// The request is acted upon; complete headers, then the body stops after three bytes.
     CutBody,
+}
+
+impl Fault {
+    /// Whether the answer is that of something before the server.
+    pub(crate) fn is_foreign(&self) -> bool {
+        matches!(self, Self::StatusWith(..) | Self::Html200)
+    }
 }
 
 /// Holds replies back until a test has done what must come before them.

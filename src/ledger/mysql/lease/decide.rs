@@ -1,9 +1,53 @@
-//! Whether a lease may be taken: decided from what was read, and nothing else.
+//! What to do about a lease: decided from what was read and the time, and nothing else.
 
 use std::time::Duration;
 
 use super::row::Row;
-use super::timing::Timing;
+
+/// By what times a lease is taken, renewed and given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// How long the lease outlives its last renewal.
+    pub ttl: Duration,
+    /// From one renewal to the next.
+    pub interval: Duration,
+    /// From a renewal that failed to the next try.
+    pub retry: Duration,
+    /// How long after the last renewal the lease is given up.
+    pub give_up: Duration,
+    /// How long after a renewal was sent the lease may be relied upon.
+    pub validity: Duration,
+    /// How long after a takeover nothing is sent: longer than the 10 s that coreos-deploy waits for
+    /// a request, at the default of 60 s.
+    pub send_delay: Duration,
+    /// The longest that the server may stay silent; never less than a statement may wait for a
+    /// lock (5 s).
+    pub silence: Duration,
+}
+
+impl Timing {
+    /// The longest that an unchanged row is watched, whatever it says.
+    const LONGEST_WATCH: Duration = Duration::from_secs(3600);
+
+    /// The times of a lease with this TTL.
+    pub fn of(ttl: Duration) -> Self {
+        Self {
+            ttl,
+            interval: ttl / 6,
+            retry: (ttl / 60).min(Duration::from_secs(1)),
+            give_up: ttl / 3 * 2,
+            validity: ttl / 12 * 11,
+            send_delay: ttl / 4,
+            silence: (ttl / 4).max(Duration::from_secs(6)),
+        }
+    }
+
+    /// How long a row must stand unchanged before its expiry is believed; `theirs` is what its
+    /// holder renews by.
+    pub fn watch(&self, theirs: Duration) -> Duration {
+        self.ttl.max(theirs).min(Self::LONGEST_WATCH)
+    }
+}
 
 /// The row as we have seen it, by our own clock.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +77,7 @@ impl Watch {
 
 /// What is known beside the row.
 #[derive(Clone, Copy, Debug)]
-pub struct Circumstances<'a> {
+pub struct Known<'a> {
     /// The id that we claim the lease with.
     pub me: &'a str,
     /// Our lease.
@@ -64,7 +108,7 @@ pub enum Step {
 /// Decides. Two clocks must agree that a holder is gone, the server's (`expires_at`) and ours (the
 /// row stood still for a whole TTL): a wrong clock can only delay a takeover. What is expired
 /// is watched to the end of that TTL even where no time was given to wait.
-pub fn decide(row: &Row, watch: &Watch, by: &Circumstances<'_>) -> Step {
+pub fn decide(row: &Row, watch: &Watch, by: &Known<'_>) -> Step {
     match row.holder_id.as_deref() {
         None => return Step::Take,
         Some(id) if id == by.me => return Step::Ours,
@@ -87,6 +131,38 @@ pub fn decide(row: &Row, watch: &Watch, by: &Circumstances<'_>) -> Step {
     }
 }
 
+/// How a renewal went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The lease is ours for another while.
+    Renewed,
+    /// The row is somebody else's.
+    Gone,
+    /// The server could not be asked; time since the last success.
+    Failed(Duration),
+}
+
+/// What follows from a renewal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Renew again in this time.
+    Renew(Duration),
+    /// Nothing more: the lease is lost, and its row too.
+    Nothing,
+    /// Give the lease up, but still free the row at the end, should it be ours.
+    Release,
+}
+
+/// Decides what follows from a renewal.
+pub fn next(outcome: Outcome, timing: &Timing) -> Next {
+    match outcome {
+        Outcome::Renewed => Next::Renew(timing.interval),
+        Outcome::Gone => Next::Nothing,
+        Outcome::Failed(silence) if silence >= timing.give_up => Next::Release,
+        Outcome::Failed(_) => Next::Renew(timing.retry),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,10 +182,10 @@ mod tests {
         }
     }
 
-    fn by(now: u64, deadline: u64) -> Circumstances<'static> {
-        Circumstances {
+    fn by(now: u64, deadline: u64) -> Known<'static> {
+        Known {
             me: "me",
-            timing: Timing { ttl: s(60) },
+            timing: Timing::of(s(60)),
             now: s(now),
             deadline: s(deadline),
             is_dead: false,
@@ -136,7 +212,7 @@ mod tests {
                     for has_moved in [false, true] {
                         for now in [90, 100, 159, 160, 500] {
                             for deadline in [0, 100, 130, 400, 9000] {
-                                let by = Circumstances {
+                                let by = Known {
                                     is_dead,
                                     ..by(now, deadline)
                                 };
@@ -242,5 +318,46 @@ mod tests {
         assert_eq!(decide(&beaten, &moved, &by(215, 900)), Step::TakeOver);
         let taken = Row { token: 8, ..beaten };
         assert_eq!(Watch::see(Some(moved), &taken, s(300)).since, s(300));
+    }
+
+    #[test]
+    fn failures_are_retried_until_the_lease_is_given_up() {
+        for (outcome, expected) in [
+            (Outcome::Renewed, Next::Renew(s(10))),
+            (Outcome::Gone, Next::Nothing),
+            (Outcome::Failed(s(0)), Next::Renew(s(1))),
+            (Outcome::Failed(s(39)), Next::Renew(s(1))),
+            (Outcome::Failed(s(40)), Next::Release),
+            (Outcome::Failed(s(4000)), Next::Release),
+        ] {
+            assert_eq!(next(outcome, &Timing::of(s(60))), expected, "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn the_default_lease_is_renewed_every_10_s_and_given_up_well_before_it_ends() {
+        let timing = Timing::of(s(60));
+        let expected = Timing {
+            ttl: s(60),
+            interval: s(10),
+            retry: s(1),
+            give_up: s(40),
+            validity: s(55),
+            send_delay: s(15),
+            silence: s(15),
+        };
+        assert_eq!(timing, expected);
+        assert_eq!(
+            [10, 90, 90_000].map(|ttl| timing.watch(s(ttl))),
+            [s(60), s(90), s(3600)]
+        );
+    }
+
+    #[test]
+    fn a_short_lease_is_retried_often_and_its_server_may_lock_rows() {
+        let timing = Timing::of(s(2));
+        assert!(timing.retry < timing.interval && timing.interval < timing.give_up);
+        assert!(timing.give_up < timing.validity && timing.validity < timing.ttl);
+        assert_eq!(timing.silence, s(6));
     }
 }

@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use mysql::prelude::Queryable;
-use mysql::{Conn, Params, Value, params};
+use mysql::{Conn, Params, params};
 
 use crate::clock::{Clock, System};
 use crate::ledger::mysql::session::{Fault, Sql};
-use crate::ledger::{LeaseInfo, holder};
+use crate::ledger::{Fence, LeaseInfo, holder};
 use crate::model::name::Scope;
 
 /// The row, as far as taking the lease goes.
@@ -18,23 +18,14 @@ pub struct Row {
     pub token: i64,
     /// +1 at every renewal.
     pub beat: i64,
-    /// The run that holds the lease.
+    /// The acquisition that holds the lease.
     pub holder_id: Option<String>,
-    /// The process of that run; empty where it didn't know itself.
+    /// The process of the holder; empty where it didn't know itself.
     pub process: String,
     /// By which the holder renews.
     pub ttl: Duration,
     /// Whether it ended, by the server's clock.
     pub is_expired: bool,
-}
-
-/// Which row must be there for the lease to be ours.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Claim {
-    /// One that nobody holds.
-    Free,
-    /// Exactly this one: unchanged since it was read.
-    Unchanged(Row),
 }
 
 /// Who takes a lease.
@@ -48,42 +39,12 @@ pub struct Claimant {
     pub ttl: Duration,
 }
 
-/// A lease that is ours, as the row knows it.
-#[derive(Clone, Debug)]
-pub struct Tenure {
-    /// Whose row.
-    pub scope: Scope,
-    /// Our [`Claimant::id`].
-    pub holder_id: String,
-    /// The fencing token.
-    pub token: i64,
-    /// How long the lease outlives its last renewal.
-    pub ttl: Duration,
-}
-
-/// Reads the row.
-pub fn read(conn: &mut Conn, scope: &Scope) -> Sql<Option<Row>> {
-    let row = conn.exec_first_opt(
-        "SELECT token, beat, holder_id, process, ttl_ms, expires_at < UTC_TIMESTAMP(6)
-         FROM artifactory_lease WHERE domain = :domain AND environment = :environment",
-        of(scope),
-    )?;
-    let Some((token, beat, holder_id, process, ttl_ms, is_expired)) = row.transpose()? else {
-        return Ok(None);
-    };
-    let ttl_ms: i64 = ttl_ms;
-    Ok(Some(Row {
-        token,
-        beat,
-        holder_id,
-        process,
-        ttl: Duration::from_millis(u64::try_from(ttl_ms).unwrap_or(0)),
-        is_expired,
-    }))
-}
-
-/// Makes the row where there is none. `INSERT IGNORE` would cut a name that is too long.
-pub fn create(conn: &mut Conn, scope: &Scope) -> Sql<()> {
+/// Reads the row, which is made where there is none.
+pub fn read(conn: &mut Conn, scope: &Scope) -> Sql<Row> {
+    if let Some(row) = find(conn, scope)? {
+        return Ok(row);
+    }
+    // `INSERT IGNORE` would cut a name that is too long.
     conn.exec_drop(
         "INSERT INTO artifactory_lease
              (domain, environment, token, holder, process, since, beat, ttl_ms, expires_at)
@@ -91,42 +52,50 @@ pub fn create(conn: &mut Conn, scope: &Scope) -> Sql<()> {
          ON DUPLICATE KEY UPDATE token = token",
         of(scope),
     )?;
-    Ok(())
+    let missing = || Fault::Data(format!("the lease of {scope} was made and is not there"));
+    find(conn, scope)?.ok_or_else(missing)
 }
 
-/// Takes the lease if the row is as claimed. The token is the one of the answer itself: another
-/// read could be of another server.
-pub fn claim(conn: &mut Conn, scope: &Scope, who: &Claimant, claim: &Claim) -> Sql<Option<i64>> {
-    let condition = match claim {
-        Claim::Free => "holder_id IS NULL",
-        Claim::Unchanged(_) => "token = :token AND beat = :beat AND holder_id <=> :seen",
-    };
-    let mut values = vec![
-        ("me", Value::from(&who.id)),
-        ("holder", Value::from(holder::describe())),
-        ("process", Value::from(&who.process)),
-        ("since", Value::from(System.now_ms())),
-        ("ttl_ms", Value::from(milliseconds(who.ttl))),
-        ("ttl_us", Value::from(microseconds(who.ttl))),
-        ("domain", Value::from(&scope.domain)),
-        ("environment", Value::from(&scope.environment)),
-    ];
-    if let Claim::Unchanged(row) = claim {
-        values.extend([
-            ("token", Value::from(row.token)),
-            ("beat", Value::from(row.beat)),
-            ("seen", Value::from(row.holder_id.as_ref())),
-        ]);
-    }
+fn find(conn: &mut Conn, scope: &Scope) -> Sql<Option<Row>> {
+    let row = conn.exec_first_opt(
+        "SELECT token, beat, holder_id, process, ttl_ms, expires_at < UTC_TIMESTAMP(6)
+         FROM artifactory_lease WHERE domain = :domain AND environment = :environment",
+        of(scope),
+    )?;
+    Ok(row.transpose()?.map(
+        |(token, beat, holder_id, process, ttl_ms, is_expired): (_, _, _, _, i64, _)| Row {
+            token,
+            beat,
+            holder_id,
+            process,
+            ttl: Duration::from_millis(u64::try_from(ttl_ms).unwrap_or(0)),
+            is_expired,
+        },
+    ))
+}
+
+/// Takes the lease if the row is still as it was read. The token is the one of the answer itself:
+/// another read could be of another server.
+pub fn claim(conn: &mut Conn, scope: &Scope, who: &Claimant, row: &Row) -> Sql<Option<i64>> {
     conn.exec_drop(
-        format!(
-            "UPDATE artifactory_lease
-             SET token = LAST_INSERT_ID(token + 1), holder_id = :me, holder = :holder,
-                 process = :process, since = :since, beat = beat + 1, ttl_ms = :ttl_ms,
-                 expires_at = UTC_TIMESTAMP(6) + INTERVAL :ttl_us MICROSECOND
-             WHERE domain = :domain AND environment = :environment AND {condition}"
-        ),
-        Params::from(values),
+        "UPDATE artifactory_lease
+         SET token = LAST_INSERT_ID(token + 1), holder_id = :me, holder = :holder,
+             process = :process, since = :since, beat = beat + 1, ttl_ms = :ttl_ms,
+             expires_at = UTC_TIMESTAMP(6) + INTERVAL :ttl_ms * 1000 MICROSECOND
+         WHERE domain = :domain AND environment = :environment
+           AND token = :token AND beat = :beat AND holder_id <=> :seen",
+        params! {
+            "me" => &who.id,
+            "holder" => holder::describe(),
+            "process" => &who.process,
+            "since" => System.now_ms(),
+            "ttl_ms" => u64::try_from(who.ttl.as_millis()).unwrap_or(u64::MAX),
+            "domain" => &scope.domain,
+            "environment" => &scope.environment,
+            "token" => row.token,
+            "beat" => row.beat,
+            "seen" => &row.holder_id,
+        },
     )?;
     if conn.affected_rows() != 1 {
         return Ok(None);
@@ -140,37 +109,24 @@ pub fn claim(conn: &mut Conn, scope: &Scope, who: &Claimant, claim: &Claim) -> S
 }
 
 /// Renews the lease. False: it is no longer ours.
-pub fn renew(conn: &mut Conn, tenure: &Tenure) -> Sql<bool> {
-    let scope = &tenure.scope;
+pub fn renew(conn: &mut Conn, scope: &Scope, fence: &Fence) -> Sql<bool> {
     conn.exec_drop(
         "UPDATE artifactory_lease
-         SET beat = beat + 1, expires_at = UTC_TIMESTAMP(6) + INTERVAL :ttl_us MICROSECOND
+         SET beat = beat + 1, expires_at = UTC_TIMESTAMP(6) + INTERVAL ttl_ms * 1000 MICROSECOND
          WHERE domain = :domain AND environment = :environment
-           AND token = :token AND holder_id = :me",
-        params! {
-            "ttl_us" => microseconds(tenure.ttl),
-            "domain" => &scope.domain,
-            "environment" => &scope.environment,
-            "token" => tenure.token,
-            "me" => &tenure.holder_id,
-        },
+           AND token = :token AND holder_id = :holder",
+        of_holder(scope, fence),
     )?;
     Ok(conn.affected_rows() == 1)
 }
 
 /// Frees the lease if it is still ours. Who held it stays readable.
-pub fn release(conn: &mut Conn, tenure: &Tenure) -> Sql<()> {
-    let scope = &tenure.scope;
+pub fn release(conn: &mut Conn, scope: &Scope, fence: &Fence) -> Sql<()> {
     conn.exec_drop(
         "UPDATE artifactory_lease SET holder_id = NULL, expires_at = UTC_TIMESTAMP(6)
          WHERE domain = :domain AND environment = :environment
-           AND token = :token AND holder_id = :me",
-        params! {
-            "domain" => &scope.domain,
-            "environment" => &scope.environment,
-            "token" => tenure.token,
-            "me" => &tenure.holder_id,
-        },
+           AND token = :token AND holder_id = :holder",
+        of_holder(scope, fence),
     )?;
     Ok(())
 }
@@ -183,23 +139,25 @@ pub fn info(conn: &mut Conn, scope: &Scope) -> Sql<Option<LeaseInfo>> {
          WHERE domain = :domain AND environment = :environment AND token > 0",
         of(scope),
     )?;
-    let row = row.transpose()?;
-    Ok(row.map(|(holder, since, token, held)| LeaseInfo {
-        holder,
-        since,
-        token,
-        held,
-    }))
+    Ok(row
+        .transpose()?
+        .map(|(holder, since, token, held)| LeaseInfo {
+            holder,
+            since,
+            token,
+            held,
+        }))
 }
 
 fn of(scope: &Scope) -> Params {
     params! { "domain" => &scope.domain, "environment" => &scope.environment }
 }
 
-fn milliseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn microseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+fn of_holder(scope: &Scope, fence: &Fence) -> Params {
+    params! {
+        "domain" => &scope.domain,
+        "environment" => &scope.environment,
+        "token" => fence.token,
+        "holder" => &fence.holder,
+    }
 }

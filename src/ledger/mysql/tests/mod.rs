@@ -13,6 +13,7 @@ use mysql::{Conn, OptsBuilder};
 use simulator::MariaDb;
 
 use super::*;
+use crate::clock::testing::Hand;
 use crate::clock::{Clock, System};
 use crate::config::{MysqlAddress, MysqlTls};
 use crate::error::{Error, Kind};
@@ -194,8 +195,11 @@ fn a_migration_that_was_cut_off_is_carried_on() {
     ] {
         let database = Database::new().ready();
         database.sql(cut);
-        let error = open(&database.running(), Access::ReadOnly).err().unwrap();
+        let clock = Hand::shared();
+        let opened = open_by(clock.clone(), &database.running(), Access::ReadOnly);
+        let error = opened.err().unwrap();
         assert!(error.kind == Kind::Usage && error.hint.is_some(), "{error:?}");
+        assert!(clock.elapsed() > MIGRATION / 2, "who migrates is waited for");
         open(&database.migrating(), Access::Write).unwrap();
         let mut ledger = open(&database.migrating(), Access::ReadOnly).unwrap();
         assert_eq!(ledger.snapshot(&contract::scope()), Ok(Snapshot::default()));

@@ -138,6 +138,7 @@ fn large(apps: u64) -> PassRecord {
             deploy_id: None,
             duration_ms: None,
             error: None,
+            hint: None,
             failing: false,
         })
         .collect();

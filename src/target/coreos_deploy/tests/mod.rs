@@ -9,6 +9,7 @@ use std::net::TcpListener;
 
 use super::*;
 use crate::error::Kind;
+use crate::mask::Masker;
 use crate::model::request::DeployRequest;
 use crate::model::units::{running_now, suffixes};
 use server::{Script, Server, reply};
@@ -27,8 +28,8 @@ fn client(url: &str) -> CoreosDeploy {
     };
     let http = HttpConfig {
         connect_timeout: Duration::from_secs(3),
-        ca_file: None,
         masker: Masker::new([(None, &Secret::new(TOKEN.into()))]),
+        ..HttpConfig::default()
     };
     let mut client = CoreosDeploy::new(&config, &http).unwrap();
     client.limits = Limits {

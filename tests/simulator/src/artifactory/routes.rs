@@ -8,7 +8,7 @@ use super::store::{File, Repo};
 use super::{Auth, Inner, RepoKind, State};
 use crate::encoding::{json, percent_decode};
 use crate::http::{Reply, Request, Response, phrase};
-use crate::{date, fault, lock};
+use crate::{Fault, date, fault, lock};
 
 /// The server's zone, in hours west of Greenwich: file info carries local time.
 const ZONE: u64 = 8;
@@ -35,10 +35,14 @@ impl State {
             ),
             _ => error(status, phrase(status)),
         };
+        let is_foreign = fault.as_ref().is_some_and(Fault::is_foreign);
         let reply = fault::apply(fault, &self.stop, refuse, || {
             lock(&self.inner).route(request).into()
         });
         reply.map(|response| {
+            if is_foreign {
+                return response;
+            }
             response
                 .with("X-JFrog-Version", "Artifactory/7.84.10 78410900")
                 .with(

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{Behaviour, DeployRow, Inner, State};
 use crate::encoding::{go_json, percent_decode};
 use crate::http::{Reply, Request, Response, phrase};
-use crate::{date, fault, lock};
+use crate::{Fault, date, fault, lock};
 
 const JSON: &str = "application/json;charset=utf-8";
 const BEGUN: &str = "Start deploy.";
@@ -35,12 +35,16 @@ impl State {
             }
         }
         let fault = self.faults.take(&request.path);
+        let is_foreign = fault.as_ref().is_some_and(Fault::is_foreign);
         let reply = fault::apply(fault, &self.stop, refusal, || self.act(request, &id, life));
         let limit = lock(&self.inner).write_timeout;
         if request.at.elapsed() > limit || self.mutex.life() != life {
             return Reply::Close;
         }
         reply.map(|response| {
+            if is_foreign {
+                return response;
+            }
             response
                 .with("Date", date::header(SystemTime::now(), "+0000"))
                 .with("Server", "rig-deploy")

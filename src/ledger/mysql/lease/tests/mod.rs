@@ -1,28 +1,78 @@
-//! The lease against a real server. `TTL` is the shortest that a user may set.
+//! The lease against a real server, by a clock that only the tests move.
 
 mod faults;
 mod takeover;
 
-use std::sync::Barrier;
+use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Barrier};
+use std::time::Instant;
 
 use simulator::MariaDb;
 
 use super::*;
+use crate::clock::Clock;
+use crate::clock::testing::Hand;
 use crate::config::{MysqlAddress, MysqlTls};
 use crate::error::Kind;
+use crate::ledger::LeaseInfo;
 
-const TTL: Duration = Duration::from_secs(2);
-const HOUR: Duration = Duration::from_secs(3600);
+const TTL: Duration = Duration::from_secs(60);
+/// Longer than any test polls.
+const FOR_EVER: Duration = Duration::from_secs(1 << 30);
 const NO_WAIT: Duration = Duration::ZERO;
-/// One that a machine under load renews in time.
-const LONG_TTL: Duration = Duration::from_secs(6);
+const SECOND: Duration = Duration::from_secs(1);
 /// A process of another host.
 const ELSEWHERE: &str = "11111111-2222-3333-4444-555555555555 4026531836 1 1";
 
+/// A clock whose sleeps take no time, in which something may happen.
+struct Script<F> {
+    hand: Hand,
+    meanwhile: F,
+}
+
+impl<F> fmt::Debug for Script<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.hand.fmt(f)
+    }
+}
+
+impl<F: Fn() + Send + Sync> Clock for Script<F> {
+    fn now_ms(&self) -> i64 {
+        self.hand.now_ms()
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.hand.elapsed()
+    }
+
+    fn boot_id(&self) -> String {
+        self.hand.boot_id()
+    }
+
+    fn sleep(&self, time: Duration) {
+        self.hand.sleep(time);
+        (self.meanwhile)();
+    }
+}
+
+/// One in whose sleeps this happens.
+fn meanwhile(meanwhile: impl Fn() + Send + Sync + 'static) -> SharedClock {
+    let hand = Hand::default();
+    Arc::new(Script { hand, meanwhile })
+}
+
+/// The times of a lease that is renewed all the time.
+fn restless() -> Timing {
+    Timing {
+        interval: Duration::from_millis(2),
+        retry: Duration::from_millis(2),
+        ..Timing::of(TTL)
+    }
+}
+
 /// A database with the table of the leases.
+#[derive(Clone)]
 struct Fixture {
     server: &'static MariaDb,
     database: String,
@@ -58,11 +108,11 @@ impl Fixture {
         fixture
     }
 
-    fn config(&self, ttl: Duration) -> MysqlConfig {
-        self.config_at(self.server.port(), ttl)
+    fn config(&self) -> MysqlConfig {
+        self.config_at(self.server.port())
     }
 
-    fn config_at(&self, port: u16, ttl: Duration) -> MysqlConfig {
+    fn config_at(&self, port: u16) -> MysqlConfig {
         MysqlConfig {
             address: MysqlAddress::Tcp("127.0.0.1".to_owned(), port),
             user: MariaDb::USER.to_owned(),
@@ -74,14 +124,39 @@ impl Fixture {
             read_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(30),
             session: Vec::new(),
-            lease_ttl: ttl,
-            lease_limit: HOUR,
+            lease_ttl: TTL,
+            lease_limit: FOR_EVER,
             masker: crate::mask::Masker::default(),
         }
     }
 
-    fn acquire(&self, ttl: Duration, wait: Duration) -> Option<Box<dyn Lease>> {
-        acquire(&self.config(ttl), &self.scope, wait).unwrap()
+    /// Tries to take the lease, by a clock of its own.
+    fn acquire(&self, wait: Duration) -> Option<Box<dyn Lease>> {
+        self.acquire_by(Hand::shared(), wait)
+    }
+
+    fn acquire_by(&self, clock: SharedClock, wait: Duration) -> Option<Box<dyn Lease>> {
+        self.acquire_with(&self.config(), Timing::of(TTL), clock, wait)
+            .unwrap()
+    }
+
+    fn acquire_with(
+        &self,
+        config: &MysqlConfig,
+        timing: Timing,
+        clock: SharedClock,
+        wait: Duration,
+    ) -> Result<Option<Box<dyn Lease>>> {
+        Acquisition::begin(config, &self.scope, timing, clock)?.run(wait)
+    }
+
+    /// Ends the lease by the server's clock.
+    fn expire(&self) {
+        self.sql("UPDATE artifactory_lease SET expires_at = UTC_TIMESTAMP(6) - INTERVAL 1 SECOND");
+    }
+
+    fn beat(&self) -> i64 {
+        self.get("beat").unwrap().parse().unwrap()
     }
 
     fn sql(&self, sql: &str) -> simulator::Rows {
@@ -96,7 +171,7 @@ impl Fixture {
     }
 
     fn info(&self) -> Option<LeaseInfo> {
-        let mut session = Session::open(&self.config(TTL)).unwrap();
+        let mut session = Session::open(&self.config()).unwrap();
         session.call(|conn| info(conn, &self.scope)).unwrap()
     }
 
@@ -121,7 +196,7 @@ fn eventually(what: &str, is_so: impl Fn() -> bool) {
     let end = Instant::now() + Duration::from_secs(30);
     while !is_so() {
         assert!(Instant::now() < end, "{what}");
-        sleep(Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
@@ -134,7 +209,7 @@ fn of_many_that_come_at_once_exactly_one_takes_it() {
         let tokens: Vec<i64> = std::thread::scope(|threads| {
             let contender = || {
                 start.wait();
-                let lease = fixture.acquire(TTL, NO_WAIT);
+                let lease = fixture.acquire(NO_WAIT);
                 end.wait();
                 lease.map(|lease| lease.fence().token)
             };
@@ -153,10 +228,10 @@ fn those_that_wait_hold_it_one_after_the_other() {
     let inside = AtomicI64::new(0);
     let mut tokens: Vec<i64> = std::thread::scope(|threads| {
         let worker = || {
-            let lease = fixture.acquire(TTL, Duration::from_secs(60)).unwrap();
+            let lease = fixture.acquire(FOR_EVER).unwrap();
             assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
             assert!(lease.is_held());
-            sleep(Duration::from_millis(20));
+            assert_eq!(fixture.get("token"), Some(lease.fence().token.to_string()));
             assert_eq!(inside.fetch_sub(1, Ordering::SeqCst), 1);
             lease.fence().token
         };
@@ -170,19 +245,37 @@ fn those_that_wait_hold_it_one_after_the_other() {
 #[test]
 fn it_is_renewed_beyond_its_ttl() {
     let fixture = Fixture::new();
-    let lease = fixture.acquire(LONG_TTL, NO_WAIT).unwrap();
-    sleep(LONG_TTL);
+    let clock = Hand::shared();
+    let acquired = fixture.acquire_with(&fixture.config(), restless(), clock.clone(), NO_WAIT);
+    let lease = acquired.unwrap().unwrap();
+    for _ in 0..3 {
+        clock.sleep(SECOND * 54);
+        assert!(lease.is_held());
+        let beat = fixture.beat();
+        // One may have been under way when the clock moved.
+        eventually("it is renewed twice", || fixture.beat() > beat + 1);
+        fixture.expire();
+        eventually("it is in force again", || fixture.info().unwrap().held);
+    }
+    assert!(fixture.acquire(TTL * 2).is_none());
+}
+
+#[test]
+fn it_may_be_relied_upon_until_shortly_before_its_end() {
+    let fixture = Fixture::new();
+    let clock = Hand::shared();
+    let lease = fixture.acquire_by(clock.clone(), NO_WAIT).unwrap();
+    clock.sleep(SECOND * 54);
     assert!(lease.is_held());
-    assert!(fixture.acquire(TTL, TTL * 2).is_none());
-    assert!(lease.is_held() && fixture.info().unwrap().held);
-    assert_eq!(fixture.get("beat > 5").as_deref(), Some("1"));
+    clock.sleep(SECOND);
+    assert!(!lease.is_held());
 }
 
 #[test]
 fn a_released_lease_is_free_at_once_and_its_holder_stays_readable() {
     let fixture = Fixture::new();
     assert_eq!(fixture.info(), None);
-    let lease = fixture.acquire(TTL, NO_WAIT).unwrap();
+    let lease = fixture.acquire(NO_WAIT).unwrap();
     fixture.sql("UPDATE artifactory_lease SET open_attempt = 'an-attempt'");
     assert_eq!((lease.fence().token, lease.send_delay()), (1, NO_WAIT));
     let held = fixture.info().unwrap();
@@ -200,7 +293,7 @@ fn a_released_lease_is_free_at_once_and_its_holder_stays_readable() {
             ..held
         }
     );
-    let next = fixture.acquire(TTL, NO_WAIT).unwrap();
+    let next = fixture.acquire(NO_WAIT).unwrap();
     assert_eq!((next.fence().token, next.send_delay()), (2, NO_WAIT));
     assert_eq!(fixture.get("open_attempt").as_deref(), Some("an-attempt"));
 }
@@ -208,11 +301,18 @@ fn a_released_lease_is_free_at_once_and_its_holder_stays_readable() {
 #[test]
 fn renewing_ends_at_the_limit() {
     let fixture = Fixture::new();
-    let mut config = fixture.config(TTL);
-    config.lease_limit = Duration::from_millis(500);
-    let lease = acquire(&config, &fixture.scope, NO_WAIT).unwrap().unwrap();
-    eventually("it ends", || !lease.is_held());
-    eventually("it expires", || !fixture.info().unwrap().held);
+    let clock = Hand::shared();
+    let mut config = fixture.config();
+    config.lease_limit = TTL;
+    let acquired = fixture.acquire_with(&config, restless(), clock.clone(), NO_WAIT);
+    let lease = acquired.unwrap().unwrap();
+    clock.sleep(TTL);
+    // One renewal may have been under way.
+    let most = fixture.beat() + 1;
+    assert!(!lease.is_held());
+    for _ in 0..50 {
+        assert!(fixture.beat() <= most);
+    }
     // The thread is still there to free the row.
     drop(lease);
     assert_eq!(fixture.get("holder_id"), None);
@@ -226,7 +326,7 @@ fn scopes_and_their_leases_are_apart_and_names_are_compared_by_byte() {
             domain: domain.to_owned(),
             environment: "qa".to_owned(),
         };
-        acquire(&fixture.config(TTL), &scope, NO_WAIT)
+        acquire(&fixture.config(), &scope, NO_WAIT)
     };
     let held = [of("example.com"), of("EXAMPLE.com"), of("example.com ")];
     for lease in &held {

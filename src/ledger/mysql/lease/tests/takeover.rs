@@ -1,48 +1,26 @@
 //! Leases whose holder is gone, or seems to be.
 
-use std::process::{Child, Command};
-use std::sync::atomic::AtomicBool;
+use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::*;
 
-/// A process that does nothing, and its identity as its lease would have it.
-fn sleeper() -> (Child, String) {
-    let child = Command::new("sleep").arg("1000").spawn().unwrap();
-    let stat = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
-    let since = stat
-        .rsplit_once(") ")
-        .unwrap()
-        .1
-        .split(' ')
-        .nth(19)
-        .unwrap();
-    let this = Process::this().unwrap().to_string();
-    let (place, _) = this
-        .rsplit_once(' ')
-        .and_then(|(p, _)| p.rsplit_once(' '))
-        .unwrap();
-    let process = format!("{place} {} {since}", child.id());
-    (child, process)
-}
-
 #[test]
 fn an_expired_lease_is_taken_over_after_it_stood_still_for_a_whole_ttl() {
     let fixture = Fixture::held_by(ELSEWHERE, TTL, -600);
     assert!(!fixture.info().unwrap().held);
-    let start = Instant::now();
-    let lease = fixture.acquire(TTL, NO_WAIT).unwrap();
-    let delay = lease.send_delay();
-    assert!(start.elapsed() >= TTL);
-    assert!(delay > NO_WAIT && delay <= TTL / 4, "{delay:?}");
+    let clock = Hand::shared();
+    let lease = fixture.acquire_by(clock.clone(), NO_WAIT).unwrap();
+    assert!(clock.elapsed() >= TTL && clock.elapsed() < TTL + SECOND);
+    assert_eq!(lease.send_delay(), TTL / 4);
     assert_eq!(lease.fence().token, 42);
     assert_eq!(fixture.get("open_attempt").as_deref(), Some("an-attempt"));
     assert_eq!(
         fixture.get("process"),
         Process::this().map(|p| p.to_string())
     );
-    sleep(delay);
+    clock.sleep(TTL / 4);
     assert_eq!(lease.send_delay(), NO_WAIT);
     assert!(lease.is_held());
 }
@@ -50,17 +28,19 @@ fn an_expired_lease_is_taken_over_after_it_stood_still_for_a_whole_ttl() {
 #[test]
 fn the_ttl_of_the_holder_counts_where_it_is_longer() {
     let fixture = Fixture::held_by(ELSEWHERE, TTL * 2, -600);
-    let start = Instant::now();
-    assert!(fixture.acquire(TTL, NO_WAIT).is_some());
-    assert!(start.elapsed() >= TTL * 2);
+    let clock = Hand::shared();
+    assert!(fixture.acquire_by(clock.clone(), NO_WAIT).is_some());
+    assert!(clock.elapsed() >= TTL * 2);
 }
 
 #[test]
 fn a_lease_in_force_is_not_watched_without_time_to_wait_and_taken_over_with_it() {
-    let fixture = Fixture::held_by(ELSEWHERE, TTL, 4);
-    assert!(fixture.acquire(TTL, NO_WAIT).is_none());
+    let fixture = Fixture::held_by(ELSEWHERE, TTL, 3600);
+    assert!(fixture.acquire(NO_WAIT).is_none());
     assert!(fixture.info().unwrap().held);
-    assert!(fixture.acquire(TTL, Duration::from_secs(60)).is_some());
+    let row = fixture.clone();
+    let clock = meanwhile(move || row.expire());
+    assert!(fixture.acquire_by(clock, FOR_EVER).is_some());
     assert_eq!(fixture.get("token").as_deref(), Some("42"));
 }
 
@@ -68,19 +48,13 @@ fn a_lease_in_force_is_not_watched_without_time_to_wait_and_taken_over_with_it()
 #[test]
 fn an_expired_lease_that_beats_is_held() {
     let fixture = Fixture::held_by(ELSEWHERE, TTL, -600);
-    let done = AtomicBool::new(false);
-    std::thread::scope(|threads| {
-        threads.spawn(|| {
-            while !done.load(Ordering::SeqCst) {
-                fixture.sql("UPDATE artifactory_lease SET beat = beat + 1");
-                sleep(Duration::from_millis(100));
-            }
+    for wait in [NO_WAIT, TTL * 2] {
+        let row = fixture.clone();
+        let clock = meanwhile(move || {
+            row.sql("UPDATE artifactory_lease SET beat = beat + 1");
         });
-        let with_no_wait = fixture.acquire(TTL, NO_WAIT).is_some();
-        let with_wait = fixture.acquire(TTL, TTL * 2).is_some();
-        done.store(true, Ordering::SeqCst);
-        assert!(!with_no_wait && !with_wait);
-    });
+        assert!(fixture.acquire_by(clock, wait).is_none());
+    }
     assert_eq!(fixture.get("token").as_deref(), Some("41"));
 }
 
@@ -88,22 +62,22 @@ fn an_expired_lease_that_beats_is_held() {
 #[test]
 fn a_lease_that_ends_far_in_the_future_is_only_delayed() {
     let fixture = Fixture::held_by(ELSEWHERE, TTL, 3600);
-    assert!(fixture.acquire(TTL, TTL * 2).is_none());
-    fixture.sql("UPDATE artifactory_lease SET expires_at = UTC_TIMESTAMP(6) - INTERVAL 1 SECOND");
-    assert!(fixture.acquire(TTL, NO_WAIT).is_some());
+    assert!(fixture.acquire(TTL * 2).is_none());
+    fixture.expire();
+    assert!(fixture.acquire(NO_WAIT).is_some());
 }
 
 #[test]
 fn the_lease_of_a_dead_process_is_taken_over_at_once() {
-    let (mut child, process) = sleeper();
-    let minute = Duration::from_secs(60);
-    let fixture = Fixture::held_by(&process, minute, 3600);
-    assert!(fixture.acquire(minute, NO_WAIT).is_none(), "it is alive");
+    let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
+    let process = Process::of(&child).to_string();
+    let fixture = Fixture::held_by(&process, TTL, 3600);
+    assert!(fixture.acquire(NO_WAIT).is_none(), "it is alive");
     kill_process(Pid::from_child(&child), Signal::STOP).unwrap();
-    assert!(fixture.acquire(minute, NO_WAIT).is_none(), "it is stopped");
+    assert!(fixture.acquire(NO_WAIT).is_none(), "it is stopped");
     child.kill().unwrap();
     child.wait().unwrap();
-    let lease = fixture.acquire(minute, NO_WAIT).unwrap();
+    let lease = fixture.acquire(NO_WAIT).unwrap();
     assert_eq!(lease.fence().token, 42);
-    assert!(lease.send_delay() > Duration::from_secs(5));
+    assert_eq!(lease.send_delay(), TTL / 4);
 }
