@@ -234,7 +234,10 @@ impl Target for Ports {
 fn deploy(world: &mut World, who: usize, request: &DeployRequest) -> Deploy {
     let chances = [Fault::DeployFails, Fault::DeployDies, Fault::DeployHangs];
     let fault = world.draw(who, &chances);
-    let some = world.rng.u32(..request.num_instances.max(1));
+    let some = match world.up {
+        Some(up) => up,
+        None => world.rng.u32(..request.num_instances.max(1)),
+    };
     let seconds = match fault {
         Some(Fault::DeployHangs) => world.rng.u64(700..4000),
         _ => world.rng.u64(1..30),

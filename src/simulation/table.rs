@@ -15,7 +15,7 @@ const TABLE: &str = include_str!("../commands/table.md");
 
 type Bring = fn(&Site<'_>);
 /// What brings a fresh app into each state.
-const STATES: [(&str, Bring); 18] = [
+const STATES: [(&str, Bring); 20] = [
     ("never deployed", |site| {
         site.mark(&["1.0", "1.1"]);
     }),
@@ -28,7 +28,14 @@ const STATES: [(&str, Bring); 18] = [
         site.upgraded();
         site.fails(Fault::DeployFails, deploy("1.1", true));
     }),
-    ("1.1 failed", |site| site.upgrade_fails(Fault::DeployFails)),
+    ("1.1 failed, one unit of it is up", |site| {
+        site.up(1);
+        site.upgrade_fails(Fault::DeployFails);
+    }),
+    ("1.1 failed, none of it is up", |site| {
+        site.up(0);
+        site.upgrade_fails(Fault::DeployFails);
+    }),
     ("1.1 was refused", |site| site.upgrade_fails(Fault::Refused)),
     ("1.1 is given up", |site| {
         site.upgrade_fails(Fault::Refused);
@@ -43,8 +50,13 @@ const STATES: [(&str, Bring); 18] = [
     ("1.1 unknown, and does not run", |site| {
         site.upgrade_fails(Fault::LostRequest);
     }),
-    ("1.1 submitted, and died", |site| {
-        site.upgrade_fails(Fault::DeployDies);
+    ("1.1 died, one unit of it is up", |site| {
+        site.up(1);
+        site.died();
+    }),
+    ("1.1 died, none of it is up", |site| {
+        site.up(0);
+        site.died();
     }),
     ("1.1 settled as not deployed", |site| {
         site.upgrade_fails(Fault::LostRequest);
@@ -180,6 +192,11 @@ impl Site<'_> {
         assert!(self.0.world().scripted.is_empty(), "{fault:?}");
     }
 
+    /// From now on, this many units of what fails come up.
+    fn up(&self, units: u32) {
+        self.0.world().up = Some(units);
+    }
+
     fn mark(&self, versions: &[&str]) {
         let mut world = self.0.world();
         let marked = world.markers.entry(APP.to_owned()).or_default();
@@ -206,6 +223,12 @@ impl Site<'_> {
         self.deployed("1.0");
         self.mark(&["1.1"]);
         self.fails(fault, walk::pass());
+    }
+
+    /// The deploy of 1.1 never ends, and `--unknown-hold` is over.
+    fn died(&self) {
+        self.upgrade_fails(Fault::DeployDies);
+        self.0.world().wait(Duration::from_secs(900));
     }
 
     /// How often each version of the app was sent.

@@ -35,6 +35,7 @@ impl Shared {
             rng,
             faults,
             scripted: VecDeque::new(),
+            up: None,
             weights: BTreeMap::new(),
             switch: 20,
             counts: BTreeMap::new(),

@@ -16,7 +16,8 @@ use crate::commands::{self, Context};
 use crate::config::{ColorMode, Config};
 use crate::error::Result;
 use crate::exit::Exit;
-use crate::ledger::{Access, Ledger};
+use crate::ledger::{Access, Ledger, Snapshot};
+use crate::model::attempt::State;
 use crate::output::{Output, Terminal};
 use crate::pass::{Interrupt, Ports};
 use crate::target::Target;
@@ -301,8 +302,8 @@ pub fn settle(world: &World) -> Option<Command> {
 
 /// What leads out where the passes can't go on.
 fn said(world: &World) -> Option<Command> {
-    settle(world).or_else(|| {
-        let seen = world.store.snapshot();
+    let seen = world.store.snapshot();
+    settle(world).or_else(|| retry(world, &seen)).or_else(|| {
         let app = seen.unaccounted.keys().next()?;
         let marked = world.markers.get(app)?.last()?;
         baseline(world, app).or_else(|| {
@@ -313,6 +314,23 @@ fn said(world: &World) -> Option<Command> {
                 no_hold: true,
             })
         })
+    })
+}
+
+/// What was given up on an operator's word, who went away before it was sent again.
+fn retry(world: &World, seen: &Snapshot) -> Option<Command> {
+    let (app, _) = world.markers.iter().find(|(app, versions)| {
+        let troubled = seen.records.get(*app).map(|record| &record.troubled);
+        let newest = troubled.zip(versions.last());
+        newest
+            .and_then(|(troubled, newest)| troubled.get(newest))
+            .is_some_and(|trouble| trouble.state == State::Dismissed)
+    })?;
+    Some(Command::Settle {
+        app: app.clone(),
+        as_: None,
+        retry: true,
+        reason: None,
     })
 }
 

@@ -81,6 +81,8 @@ pub struct World {
     pub faults: u32,
     /// What goes wrong next, where that is not drawn.
     pub scripted: VecDeque<Fault>,
+    /// How many units of a deploy that goes wrong come up, where that is not drawn.
+    pub up: Option<u32>,
     /// The faults that happen otherwise than that.
     pub weights: BTreeMap<Fault, u32>,
     /// How often another command gets its turn, of a hundred steps.
