@@ -513,3 +513,45 @@ fn services_whose_units_cannot_be_told_apart_are_refused() {
         assert_eq!(lab.state().posted, [first.1]);
     }
 }
+
+/// A clock by which some time goes by whenever it is read: the process is kept from running.
+#[derive(Debug)]
+struct Striding(u64, std::sync::atomic::AtomicU64);
+
+impl crate::clock::Clock for Striding {
+    fn now_ms(&self) -> i64 {
+        crate::clock::System.now_ms()
+    }
+
+    fn elapsed(&self) -> std::time::Duration {
+        let Self(stride, at) = self;
+        std::time::Duration::from_secs(at.fetch_add(*stride, std::sync::atomic::Ordering::Relaxed))
+    }
+
+    fn boot_id(&self) -> String {
+        "this boot".to_owned()
+    }
+
+    fn sleep(&self, _: std::time::Duration) {}
+}
+
+#[test]
+fn what_was_decided_upon_long_ago_is_not_sent_and_counts_for_nothing() {
+    for (stride, posted, exit, attempt) in [
+        (1, &["1.0"][..], Exit::Success, "1.0 succeeded"),
+        (40, &[][..], Exit::Failed, "1.0 refused"),
+        (4000, &[][..], Exit::Failed, "1.0 refused"),
+    ] {
+        let lab = Lab::default();
+        lab.publish("video", "1.0");
+        let (_, found) = lab.run("run", |session| {
+            session.clock = std::sync::Arc::new(Striding(stride, 0.into()));
+            super::run(session)
+        });
+        assert_eq!(found, exit, "{stride}");
+        assert_eq!(lab.state().posted, posted, "{stride}");
+        assert_eq!(lab.attempts("video"), [attempt], "{stride}");
+        assert_eq!(lab.pass().1, Exit::Success, "{stride}");
+        assert_eq!(lab.state().posted, ["1.0"], "{stride}");
+    }
+}
