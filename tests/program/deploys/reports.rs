@@ -199,6 +199,7 @@ fn the_report_has_the_documented_keys() {
         "deployID",
         "durationMs",
         "error",
+        "hint",
     ];
     let video = app(&report, "video");
     assert_eq!(keys(video), sorted(of_an_app));
