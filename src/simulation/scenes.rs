@@ -106,7 +106,7 @@ fn queue(episode: &Episode<'_>) {
             let mut world = episode.world();
             // Between two deploys the service answers.
             let gap = world.cluster.gap().filter(|gap| *gap > world.now);
-            let time = gap.map_or(Duration::from_secs(60), |gap| gap - world.now);
+            let time = gap.map_or(Duration::from_secs(60), |gap| gap.saturating_sub(world.now));
             world.wait(time);
         }
         episode.run(&[pass()]);
@@ -185,7 +185,9 @@ fn rollbacks(episode: &Episode<'_>) {
         let commands = match drawn {
             0 => {
                 let next = markers.next();
-                next.into_iter().for_each(|next| episode.mark(APP, next));
+                if let Some(next) = next {
+                    episode.mark(APP, next);
+                }
                 vec![pass()]
             }
             1 => vec![rollback(), rollback()],
