@@ -2,8 +2,6 @@
 
 mod answer;
 mod body;
-mod proxy;
-mod said;
 mod tls;
 
 use std::io;
@@ -18,8 +16,6 @@ use reqwest::redirect::Policy;
 
 pub use self::answer::{Answer, LONGEST_WAIT, Meaning, Peer};
 pub use self::body::{BodyError, Bounded, read_body};
-pub use self::proxy::Proxies;
-pub use self::said::{is_gzip, is_page, said, unpacked};
 
 use crate::config::HttpConfig;
 use crate::error::{Error, Result, is_shortage};

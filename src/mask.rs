@@ -5,12 +5,14 @@
 //! into text: masked first, then made printable, then cut, so that no cut leaves half a secret.
 
 mod forms;
+mod said;
 
 use std::sync::Arc;
 
 use base64::Engine as _;
 
 use self::forms::{Layer, layers};
+pub use self::said::{is_gzip, is_page, said, unpacked};
 use crate::secret::Secret;
 use crate::text::printable;
 

@@ -22,8 +22,8 @@ use super::client::Client;
 use super::failure::{Failure, ReadResult};
 use super::file_info::parse_iso;
 use crate::error::Error;
-use crate::http::{self, BodyError, Bounded, Meaning};
-use crate::mask::Masker;
+use crate::http::{BodyError, Bounded, Meaning};
+use crate::mask::{self, Masker};
 use crate::model::listing::ListingBuilder;
 
 /// The most time for the whole answer.
@@ -81,7 +81,7 @@ fn once(
 fn plain<'a>(response: impl Read + 'a) -> Box<dyn Read + 'a> {
     let mut reader = BufReader::new(response);
     // What can't be read now can't be read later either.
-    if reader.fill_buf().is_ok_and(http::is_gzip) {
+    if reader.fill_buf().is_ok_and(mask::is_gzip) {
         return Box::new(MultiGzDecoder::new(reader));
     }
     Box::new(reader)

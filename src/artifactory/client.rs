@@ -25,7 +25,7 @@ use crate::http::{
     self, Answer, BodyError, Bounded, Meaning, Peer, RESERVED, header, is_html, read_body,
     secret_header,
 };
-use crate::mask::Masker;
+use crate::mask::{self, Masker};
 
 /// The most bytes of one JSON answer that is read as a whole.
 const JSON_LIMIT: usize = 8 << 20;
@@ -182,7 +182,7 @@ impl Client {
     pub fn page(&self, what: &str, body: &[u8]) -> Failure {
         let problem = "an HTML page came instead of Artifactory's answer";
         let mut error = Error::unavailable(format!("{what}: {problem}"));
-        if let Some(title) = http::said(body, self.masker()) {
+        if let Some(title) = mask::said(body, self.masker()) {
             error = error.because(title);
         }
         error.hint(self.endpoint_hint).into()
@@ -220,8 +220,8 @@ impl Client {
                 .body(response, JSON_LIMIT, JSON_TIME)
                 .map_err(|e| Failure::of_body(what, &e))?;
             // Whatever the headers say: JSON that can be read is JSON.
-            let body = http::unpacked(&body);
-            if http::is_page(&body) {
+            let body = mask::unpacked(&body);
+            if mask::is_page(&body) {
                 return Err(self.page(what, &body));
             }
             let value = serde_json::from_slice(&body)

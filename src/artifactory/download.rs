@@ -15,7 +15,8 @@ use super::failure::{Failure, ReadResult, is_reactivation_page};
 use super::file_info::FileInfo;
 use super::{Checksum, Payload};
 use crate::error::{Error, Kind};
-use crate::http::{self, Answer, BodyError, Meaning, Peer, header, is_html};
+use crate::http::{Answer, BodyError, Meaning, Peer, header, is_html};
+use crate::mask;
 
 /// The most bytes of a payload.
 pub const PAYLOAD_LIMIT: usize = 8 << 20;
@@ -53,7 +54,7 @@ pub fn fetch(
             let checksum = expected.clone();
             return Ok(Payload { bytes, checksum });
         }
-        if is_page || http::is_page(&body) {
+        if is_page || mask::is_page(&body) {
             return Err(client.page(what, &body));
         }
         let is_first = size.is_none();
@@ -171,7 +172,7 @@ fn verified(body: &[u8], expected: &Checksum) -> Option<Vec<u8>> {
     if digest(body, expected) == expected.as_str() {
         return Some(body.to_vec());
     }
-    if !http::is_gzip(body) {
+    if !mask::is_gzip(body) {
         return None;
     }
     let mut plain = Vec::new();

@@ -83,7 +83,7 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
-    use crate::http::Proxies;
+    use crate::config::Proxies;
     use crate::mask::Masker;
 
     #[test]

@@ -14,10 +14,10 @@ use reqwest::{StatusCode, Url};
 use serde_json::Value;
 
 use super::body::Bounded;
-use super::said::{is_page, said, unpacked};
 use super::{is_html, text_of};
 use crate::config::HttpConfig;
 use crate::error::{Error, Kind};
+use crate::mask::{is_page, said, unpacked};
 
 /// The longest `Retry-After` that is waited for.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(60);

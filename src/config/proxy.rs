@@ -146,7 +146,7 @@ impl Proxies {
     }
 
     /// The address of the proxy for an address, with its password.
-    pub(super) fn address_of(&self, url: &Url) -> Option<String> {
+    pub fn address_of(&self, url: &Url) -> Option<String> {
         Some(self.of(url)?.address.expose().to_owned())
     }
 
