@@ -252,8 +252,9 @@ impl ListingBuilder {
         let left_alone = &mut self.listing.left_alone;
         left_alone.count += 1;
         if left_alone.shown.len() < SHOWN {
+            // Whole: who masks secrets cuts it afterwards.
             left_alone.shown.push(Left {
-                name: crate::text::printable(path),
+                name: path.to_owned(),
                 why: why.to_owned(),
             });
         }
