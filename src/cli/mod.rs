@@ -25,7 +25,9 @@ pub use options::{
     ArtifactoryArgs, DeployArgs, GlobalArgs, LedgerArgs, OutputArgs, RuleArgs, ScopeArgs,
     ServerArgs,
 };
-pub use values::{ColorMode, ListingMode, OutputFormat, SettleAs, UnknownHold, duration, variable};
+pub use values::{
+    ColorMode, HookAuth, ListingMode, OutputFormat, SettleAs, UnknownHold, duration, variable,
+};
 pub use variables::{Variables, foreign_variable};
 
 /// The name of the program.
@@ -269,12 +271,13 @@ const LISTS: [&str; 2] = ["app", "exclude_app"];
 
 /// The options of secrets. Their variables, and those of their `-file` forms, are the
 /// configuration's to read.
-const SECRETS: [&str; 5] = [
+const SECRETS: [&str; 6] = [
     "art-password",
     "art-token",
     "art-api-key",
     "deploy-token",
     "dsn",
+    "hook-secret",
 ];
 
 impl Cli {

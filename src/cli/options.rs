@@ -15,7 +15,9 @@ use std::time::Duration;
 use clap::builder::{BoolishValueParser, RangedU64ValueParser};
 use clap::{ArgAction, Args, value_parser};
 
-use super::values::{self, ColorMode, DAY, ListingMode, OutputFormat, SECOND, UnknownHold};
+use super::values::{
+    self, ColorMode, DAY, HookAuth, ListingMode, OutputFormat, SECOND, UnknownHold,
+};
 use crate::model::version::Order;
 use crate::secret::Secret;
 
@@ -226,6 +228,15 @@ pub struct ServerArgs {
     /// Address or network of a proxy before the server, behind which clients share an address; may be repeated (the variable: separated by commas)
     #[arg(long, value_name = "ADDRESS[/BITS]", value_delimiter = ',')]
     pub trusted_proxy: Vec<String>,
+    /// Secret of Artifactory's webhook; without one /v1.0/hook is not there [env: CAM_HOOK_SECRET]
+    #[arg(long, value_name = "SECRET")]
+    pub hook_secret: Option<Secret>,
+    /// File that holds what --hook-secret would [env: CAM_HOOK_SECRET_FILE]
+    #[arg(long, value_name = "PATH")]
+    pub hook_secret_file: Option<PathBuf>,
+    /// How the webhook shows the secret: by a signature made with it, or as it is
+    #[arg(long, value_name = "MODE", value_enum, default_value_t)]
+    pub hook_auth: HookAuth,
     /// Worker threads, up to 64; 0 or less is the number of cores, 2 to 4
     #[arg(short = 'X', long, value_name = "MAX", allow_negative_numbers = true)]
     pub procs: Option<i32>,

@@ -31,6 +31,7 @@ fn is_secret(long: &str) -> bool {
         "art-token",
         "art-api-key",
         "dsn",
+        "hook-secret",
     ]
     .contains(&long)
 }

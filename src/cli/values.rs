@@ -32,6 +32,17 @@ pub enum ListingMode {
     Folders,
 }
 
+/// `--hook-auth`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, ValueEnum)]
+#[expect(missing_docs, reason = "clap would print them as help")]
+pub enum HookAuth {
+    // HMAC-SHA256 of the event.
+    #[default]
+    Hmac,
+    // The secret itself.
+    Plain,
+}
+
 /// `--color`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, ValueEnum)]
 #[expect(missing_docs, reason = "clap would print them as help")]

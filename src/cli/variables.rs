@@ -10,7 +10,7 @@ use clap::parser::ValueSource;
 use super::{LISTS, RuleArgs, variable};
 
 /// Options that are no pass's: those of the server, and the format that `serve` reads.
-const NOT_OF_A_PASS: [&str; 8] = [
+const NOT_OF_A_PASS: [&str; 11] = [
     "name",
     "hostname",
     "art-polling",
@@ -18,6 +18,9 @@ const NOT_OF_A_PASS: [&str; 8] = [
     "profiler-port",
     "procs",
     "trusted-proxy",
+    "hook-secret",
+    "hook-secret-file",
+    "hook-auth",
     "output",
 ];
 
@@ -166,6 +169,9 @@ mod tests {
             "--jobs=3",
             "-N",
             "n",
+            "--hook-secret",
+            "s3cret",
+            "--hook-auth=plain",
         ];
         let wanted = expected(&[
             ("CAM_DOMAIN", "example.com"),
@@ -184,6 +190,8 @@ mod tests {
             ("CAM_DOMAIN", "example.com"),
             ("CAM_ART_PASSWORD_FILE", "/p"),
             ("CAM_PORT", "1"),
+            ("CAM_HOOK_SECRET", "x"),
+            ("CAM_HOOK_SECRET_FILE", "/x"),
             ("CAM_OUTPUT", "human"),
             ("COREOS_DEPLOY_TOKEN", "t"),
             ("AWS_SECRET_ACCESS_KEY", "x"),

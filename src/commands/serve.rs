@@ -36,6 +36,7 @@ pub(super) fn run(context: &Context<'_>) -> Result<Exit> {
         dsn: config.dsn()?.clone(),
         scope: scope.clone(),
         order: config.rules.order,
+        hook: serve.hook.clone(),
         masker: config.http.masker.clone(),
     };
     let mut options = cli.variables.for_a_pass(std::env::vars_os());

@@ -28,8 +28,8 @@ pub use self::dsn::{Dsn, MysqlAddress, MysqlConfig, MysqlTls};
 pub use self::network::Network;
 pub use self::proxy::Proxies;
 pub use self::rules::Rules;
-pub use self::server::ServeConfig;
-pub use crate::cli::{ColorMode, ListingMode};
+pub use self::server::{HookConfig, ServeConfig};
+pub use crate::cli::{ColorMode, HookAuth, ListingMode};
 
 /// What both HTTP clients share.
 #[derive(Clone, Debug, Default)]
@@ -128,8 +128,11 @@ impl Config {
         } else {
             Proxies::default()
         };
-        let masker =
-            masker(artifactory.as_ref(), deploy.as_ref(), dsn.as_ref()).and(proxies.secrets());
+        let serve = server::from_cli(cli, env, &mut warnings)?;
+        let of_hook = serve.iter().filter_map(|serve| serve.hook.as_ref());
+        let masker = masker(artifactory.as_ref(), deploy.as_ref(), dsn.as_ref())
+            .and(proxies.secrets())
+            .and(of_hook.map(|hook| (None, &hook.secret)));
         if let Some(Dsn::Mysql(mysql)) = &mut dsn {
             mysql.masker = masker.clone();
         }
@@ -146,7 +149,7 @@ impl Config {
                 masker,
             },
             rules: rules::from_cli(cli),
-            serve: server::from_cli(cli)?,
+            serve,
             output: OutputConfig::from_cli(cli),
             alerts,
             dsn,

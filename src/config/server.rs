@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use super::Network;
 use super::check::named;
-use crate::cli::{Cli, Command};
+use super::secrets::{Env, Source};
+use crate::cli::{Cli, Command, HookAuth};
 use crate::error::{Error, Result};
+use crate::secret::Secret;
 
 /// The name of a server that was given none.
 const NAME: &str = env!("CARGO_PKG_NAME");
@@ -32,11 +34,26 @@ pub struct ServeConfig {
     pub procs: usize,
     /// `--trusted-proxy`: what stands for many clients.
     pub proxies: Vec<Network>,
+    /// The webhook, where it has a secret.
+    pub hook: Option<HookConfig>,
+}
+
+/// How Artifactory's webhook shows that an event is its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HookConfig {
+    /// `--hook-secret`.
+    pub secret: Secret,
+    /// `--hook-auth`.
+    pub auth: HookAuth,
 }
 
 /// Checks the options of the server for the commands that have one; an old command line that runs
 /// one pass is not asked.
-pub(super) fn from_cli(cli: &Cli) -> Result<Option<ServeConfig>> {
+pub(super) fn from_cli(
+    cli: &Cli,
+    env: Env,
+    warnings: &mut Vec<String>,
+) -> Result<Option<ServeConfig>> {
     if !matches!(&cli.command, Some(Command::Serve | Command::Health)) {
         return Ok(None);
     }
@@ -49,6 +66,21 @@ pub(super) fn from_cli(cli: &Cli) -> Result<Option<ServeConfig>> {
         profiler_port: profiler_port(args.profiler_port.unwrap_or(0))?,
         procs: threads(args.procs.unwrap_or(0)),
         proxies: proxies(&args.trusted_proxy)?,
+        hook: hook(cli, env, warnings)?,
+    }))
+}
+
+/// The webhook, where the server that has it is to run.
+fn hook(cli: &Cli, env: Env, warnings: &mut Vec<String>) -> Result<Option<HookConfig>> {
+    if !matches!(&cli.command, Some(Command::Serve)) {
+        return Ok(None);
+    }
+    let args = &cli.global.server;
+    let source = Source::new("hook-secret", &args.hook_secret, &args.hook_secret_file);
+    let found = source.find(env, warnings)?;
+    Ok(found.map(|found| HookConfig {
+        secret: found.secret,
+        auth: args.hook_auth,
     }))
 }
 
@@ -115,7 +147,8 @@ mod tests {
     use super::*;
 
     fn read(line: &[&str]) -> Result<Option<ServeConfig>> {
-        from_cli(&Cli::parse_from_args(["cam"].iter().chain(line)).unwrap())
+        let cli = Cli::parse_from_args(["cam"].iter().chain(line)).unwrap();
+        from_cli(&cli, &|_| None, &mut Vec::new())
     }
 
     fn serve(line: &[&str]) -> ServeConfig {

@@ -15,6 +15,7 @@ pub(super) fn secrets_on_command_line(cli: &Cli, dsn: Option<&Dsn>) -> Vec<Strin
         ("art-token", artifactory.art_token.is_some()),
         ("art-api-key", artifactory.art_api_key.is_some()),
         ("deploy-token", cli.global.deploy.deploy_token.is_some()),
+        ("hook-secret", cli.global.server.hook_secret.is_some()),
         ("dsn", cli.global.ledger.dsn.is_some() && has_password),
     ]
     .into_iter()

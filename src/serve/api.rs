@@ -15,12 +15,14 @@ use serde_json::{Value, json};
 
 use super::deploys;
 use super::gate::{Endpoint, Strangers, admit};
+use super::hook::hook;
 use super::metrics::{self, Metrics, Scrape, Stats};
 use super::passes::{ForcedState, PassFigures, Passes};
 use super::process::ProcessFigures;
 use super::replies::{self, Refusal, Reply};
 use super::store::Store;
 use super::{OptionsView, ServerConfig};
+use crate::config::HookConfig;
 use crate::ledger::documents;
 use crate::mask::Masker;
 use crate::model::report::Report;
@@ -41,6 +43,7 @@ pub(super) struct Api {
     pub(super) metrics: Arc<Metrics>,
     pub(super) masker: Masker,
     pub(super) strangers: Strangers,
+    pub(super) hook: Option<HookConfig>,
     options: OptionsView,
     pub(super) order: Order,
     passes: Passes,
@@ -65,6 +68,7 @@ pub fn router(
         metrics,
         masker: config.masker,
         strangers: Strangers::default(),
+        hook: config.hook,
         options: config.options,
         order: config.order,
         passes,
@@ -87,6 +91,9 @@ pub fn router(
         (Route::Prometheus, any(prometheus)),
     ] {
         router = router.route(route.template(), gated(route, answers));
+    }
+    if api.hook.is_some() {
+        router = router.route(Route::Hook.template(), gated(Route::Hook, any(hook)));
     }
     router.fallback_service(unknown).with_state(api)
 }
@@ -136,6 +143,11 @@ async fn metrics_document(State(api): Shared) -> Reply {
 }
 
 async fn force(State(api): Shared) -> Reply {
+    forced(&api)
+}
+
+/// Asks for a pass, and says which one it will be.
+pub(super) fn forced(api: &Api) -> Reply {
     let forced = api.passes.force();
     let state = match forced.state {
         ForcedState::Started => "started",
@@ -248,6 +260,7 @@ pub(super) enum Route {
     Info,
     Metrics,
     Force,
+    Hook,
     Passes,
     Pass,
     Deploys,
@@ -258,11 +271,12 @@ pub(super) enum Route {
 
 impl Route {
     /// All of them, in the order of the declaration.
-    pub(super) const ALL: [Route; 10] = [
+    pub(super) const ALL: [Route; 11] = [
         Route::Health,
         Route::Info,
         Route::Metrics,
         Route::Force,
+        Route::Hook,
         Route::Passes,
         Route::Pass,
         Route::Deploys,
@@ -279,6 +293,7 @@ impl Route {
             Route::Info => "/v1.0/info",
             Route::Metrics => "/v1.0/metrics",
             Route::Force => "/v1.0/force",
+            Route::Hook => "/v1.0/hook",
             Route::Passes => "/v1.0/passes",
             Route::Pass => "/v1.0/passes/{id}",
             Route::Deploys => "/v1.0/deploys",
@@ -290,18 +305,22 @@ impl Route {
 
     /// Whether `Accept` and `Content-Type` must say JSON.
     pub(super) const fn asks_for_json(self) -> bool {
-        !matches!(self, Route::Health | Route::Prometheus | Route::Other)
+        !matches!(
+            self,
+            Route::Health | Route::Hook | Route::Prometheus | Route::Other
+        )
     }
 
-    /// Whether a token is asked for.
+    /// Whether a token is asked for; the webhook has a secret of its own.
     pub(super) const fn asks_for_token(self) -> bool {
-        !matches!(self, Route::Health | Route::Other)
+        !matches!(self, Route::Health | Route::Hook | Route::Other)
     }
 
     /// Its methods.
     pub(super) const fn methods(self) -> &'static str {
         match self {
             Route::Force => "GET, POST",
+            Route::Hook => "POST",
             _ => "GET",
         }
     }

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::header::{ACCEPT, CONTENT_TYPE, HOST};
 use axum::http::request::Parts;
@@ -26,9 +26,9 @@ use crate::mask::Masker;
 
 /// The longest time of a request, from the end of its header to the answer.
 const REQUEST_WAIT: Duration = Duration::from_secs(15);
-/// What a wrong token costs who guesses.
-const GUESS_COSTS: Duration = Duration::from_secs(1);
-/// The most bytes of a body; no route reads one, so that they are only thrown away.
+/// What a wrong token, or a wrong secret of the webhook, costs who guesses.
+pub(super) const GUESS_COSTS: Duration = Duration::from_secs(1);
+/// The most bytes of a body. Only the webhook looks at it; else they are thrown away.
 const BODY_BYTES: u64 = 64 * 1024;
 /// The most bytes of a header.
 pub(super) const HEADER_BYTES: usize = 32 * 1024;
@@ -99,15 +99,19 @@ async fn answer(endpoint: &Endpoint, request: Request, is_known: bool, next: Nex
     if let Some(clean) = cleaned(parts.uri.path()) {
         return moved(&clean, parts.uri.query());
     }
-    match timeout_at(deadline, throw_away(body)).await {
-        Ok(Ok(bytes)) => endpoint.api.stats.body(endpoint.route, bytes),
+    let reading = read(body, endpoint.route == Route::Hook);
+    let body = match timeout_at(deadline, reading).await {
+        Ok(Ok((length, body))) => {
+            endpoint.api.stats.body(endpoint.route, length);
+            body
+        }
         Ok(Err(refusal)) => return refusal.reply(),
         Err(_) => return Refusal::TooSlow.reply(),
-    }
+    };
     if let Err(refusal) = check(endpoint.route, &parts, is_known) {
         return refusal.reply();
     }
-    let answering = next.run(Request::from_parts(parts, Body::empty()));
+    let answering = next.run(Request::from_parts(parts, body));
     let answered = timeout_at(deadline, answering).await;
     answered.unwrap_or_else(|_| Refusal::Overdue.reply())
 }
@@ -171,22 +175,25 @@ fn speaks_json(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Reads a body to its end and gives its length. One that says beforehand that it is too long is
-/// not read at all.
-async fn throw_away(mut body: Body) -> Result<u64, Refusal> {
+/// Reads a body to its end and gives its length, and what is to be kept of it: all or nothing. One
+/// that says beforehand that it is too long is not read at all.
+async fn read(mut body: Body, is_kept: bool) -> Result<(u64, Body), Refusal> {
     if body.size_hint().lower() > BODY_BYTES {
         return Err(Refusal::TooLarge);
     }
-    let mut length = 0;
+    let (mut length, mut kept) = (0, Vec::new());
     while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
         let frame = frame.map_err(|_| Refusal::Malformed)?;
-        let bytes = frame.data_ref().map_or(0, Bytes::len);
-        length += u64::try_from(bytes).unwrap_or(u64::MAX);
+        let bytes = frame.into_data().unwrap_or_default();
+        length += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
         if length > BODY_BYTES {
             return Err(Refusal::TooLarge);
         }
+        if is_kept {
+            kept.extend_from_slice(&bytes);
+        }
     }
-    Ok(length)
+    Ok((length, kept.into()))
 }
 
 /// The most characters that are shown of the path of an unknown route.

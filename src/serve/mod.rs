@@ -7,6 +7,7 @@ mod api;
 mod child;
 mod deploys;
 mod gate;
+mod hook;
 mod listener;
 mod metrics;
 pub mod passes;
@@ -41,7 +42,7 @@ pub use store::Store;
 
 use self::passes::{Passes, Runner};
 use self::systemd::Systemd;
-use crate::config::{Dsn, Network, ServeConfig};
+use crate::config::{Dsn, HookConfig, Network, ServeConfig};
 use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::hangup;
@@ -71,6 +72,8 @@ pub struct ServerConfig {
     pub scope: Scope,
     /// The order of versions, which tells whether a hold still holds.
     pub order: Order,
+    /// The webhook; without it there is no such route.
+    pub hook: Option<HookConfig>,
     /// What takes the secrets of the program out of what clients send.
     pub masker: Masker,
 }

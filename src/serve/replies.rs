@@ -36,6 +36,8 @@ pub(super) enum Refusal {
     NoToken,
     /// A token that is not known.
     WrongToken,
+    /// An event that does not show the secret of the webhook.
+    WrongSecret,
     /// The header is too long.
     Header,
     /// No `Host`, or not one.
@@ -69,7 +71,7 @@ impl Refusal {
                 StatusCode::METHOD_NOT_ALLOWED,
                 "Invalid Method for this route.",
             ),
-            Refusal::NoToken | Refusal::WrongToken => {
+            Refusal::NoToken | Refusal::WrongToken | Refusal::WrongSecret => {
                 (StatusCode::UNAUTHORIZED, "Invalid authorization.")
             }
             Refusal::Header => (
@@ -110,6 +112,9 @@ impl Refusal {
             Refusal::WrongToken => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(WRONG));
             }
+            Refusal::WrongSecret => {
+                headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(EVENT));
+            }
             _ => {}
         }
         reply
@@ -124,6 +129,8 @@ const WRONG: &str = concat!(
     env!("CARGO_PKG_NAME"),
     "\", error=\"invalid_token\""
 );
+/// The same for an event of the webhook.
+const EVENT: &str = concat!("JFrog-Event-Auth realm=\"", env!("CARGO_PKG_NAME"), "\"");
 
 /// 200 with nothing in it.
 pub(super) fn empty() -> Reply {

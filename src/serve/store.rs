@@ -358,7 +358,8 @@ pub(super) fn presented(headers: &HeaderMap) -> Option<&[u8]> {
     (scheme.eq_ignore_ascii_case(b"Bearer") && !token.is_empty()).then_some(token)
 }
 
-fn unhex(hex: &str) -> Option<[u8; 32]> {
+/// 32 bytes that are written as 64 hex digits.
+pub(super) fn unhex(hex: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
     if hex.len() != 64 || !hex.bytes().all(|b| b.is_ascii_hexdigit()) {
         return None;
@@ -383,6 +384,7 @@ mod tests {
 
     fn store(folder: &tempfile::TempDir) -> Store {
         Store::new(&ServerConfig {
+            hook: None,
             name: String::new(),
             options: OptionsView::default(),
             dsn: Dsn::Sqlite(folder.path().join("ledger.db")),

@@ -5,11 +5,12 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use coreos_artifactory_monitor::config::Dsn;
+use coreos_artifactory_monitor::config::{Dsn, HookAuth, HookConfig};
 use coreos_artifactory_monitor::ledger::{self, Access, Ledger};
 use coreos_artifactory_monitor::mask::Masker;
 use coreos_artifactory_monitor::model::name::Scope;
 use coreos_artifactory_monitor::model::version::Order;
+use coreos_artifactory_monitor::secret::Secret;
 use coreos_artifactory_monitor::serve::passes::Passes;
 use coreos_artifactory_monitor::serve::{
     Metrics, OptionsView, Places, ServerConfig, Store, listen, profiler, router,
@@ -45,6 +46,16 @@ impl Server {
 
     /// The same over a ledger that something is written to before.
     pub fn over(write: impl FnOnce(&mut dyn Ledger)) -> Self {
+        Self::of(None, write)
+    }
+
+    /// The same with a webhook.
+    pub fn with_hook(auth: HookAuth, secret: &str) -> Self {
+        let secret = Secret::new(secret.into());
+        Self::of(Some(HookConfig { secret, auth }), |_| ())
+    }
+
+    fn of(hook: Option<HookConfig>, write: impl FnOnce(&mut dyn Ledger)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let dsn = Dsn::Sqlite(folder.path().join("ledger.db"));
         let mut ledger = ledger::open(&dsn, Access::Write).unwrap();
@@ -53,6 +64,7 @@ impl Server {
         drop(ledger);
         let config = Arc::new(ServerConfig {
             name: "rig-monitor".into(),
+            hook,
             options: options(),
             dsn: dsn.clone(),
             scope: scope(),

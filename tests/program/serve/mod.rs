@@ -2,6 +2,7 @@
 //! the end in good order, systemd.
 
 mod ends;
+mod hook;
 mod kills;
 mod passes;
 mod private;
