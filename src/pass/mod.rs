@@ -31,13 +31,26 @@ pub use resume::resolve_open;
 pub use scan::{Scan, Scanner, guard};
 pub use session::{Invocation, Session, open_to_write, take_lease};
 
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::ledger::Snapshot;
 use crate::model::plan::Step;
 
 /// One whole pass. What was found out is in the session's report, whatever the result; an error is
-/// what ended the pass early.
+/// what ended the pass early. One that has lost its lease does not say that all is well: what another
+/// has begun since, it can't know (exit 75).
 pub fn run(session: &mut Session<'_>) -> Result<()> {
+    carry_out(session)?;
+    if session.lease.is_held() {
+        return Ok(());
+    }
+    Err(
+        Error::new(Kind::Busy, "the lease was lost before the pass ended")
+            .because("the process stood still, or could not reach the ledger, for too long")
+            .hint("another pass may be at work: the next one tells how things are"),
+    )
+}
+
+fn carry_out(session: &mut Session<'_>) -> Result<()> {
     let mut snapshot = begin(session)?;
     if !snapshot.open.is_empty() {
         snapshot = resolve_open(session, &snapshot)?;

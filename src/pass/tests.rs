@@ -1,10 +1,12 @@
 //! Whole passes in one process, against releases and a cluster in memory.
 
+use std::time::Duration;
+
 use super::testing::{Does, Lab, app};
 use super::{Job, Prepared, Preparer, Session, begin, deploy_one};
 use crate::error::Kind;
 use crate::exit::Exit;
-use crate::ledger::BadPayload;
+use crate::ledger::{BadPayload, Fence, Lease};
 use crate::model::report::{Action, Outcome, Report};
 use crate::model::version::Order;
 
@@ -554,4 +556,33 @@ fn what_was_decided_upon_long_ago_is_not_sent_and_counts_for_nothing() {
         assert_eq!(lab.pass().1, Exit::Success, "{stride}");
         assert_eq!(lab.state().posted, ["1.0"], "{stride}");
     }
+}
+
+/// A lease that was ours: the process has stood still for longer than it lives.
+struct Lost(Fence);
+
+impl Lease for Lost {
+    fn fence(&self) -> &Fence {
+        &self.0
+    }
+
+    fn is_held(&self) -> bool {
+        false
+    }
+
+    fn send_delay(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+#[test]
+fn a_pass_that_lost_its_lease_does_not_say_that_all_is_well() {
+    let lab = one_release();
+    let (report, exit) = lab.run("run", |session| {
+        session.lease = Box::new(Lost(session.lease.fence().clone()));
+        super::run(session)
+    });
+    assert_eq!(exit, Exit::TryLater);
+    assert_eq!(app(&report, "video").action, Action::UpToDate);
+    assert!(report.error.unwrap().contains("lease was lost"));
 }

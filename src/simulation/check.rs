@@ -79,6 +79,7 @@ impl World {
 pub fn intended(world: &mut World, who: usize, intent: &Intent) {
     let (app, version) = (&intent.attempt.app, &intent.attempt.version);
     let what = format!("intent {app} {version}");
+    world.tasks[who].intent = Some(intent.attempt.id.clone());
     world.tasks[who].knows.insert(intent.attempt.id.clone());
     if world.store.lease.holder != Some(who) {
         world.violation(format!("{what}: another command holds the lease"));
@@ -128,11 +129,9 @@ pub fn sent(world: &mut World, who: usize, request: &DeployRequest) {
         ));
     }
     let now = i64::try_from(world.now.as_millis()).unwrap_or(i64::MAX);
-    let own = world
-        .store
-        .attempts
-        .iter()
-        .find(|a| a.state == State::Submitting);
+    let intent = world.tasks[who].intent.as_deref();
+    let mut all = world.store.attempts.iter();
+    let own = all.find(|a| Some(a.id.as_str()) == intent);
     let made = own
         .and_then(|a| a.made.boot.as_ref())
         .map_or(now, |(_, made)| *made);
@@ -216,7 +215,14 @@ fn unattended(
     if is_alone && world.runs(app) == Some(version.as_str()) {
         world.violation(format!("{what}: it runs already, and it alone"));
     }
-    if let Some(runs) = newer {
+    // What runs on an operator's word, or against it, is his to answer for.
+    let is_word = |runs: &str| {
+        let mut own = world.store.attempts.iter().filter(|a| a.app == *app);
+        own.any(|a| {
+            a.accounted.contains(runs) || (a.version == runs && a.state == State::Dismissed)
+        })
+    };
+    if let Some(runs) = newer.filter(|runs| !is_word(runs)) {
         world.violation(format!("{what}: {runs} runs, which is newer"));
     }
 }
@@ -227,6 +233,7 @@ pub fn ended(world: &mut World, who: usize, exit: u8) {
     world.tasks[who].exit = Some(exit);
     let has_decided = world.tasks[who].command == "baseline" && !world.stale.is_empty();
     if exit == 0 && (world.tasks[who].command == "release" || has_decided) {
+        world.lifted += 1;
         world.fled.clear();
     }
     // What another command does once the lease is lost, this one can't know.

@@ -297,7 +297,7 @@ impl Lease for Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if !self.actor.is_crashed() {
+        if !self.actor.is_crashed() && self.send_delay().is_zero() {
             let mut world = self.actor.look();
             world.store.free(self.actor.who, self.fence.token);
         }

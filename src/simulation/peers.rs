@@ -13,7 +13,7 @@ use crate::artifactory::{Checksum, Payload, Releases};
 use crate::clock::Clock;
 use crate::deadline::Deadline;
 use crate::error::{Error, Kind, Result};
-use crate::model::attempt::{State, Status};
+use crate::model::attempt::Status;
 use crate::model::listing::{Listing, ListingBuilder};
 use crate::model::request::DeployRequest;
 use crate::model::units::Unit;
@@ -164,8 +164,7 @@ impl Target for Ports {
         }
         let who = self.0.who;
         check::sent(&mut world, who, request);
-        let own = |a: &&crate::ledger::Attempt| a.state == State::Submitting;
-        let attempt = world.store.attempts.iter().find(own).map(|a| a.id.clone());
+        let attempt = world.tasks[who].intent.clone();
         if world.draws(who, Fault::Stranger) {
             let takes = Duration::from_secs(world.rng.u64(600..4000));
             stranger(&mut world, takes);
@@ -180,13 +179,14 @@ impl Target for Ports {
             };
             let seconds = world.rng.u64(8..=longest);
             let at = world.now + Duration::from_secs(seconds);
-            let request = request.clone();
+            let (request, lifted) = (request.clone(), world.lifted);
             world.flights.push(Flight {
                 is_late: slow == Fault::LateRequest,
                 at,
                 who,
                 request,
                 attempt,
+                lifted,
                 deploy,
             });
             self.0.done(world);

@@ -57,6 +57,7 @@ impl Shared {
             turn: None,
             posted: BTreeSet::new(),
             fled: BTreeSet::new(),
+            lifted: 0,
             standing: Vec::new(),
             token: 0,
             story: Vec::new(),

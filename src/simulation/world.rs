@@ -32,6 +32,8 @@ pub struct Task {
     pub still_since: Option<Duration>,
     /// Since when the renewals of its lease don't reach the ledger.
     pub cut_since: Option<Duration>,
+    /// The attempt whose request it sends.
+    pub intent: Option<String>,
     /// The attempts that it has made, or has read of while they were open.
     pub knows: BTreeSet<String>,
     /// Whether it stood still for longer than its lease lives.
@@ -67,6 +69,8 @@ pub struct Flight {
     pub request: DeployRequest,
     /// Its attempt.
     pub attempt: Option<String>,
+    /// How often people had lifted holds when it was sent.
+    pub lifted: u32,
     /// Whether it takes longer than a lease and what is waited after a takeover.
     pub is_late: bool,
     /// What becomes of it.
@@ -125,6 +129,8 @@ pub struct World {
     pub posted: BTreeSet<String>,
     /// Apps and versions that an operator has rolled back from, until he says otherwise.
     pub fled: BTreeSet<(String, String)>,
+    /// How often people have lifted holds.
+    pub lifted: u32,
     /// The holds that were put, as they were put, and not lifted.
     pub standing: Vec<Standing>,
     /// The greatest token of an attempt whose request has arrived.
@@ -249,9 +255,17 @@ impl World {
         let attempt = flight.attempt.as_deref();
         let is_own = |a: &&Attempt| Some(a.id.as_str()) == attempt;
         let own = self.store.attempts.iter().find(is_own);
-        flight.deploy.is_given_up = own.is_some_and(|a| a.state == State::Dismissed);
+        // A ledger that has lost an attempt can't wait for it.
+        let is_forgotten = own.is_none() && flight.is_late;
+        flight.deploy.is_given_up =
+            own.is_some_and(|a| a.state == State::Dismissed) || is_forgotten;
         if !flight.deploy.is_given_up {
+            let fled = self.fled.clone();
             check::arrival(self, flight.who, &flight.request, attempt);
+            if flight.lifted != self.lifted {
+                // Whoever lifts a hold after a rollback wants the newest again.
+                self.fled = fled;
+            }
         } else if !flight.is_late && !self.is_file {
             check::given_up(self, &flight.request);
         }

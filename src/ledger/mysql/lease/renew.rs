@@ -111,13 +111,15 @@ impl Renewer {
         std::thread::Builder::new()
             .name("lease".to_owned())
             .spawn(move || {
-                self.run(&validity, &stopped);
+                self.run(&validity, &stopped, send_at);
                 drop(running);
             })?;
         Ok(lease)
     }
 
-    fn run(mut self, validity: &Validity, stopped: &Receiver<Infallible>) {
+    /// Before `send_at` the lease is left to expire in place of released: whoever took it then would
+    /// not know that something is still on its way.
+    fn run(mut self, validity: &Validity, stopped: &Receiver<Infallible>, send_at: Duration) {
         let mut pause = self.timing.interval;
         while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
             if self.clock.elapsed() >= self.end {
@@ -134,7 +136,9 @@ impl Renewer {
                 }
             }
         }
-        self.release();
+        if self.clock.elapsed() >= send_at {
+            self.release();
+        }
     }
 
     fn renew(&mut self, validity: &Validity) -> Outcome {

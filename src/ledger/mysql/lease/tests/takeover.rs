@@ -81,3 +81,18 @@ fn the_lease_of_a_dead_process_is_taken_over_at_once() {
     assert_eq!(lease.fence().token, 42);
     assert_eq!(lease.send_delay(), TTL / 4);
 }
+
+/// Whoever took a lease that was released would send at once, beside a request of the first holder.
+#[test]
+fn a_lease_that_was_taken_over_is_not_released_before_something_may_be_sent() {
+    for (waited, is_free) in [(NO_WAIT, false), (TTL / 4, true)] {
+        let fixture = Fixture::held_by(ELSEWHERE, TTL, -600);
+        let clock = Hand::shared();
+        let lease = fixture.acquire_by(clock.clone(), NO_WAIT).unwrap();
+        clock.sleep(waited);
+        drop(lease);
+        assert_eq!(!fixture.info().unwrap().held, is_free, "{waited:?}");
+        let next = fixture.acquire(NO_WAIT);
+        assert_eq!(next.is_some(), is_free, "{waited:?}");
+    }
+}
