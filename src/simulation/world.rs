@@ -211,10 +211,13 @@ impl World {
             let own = store.attempts.iter().filter(|a| a.app == app);
             own.map(|a| a.id.clone()).collect()
         };
-        for app in self.markers.keys() {
-            let left = ids(&by, app);
-            if left != ids(&self.store, app) {
-                self.stale.insert(app.clone(), left);
+        // Those too that have no marker at the moment.
+        let known = self.store.attempts.iter().map(|a| a.app.clone());
+        let apps: BTreeSet<String> = known.chain(self.markers.keys().cloned()).collect();
+        for app in apps {
+            let left = ids(&by, &app);
+            if left != ids(&self.store, &app) {
+                self.stale.insert(app, left);
             }
         }
         if fault == Fault::LedgerRestored {
