@@ -6,9 +6,10 @@
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
-use std::thread;
+use std::thread::Builder;
 use std::time::Duration;
+
+use crate::threads::{self, Unfinished};
 
 /// The most bytes of a file of CA certificates; all that the world trusts are a quarter of a MiB.
 pub const CERTIFICATES: usize = 8 * 1024 * 1024;
@@ -77,25 +78,18 @@ fn read_all(path: &Path, limit: usize) -> Result<Content, Unread> {
     Ok(Content { bytes, metadata })
 }
 
-/// Gives up waiting after a time. The thread is left behind: nothing ends a system call that hangs
-/// but the end of the process, which follows.
+/// Gives up waiting after a time.
 fn within(
     time: Duration,
     path: &Path,
     work: impl FnOnce(&Path) -> Result<Content, Unread> + Send + 'static,
 ) -> Result<Content, Unread> {
-    let (done, result) = mpsc::channel();
     let path = PathBuf::from(path);
-    thread::Builder::new().spawn(move || {
-        // Nobody waits any more where this fails.
-        let _ = done.send(work(&path));
-    })?;
-    match result.recv_timeout(time) {
+    match threads::within(time, Builder::new(), move || work(&path)) {
         Ok(result) => result,
-        Err(mpsc::RecvTimeoutError::Timeout) => Err(Unread::TooSlow(time)),
-        Err(mpsc::RecvTimeoutError::Disconnected) => {
-            Err(io::Error::other("the reader ended early").into())
-        }
+        Err(Unfinished::Late) => Err(Unread::TooSlow(time)),
+        Err(Unfinished::NotStarted(error)) => Err(error.into()),
+        Err(Unfinished::Broken) => Err(io::Error::other("the reader ended early").into()),
     }
 }
 
@@ -156,7 +150,7 @@ mod tests {
         fifo(&path);
         assert!(matches!(read_regular(&path, 9), Err(Unread::NotRegular)));
         let writer = path.clone();
-        let writer = thread::spawn(move || std::fs::write(writer, "secret"));
+        let writer = std::thread::spawn(move || std::fs::write(writer, "secret"));
         assert_eq!(read(&path, 9).unwrap().bytes, b"secret");
         writer.join().unwrap().unwrap();
         let short = Duration::from_millis(50);

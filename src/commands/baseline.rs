@@ -85,6 +85,7 @@ pub(super) fn run(context: &Context<'_>, named: &[String], new: bool) -> Result<
         }
     }
     let (clock, operator) = (ports.clock(), operator());
+    let mut attempts = Vec::new();
     for (app, version) in &records {
         let message = format!("recorded as deployed by {operator}");
         let said = ("baseline", message.as_str());
@@ -103,11 +104,16 @@ pub(super) fn run(context: &Context<'_>, named: &[String], new: bool) -> Result<
             &snapshot,
             &known,
         )?;
-        let taken = ledger.record(scope, &attempt, None, lease.fence())?;
-        if let Some(row) = taken {
-            let message = format!("{app} {version} was not recorded");
-            return Err(Error::new(Kind::Failed, message).because(plan::name_taken(&row)));
-        }
+        attempts.push(attempt);
+    }
+    if let Some((at, row)) = ledger.record_all(scope, &attempts, lease.fence())? {
+        let (app, version) = &records[at];
+        return Err(Error::new(
+            Kind::Failed,
+            format!("nothing was recorded: {app} {version} cannot be"),
+        )
+        .because(plan::name_taken(&row))
+        .hint("leave it out with --exclude-app, or name the apps that are meant"));
     }
     show(output, &records);
     Ok(Exit::Success)

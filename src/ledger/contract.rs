@@ -438,6 +438,17 @@ fn recorded_once(fixture: &dyn Fixture) {
     }
     assert_eq!(ledger.history(&s, None, 9).unwrap().len(), 1);
     assert_eq!(ledger.events("a").unwrap().len(), 1);
+
+    let many = ["b", "c"].map(|id| attempt(id, id, "1", State::Baseline));
+    for _ in 0..2 {
+        assert_eq!(ledger.record_all(&s, &many, lease.fence()), Ok(None));
+    }
+    assert_eq!(ledger.history(&s, None, 9).unwrap().len(), 3);
+    // Of two for one place nobody can say which is meant: all of it, or nothing.
+    let twice = [("d", "d"), ("a", "y")].map(|(id, app)| attempt(id, app, "1", State::Baseline));
+    assert!(ledger.record_all(&s, &twice, lease.fence()).is_err());
+    assert_eq!(ledger.history(&s, None, 9).unwrap().len(), 3);
+    assert_eq!(ledger.record_all(&s, &[], lease.fence()), Ok(None));
 }
 
 fn trouble(fixture: &dyn Fixture) {

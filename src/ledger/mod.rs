@@ -215,6 +215,16 @@ pub trait Ledger: Send {
         fence: &Fence,
     ) -> Result<Option<String>>;
 
+    /// Records what runs of many apps, as [`Ledger::record`] does of one: all of it, or nothing. Of the
+    /// first app in whose place the original's table has a row of another name, its number and that
+    /// name are the result.
+    fn record_all(
+        &mut self,
+        scope: &Scope,
+        attempts: &[Attempt],
+        fence: &Fence,
+    ) -> Result<Option<(usize, String)>>;
+
     /// The apps that the original's unique key can't hold beside a row that is there already
     /// (`app3` beside `APP3` under a case-insensitive collation), with the name of that row.
     fn name_conflicts(&mut self, scope: &Scope, apps: &[&str]) -> Result<BTreeMap<String, String>>;

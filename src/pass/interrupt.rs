@@ -11,6 +11,7 @@ use crate::clock::{Clock, sleep_unless};
 use crate::error::{Error, Kind, Result};
 use crate::exit::Exit;
 use crate::hangup;
+use crate::threads;
 
 /// Notes the first signal; a second one ends the process at once, which is as safe as `kill -9`.
 ///
@@ -76,7 +77,9 @@ impl Interrupt {
             let _ = signal.compare_exchange(0, number, Ordering::Relaxed, Ordering::Relaxed);
         };
         let started = std::thread::Builder::new().name("stdin".into()).spawn(wait);
-        started.map_err(|e| Error::shortage("standard input cannot be watched").because_of(&e))?;
+        let thread = started
+            .map_err(|e| Error::shortage("standard input cannot be watched").because_of(&e))?;
+        threads::leave(thread);
         Ok(())
     }
 

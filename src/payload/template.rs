@@ -8,8 +8,8 @@
 //! and this module does not.
 
 use std::collections::HashMap;
-use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::thread;
+use std::sync::{Mutex, PoisonError};
+use std::thread::Builder;
 use std::time::Duration;
 
 use gtmpl_ng::{Context, ErrorContext, ExecError, Limits, Number, ParseError, Template, Value};
@@ -22,6 +22,7 @@ use super::metadata::Metadata;
 use super::{RECORD_LIMIT, refusal, refuse};
 use crate::catch_panic;
 use crate::error::{Error, Result};
+use crate::threads::{self, Unfinished};
 
 /// How long the engine may render.
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -29,6 +30,9 @@ const DEADLINE: Duration = Duration::from_secs(2);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The engine recurses on nested actions. The memory is reserved, not used.
 const STACK: usize = 64 << 20;
+/// One template is rendered at a time. The engine reads it in a thread that it detaches, which is
+/// safe only while no stack as large as ours is freed (see [`threads::leave`]).
+static RENDERING: Mutex<()> = Mutex::new(());
 /// The name that errors of the original client give to the template.
 pub(super) const NAME: &str = "service template";
 
@@ -41,21 +45,22 @@ pub fn render(file: &File, metadata: &Metadata) -> Result<String> {
     let canary = uuid::Uuid::new_v4().simple().to_string();
     let data = data(metadata, &canary);
     let text = file.text.clone();
-    let (sender, receiver) = channel();
-    thread::Builder::new()
-        .name("template".into())
-        .stack_size(STACK)
-        .spawn(move || {
-            // The receiver is gone when it lost patience; then nobody wants the answer.
-            catch_panic::run(|| sender.send(run(text, data)));
-        })
-        .map_err(|error| short(&file.name, "no thread can be started").because_of(&error))?;
-    let rendered = match receiver.recv_timeout(PATIENCE) {
-        Ok(Err(Failure { is_ours: true, .. })) | Err(RecvTimeoutError::Timeout) => {
+    let thread = Builder::new().name("template".into()).stack_size(STACK);
+    let work = move || catch_panic::run(|| run(text, data));
+    let one = RENDERING.lock().unwrap_or_else(PoisonError::into_inner);
+    let rendered = threads::within(PATIENCE, thread, work);
+    drop(one);
+    let rendered = match rendered {
+        Err(Unfinished::Late) | Ok(Some(Err(Failure { is_ours: true, .. }))) => {
             return Err(short(&file.name, "this machine was too slow"));
         }
-        Ok(outcome) => outcome.map_err(|failure| refused(failure.describe(&actions, &canary)))?,
-        Err(RecvTimeoutError::Disconnected) => {
+        Err(Unfinished::NotStarted(error)) => {
+            return Err(short(&file.name, "no thread can be started").because_of(&error));
+        }
+        Ok(Some(outcome)) => {
+            outcome.map_err(|failure| refused(failure.describe(&actions, &canary)))?
+        }
+        Ok(None) | Err(Unfinished::Broken) => {
             let what = "rendering broke down, the template is not supported";
             return refuse(&file.name, what);
         }

@@ -153,6 +153,26 @@ impl Ledger for Ports {
         moved.map_err(|()| Error::new(Kind::Busy, "the lease was lost"))
     }
 
+    fn record_all(
+        &mut self,
+        _: &Scope,
+        attempts: &[Attempt],
+        fence: &Fence,
+    ) -> Result<Option<(usize, String)>> {
+        let at = self.0.now_ms();
+        let shown = attempts.iter().map(|a| format!("{} {}", a.app, a.version));
+        let what = format!(
+            "records {} as what runs",
+            shown.collect::<Vec<_>>().join(", ")
+        );
+        let done = self.write(&what, |world| {
+            let mut all = attempts.iter();
+            all.try_for_each(|attempt| world.store.record(attempt, None, fence, at))
+        })?;
+        done.map_err(|()| Error::new(Kind::Busy, "the lease was lost"))?;
+        Ok(None)
+    }
+
     fn record(
         &mut self,
         _: &Scope,

@@ -211,6 +211,7 @@ fn ledgers(episode: &Episode<'_>) {
     }
     {
         let mut world = episode.world();
+        world.land();
         let before = world.backup.clone().filter(|_| world.rng.bool());
         match before {
             Some(before) => world.replace_ledger(Fault::LedgerRestored, before),

@@ -208,7 +208,7 @@ fn between(world: &mut World) {
     let time = [1, 30, 400, 1000, 4000][world.rng.usize(..5)];
     world.wait(Duration::from_secs(time));
     // What is on its way when its ledger goes, nobody can know of.
-    let is_quiet = world.flights.is_empty();
+    let is_quiet = !world.has_flights();
     match world.rng.u32(..30) {
         _ if !is_quiet => {}
         0 => world.replace_ledger(Fault::LedgerLost, Store::default()),

@@ -205,7 +205,20 @@ impl World {
         self.pass(self.now + time);
     }
 
-    /// The ledger is lost, or is one of before. Apps of which it lacks something are stale.
+    /// Whether a request is on its way, or waits for another deploy to end.
+    pub fn has_flights(&self) -> bool {
+        !self.flights.is_empty() || self.cluster.has_waiting()
+    }
+
+    /// Lets the time pass until there is none.
+    pub fn land(&mut self) {
+        while self.has_flights() {
+            self.wait(Duration::from_secs(60));
+        }
+    }
+
+    /// The ledger is lost, or is one of before. What is on its way then, nobody can know of: there is
+    /// nothing. Apps of which it lacks something are stale.
     pub fn replace_ledger(&mut self, fault: Fault, by: Store) {
         let ids = |store: &Store, app: &str| -> BTreeSet<String> {
             let own = store.attempts.iter().filter(|a| a.app == app);
@@ -258,10 +271,7 @@ impl World {
         let attempt = flight.attempt.as_deref();
         let is_own = |a: &&Attempt| Some(a.id.as_str()) == attempt;
         let own = self.store.attempts.iter().find(is_own);
-        // A ledger that has lost an attempt can't wait for it.
-        let is_forgotten = own.is_none() && flight.is_late;
-        flight.deploy.is_given_up =
-            own.is_some_and(|a| a.state == State::Dismissed) || is_forgotten;
+        flight.deploy.is_given_up = own.is_some_and(|a| a.state == State::Dismissed);
         if !flight.deploy.is_given_up {
             let fled = self.fled.clone();
             check::arrival(self, flight.who, &flight.request, attempt);
@@ -286,7 +296,7 @@ impl World {
 
     /// Whether something of ours or of others is at work, waits, or is on its way.
     pub fn is_at_rest(&self) -> bool {
-        self.flights.is_empty() && !self.cluster.is_busy() && !self.cluster.has_waiting()
+        !self.has_flights() && !self.cluster.is_busy()
     }
 
     /// Whose turn is next: often the same command's, else one that is awake; where all sleep, the

@@ -69,21 +69,27 @@ pub fn intend(
     Ok(Intended::Committed)
 }
 
-/// Records what became of a version without an intent, or says which name has the app's place.
+/// Records what became of versions without an intent: all, or none where another name has the place of
+/// an app; of which, and what name.
 pub fn record(
     db: &mut dyn Database,
     scope: &Scope,
-    attempt: &Attempt,
+    ended: &[Attempt],
     hold: Option<(&Hold, Order)>,
     (fence, at): (&Fence, i64),
-) -> Sql<Option<String>> {
+) -> Sql<Option<(usize, String)>> {
     let mut tx = Transaction::begin(db, Begin::Write)?;
-    if attempts::find(&mut *tx, &attempt.id)?.is_some() {
+    // An earlier run may have been cut off after its commit.
+    if let Some(first) = ended.first()
+        && attempts::find(&mut *tx, &first.id)?.is_some()
+    {
         return Ok(None);
     }
     tx.fence(scope, fence)?;
-    if let Some(name) = add(&mut *tx, scope, attempt.clone(), hold, (fence, at))? {
-        return Ok(Some(name));
+    for (number, attempt) in ended.iter().enumerate() {
+        if let Some(name) = add(&mut *tx, scope, attempt.clone(), hold, (fence, at))? {
+            return Ok(Some((number, name)));
+        }
     }
     tx.commit()?;
     Ok(None)

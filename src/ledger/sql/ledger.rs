@@ -206,8 +206,20 @@ impl<E: Engine> Ledger for SqlLedger<E> {
         fence: &Fence,
     ) -> Result<Option<String>> {
         attempt.check_closed()?;
+        let (made, attempts) = ((fence, self.clock.now_ms()), std::slice::from_ref(attempt));
+        let taken = self.run(|db| intents::record(db, scope, attempts, hold, made))?;
+        Ok(taken.map(|(_, row)| row))
+    }
+
+    fn record_all(
+        &mut self,
+        scope: &Scope,
+        attempts: &[Attempt],
+        fence: &Fence,
+    ) -> Result<Option<(usize, String)>> {
+        attempts.iter().try_for_each(Attempt::check_closed)?;
         let made = (fence, self.clock.now_ms());
-        self.run(|db| intents::record(db, scope, attempt, hold, made))
+        self.run(|db| intents::record(db, scope, attempts, None, made))
     }
 
     fn name_conflicts(&mut self, scope: &Scope, apps: &[&str]) -> Result<BTreeMap<String, String>> {

@@ -14,6 +14,7 @@ use crate::ledger::mysql::session::Session;
 use crate::ledger::sql::Failure;
 use crate::ledger::{Fence, Lease};
 use crate::model::name::Scope;
+use crate::threads;
 
 /// How long the holder waits for the release of its lease; after that it expires by itself.
 const RELEASE_WAIT: Duration = Duration::from_secs(2);
@@ -108,12 +109,13 @@ impl Renewer {
             stop: Some(stop),
             done,
         };
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("lease".to_owned())
             .spawn(move || {
                 self.run(&validity, &stopped, send_at);
                 drop(running);
             })?;
+        threads::leave(thread);
         Ok(lease)
     }
 
