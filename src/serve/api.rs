@@ -17,6 +17,7 @@ use super::deploys;
 use super::gate::{Endpoint, Strangers, admit};
 use super::hook::hook;
 use super::metrics::{self, Metrics, Scrape, Stats};
+use super::page::page;
 use super::passes::{ForcedState, PassFigures, Passes};
 use super::process::ProcessFigures;
 use super::replies::{self, Refusal, Reply};
@@ -80,6 +81,7 @@ pub fn router(
     let unknown = gated(Route::Other, any(unknown)).with_state(api.clone());
     let mut router = Router::new();
     for (route, answers) in [
+        (Route::Page, any(page)),
         (Route::Health, any(health)),
         (Route::Info, any(info)),
         (Route::Metrics, any(metrics_document)),
@@ -256,6 +258,7 @@ async fn prometheus(State(api): Shared, headers: HeaderMap) -> Reply {
 /// A route; what no route matches is one of them, so that unknown paths create no state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Route {
+    Page,
     Health,
     Info,
     Metrics,
@@ -271,7 +274,8 @@ pub(super) enum Route {
 
 impl Route {
     /// All of them, in the order of the declaration.
-    pub(super) const ALL: [Route; 11] = [
+    pub(super) const ALL: [Route; 12] = [
+        Route::Page,
         Route::Health,
         Route::Info,
         Route::Metrics,
@@ -289,6 +293,7 @@ impl Route {
     /// path.
     pub(super) const fn template(self) -> &'static str {
         match self {
+            Route::Page => "/",
             Route::Health => "/v1.0/health",
             Route::Info => "/v1.0/info",
             Route::Metrics => "/v1.0/metrics",
@@ -307,13 +312,16 @@ impl Route {
     pub(super) const fn asks_for_json(self) -> bool {
         !matches!(
             self,
-            Route::Health | Route::Hook | Route::Prometheus | Route::Other
+            Route::Page | Route::Health | Route::Hook | Route::Prometheus | Route::Other
         )
     }
 
     /// Whether a token is asked for; the webhook has a secret of its own.
     pub(super) const fn asks_for_token(self) -> bool {
-        !matches!(self, Route::Health | Route::Hook | Route::Other)
+        !matches!(
+            self,
+            Route::Page | Route::Health | Route::Hook | Route::Other
+        )
     }
 
     /// Its methods.

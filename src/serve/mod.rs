@@ -10,6 +10,7 @@ mod gate;
 mod hook;
 mod listener;
 mod metrics;
+mod page;
 pub mod passes;
 mod places;
 mod process;

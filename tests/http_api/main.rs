@@ -5,6 +5,7 @@ mod hook;
 mod limits;
 mod log;
 mod original;
+mod page;
 mod profile;
 mod server;
 mod views;

@@ -65,7 +65,7 @@ fn errors_come_in_the_order_of_the_original() {
     let raw = "Authorization: x";
     let charset = "Content-Type: application/json; charset=utf-8";
     let anything = "Accept: */*";
-    let cases: [(&str, &str, &[&str], u16, &str); 22] = [
+    let cases: [(&str, &str, &[&str], u16, &str); 23] = [
         ("POST", "/v1.0/health", &[], 405, METHOD),
         (
             "GET",
@@ -127,7 +127,8 @@ fn errors_come_in_the_order_of_the_original() {
             METHOD,
         ),
         ("GET", "/v1.0/nope", &[], 404, NOT_FOUND),
-        ("GET", "/", &[], 404, NOT_FOUND),
+        ("GET", "/index.html", &[], 404, NOT_FOUND),
+        ("POST", "/", &[], 405, METHOD),
         (
             "GET",
             "/v1.0/info/",

@@ -4,6 +4,7 @@
 mod ends;
 mod hook;
 mod kills;
+mod page;
 mod passes;
 mod private;
 mod server;

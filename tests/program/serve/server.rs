@@ -162,6 +162,11 @@ impl Server {
         rest.split(',').next().unwrap_or_default().to_owned()
     }
 
+    /// Its token.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     /// Its process.
     pub fn pid(&self) -> u32 {
         self.child.id()
