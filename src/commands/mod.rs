@@ -213,7 +213,9 @@ fn in_session(
     } = *context;
     let report = ReportBuilder::new(invocation.command, ports.clock()).with_id(invocation.pass);
     let ending = Ending::new(ports.interrupt()?, report);
-    ending.watched(ports, (config.scope()?, output), || {
+    // What precedes the lease has the same margin.
+    let limit = (config.rules.lock_wait).saturating_add(config.rules.longest_hold);
+    ending.watched(ports, (config.scope()?, output), limit, || {
         let mut session = Session::open(config, output, ports, invocation, &ending)?;
         let result = work(&mut session);
         let requests = session.releases.requests();

@@ -2,7 +2,8 @@
 //!
 //! A signal asks the command to stop at its next safe point. Where a peer, the database or a reader
 //! keeps it from getting there in time, the one who watches it makes record and document of what was
-//! found out so far, and ends the process: as safe as `kill -9`, and not as silent.
+//! found out so far, and ends the process: as safe as `kill -9`, and not as silent. So it does where
+//! the command takes longer than any may, since a peer goes on sending and is never late.
 
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use super::{Interrupt, Ports, ReportBuilder};
 use crate::clock::SharedClock;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::ledger::{Access, PassRecord};
 use crate::model::name::Scope;
@@ -135,19 +136,21 @@ impl Ending {
         self.0.changed.notify_all();
     }
 
-    /// Carries out a command, and sees to its end should a signal come that it doesn't heed in time.
+    /// Carries out a command, and sees to its end should a signal come that it doesn't heed in time,
+    /// or should it take longer than `limit`.
     ///
     /// Errors: those of the command; 69 where it can't be watched.
     pub fn watched(
         &self,
         ports: &dyn Ports,
         (scope, output): (&Scope, &Output),
+        limit: Duration,
         command: impl FnOnce() -> Result<Exit>,
     ) -> Result<Exit> {
         std::thread::scope(|threads| {
             let over = Over(self);
             if self.0.interrupt.is_installed() {
-                let watch = move || self.watch(threads, ports, scope, output);
+                let watch = move || self.watch(threads, ports, (scope, output), limit);
                 Builder::new()
                     .name("watch".into())
                     .spawn_scoped(threads, watch)
@@ -167,21 +170,20 @@ impl Ending {
         &'scope self,
         threads: &'scope Threads<'scope, '_>,
         ports: &'scope dyn Ports,
-        scope: &'scope Scope,
-        output: &'scope Output,
+        (scope, output): (&'scope Scope, &'scope Output),
+        limit: Duration,
     ) {
-        let Some(kind) = self.until_signal() else {
+        let clock = ports.clock();
+        let Some(error) = self.until_stopped(&clock, limit) else {
             return;
         };
-        if !self.is_patience_over(&ports.clock()) {
+        if !self.is_patience_over(&clock) {
             return;
         }
         let exit = match self.take_over(LAST_STEP) {
             Rest::Nothing => return,
             Rest::Exit(exit) => exit,
             rest @ (Rest::All | Rest::Document) => {
-                let error = Error::new(kind, "interrupted while it had to wait for somebody else")
-                    .hint("what was submitted stays recorded; the next pass carries on");
                 let last = Last {
                     threads,
                     ports,
@@ -194,11 +196,22 @@ impl Ending {
         std::process::exit(i32::from(exit.code()));
     }
 
-    /// Waits for a signal; `None` where the command ended before.
-    fn until_signal(&self) -> Option<Kind> {
+    /// Waits for a signal, or for the end of the time that there is, and says what to tell of it;
+    /// `None` where the command ended before.
+    fn until_stopped(&self, clock: &SharedClock, limit: Duration) -> Option<Error> {
+        let begun = clock.elapsed();
+        let carries_on = "what was submitted stays recorded; the next pass carries on";
         loop {
             if let Some(kind) = self.0.interrupt.requested() {
-                return Some(kind);
+                let message = "interrupted while it had to wait for somebody else";
+                return Some(Error::new(kind, message).hint(carries_on));
+            }
+            if clock.since(begun) > limit {
+                let limit = humantime::format_duration(limit);
+                let message = format!("not over after {limit}, which no command takes");
+                let error = Error::unavailable(message)
+                    .because("Artifactory, the ledger or coreos-deploy kept it without an end");
+                return Some(error.hint(carries_on));
             }
             if self.is_over_after(TICK) {
                 return None;
@@ -317,6 +330,7 @@ impl<'scope> Last<'scope, '_> {
 mod tests {
     use super::*;
     use crate::clock::{Clock, System};
+    use crate::error::Kind;
 
     fn ending() -> Ending {
         let report = ReportBuilder::new("run", System::shared());
@@ -368,6 +382,27 @@ mod tests {
         });
         let waited = told.recv_timeout(Duration::from_millis(100));
         assert!(waited.is_err(), "two documents");
+    }
+
+    #[test]
+    fn a_command_that_takes_longer_than_any_may_is_stopped() {
+        let hand = crate::clock::testing::Hand::shared();
+        let clock: SharedClock = hand.clone();
+        let (ending, limit) = (ending(), Duration::from_secs(3600));
+        let began = hand.elapsed();
+        std::thread::scope(|threads| {
+            let watch = threads.spawn(|| ending.until_stopped(&clock, limit));
+            while !watch.is_finished() {
+                hand.sleep(TICK);
+                std::thread::yield_now();
+            }
+            let error = watch.join().unwrap().unwrap();
+            assert_eq!(error.kind, Kind::Unavailable);
+            assert!(error.message.contains("1h"), "{error:?}");
+        });
+        assert!(hand.since(began) > limit);
+        ending.enter(Stage::Over);
+        assert_eq!(ending.until_stopped(&clock, limit), None);
     }
 
     #[test]
