@@ -64,6 +64,13 @@ pub struct Standing {
 }
 
 impl World {
+    /// Whether a version runs on an operator's word, or against it: that is his to answer for.
+    fn is_word(&self, app: &str, runs: &str) -> bool {
+        let mut own = self.store.attempts.iter().filter(|a| a.app == app);
+        let is_dismissed = |a: &Attempt| a.version == runs && a.state == State::Dismissed;
+        own.any(|a| a.accounted.contains(runs) || is_dismissed(a))
+    }
+
     /// Remembers a hold. One for a time ends by clocks that are set: it is not remembered.
     pub fn stand(&mut self, app: &str, hold: &Hold) {
         if hold.until.is_none() {
@@ -215,14 +222,7 @@ fn unattended(
     if is_alone && world.runs(app) == Some(version.as_str()) {
         world.violation(format!("{what}: it runs already, and it alone"));
     }
-    // What runs on an operator's word, or against it, is his to answer for.
-    let is_word = |runs: &str| {
-        let mut own = world.store.attempts.iter().filter(|a| a.app == *app);
-        own.any(|a| {
-            a.accounted.contains(runs) || (a.version == runs && a.state == State::Dismissed)
-        })
-    };
-    if let Some(runs) = newer.filter(|runs| !is_word(runs)) {
+    if let Some(runs) = newer.filter(|runs| !world.is_word(app, runs)) {
         world.violation(format!("{what}: {runs} runs, which is newer"));
     }
 }
@@ -262,9 +262,10 @@ pub fn at_rest(world: &mut World) {
         let (left, good) = (world.stale.get(&app), good.next());
         // A ledger that was lost says nothing of what it never saw deployed.
         let is_believed = left.is_some_and(|left| good.is_none_or(|a| left.contains(&a.id)));
-        // An operator has given up what came after all (`deploy --force`): it runs on his word.
+        // An operator has given up what came after all (`deploy --force`), or what ran.
         let mut all = world.cluster.deploys.iter();
-        let is_given_up = all.any(|d| d.is_given_up && app_of(&d.service) == app);
+        let is_given_up = all.any(|d| d.is_given_up && app_of(&d.service) == app)
+            || runs.as_ref().is_some_and(|runs| world.is_word(&app, runs));
         if runs != deployed && !is_believed && !is_given_up {
             world.violation(format!("{app}: the ledger has {deployed:?}, {runs:?} runs"));
         }
