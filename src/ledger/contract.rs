@@ -179,7 +179,12 @@ fn moves(fixture: &dyn Fixture) {
         for to in State::ALL {
             let id = format!("m{number}-{}", to.as_str());
             fixture.sql(&raw_attempt(&id, from)).unwrap();
-            let moved = ledger.advance(&id, from, &step(to), true, &fence(1));
+            let own = Scope {
+                domain: "d".to_owned(),
+                environment: id.clone(),
+            };
+            let lease = ledger.acquire(&own, Duration::ZERO).unwrap().unwrap();
+            let moved = ledger.advance(&id, from, &step(to), true, lease.fence());
             assert_eq!(moved.is_ok(), from.may_become(to), "{from:?} {to:?}");
             assert!(moved.unwrap_or(true), "{from:?} {to:?}");
             let now = if from.may_become(to) { to } else { from };

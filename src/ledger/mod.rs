@@ -192,8 +192,8 @@ pub trait Ledger: Send {
     fn intend(&mut self, scope: &Scope, intent: &Intent, lease: &dyn Lease) -> Result<Intended>;
 
     /// Moves an attempt out of `from`, adds the event and updates the original's row. Returns
-    /// false, having changed nothing, where it was no longer in `from`. Needs no lease: the
-    /// attempt's id and state are the guard. `counts` replaces [`Attempt::counts`].
+    /// false, having changed nothing, where it was no longer in `from`. What became of an attempt that was
+    /// intended here is recorded without the lease too; another one only who holds it may judge. `counts` replaces [`Attempt::counts`].
     fn advance(
         &mut self,
         attempt: &str,

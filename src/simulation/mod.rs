@@ -17,6 +17,7 @@
 //! | a busy coreos-deploy is left alone (`check_target`) | 303, 589, 615 | coreos-deploy was busy when asked last |
 //! | no third after two without a trace (`resume`) | 27, 149, 183 | two of it have left no trace |
 //! | the fence has the holder (`Store::is_fenced`) | 9, 451, 581 | another command holds the lease |
+//! | an attempt's maker is told by more than its token (`Store::advance`) | 6214248 | no intent is committed |
 //! | what was sent last has arrived (`wait_for_takeover`) | 719 | it was given up, and a later one is sent |
 //! | no lease is released before that (`Drop` of the lease) | 1213177 | it was given up, and a later one is sent |
 //! | the lease is looked at before the POST (`deploy::submit`) | 3267, 4073, 11613 * | the lease is not held |

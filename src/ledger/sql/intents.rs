@@ -118,14 +118,14 @@ fn add(
 }
 
 /// Moves an attempt out of `from`; false where it isn't there. With `again`, a move that an
-/// earlier run has made counts as made. What became of an attempt of its own a holder may record
-/// when its lease is gone too; of another one's only a holder that is one still may judge.
+/// earlier run has made counts as made. What became of an attempt of its own (`is_own`) a process may
+/// record when its lease is gone too; of another one's only a holder that is one still may judge.
 pub fn advance(
     db: &mut dyn Database,
     id: &str,
     from: State,
     step: &Move,
-    (counts, again): (bool, bool),
+    (counts, is_own, again): (bool, bool, bool),
     (fence, at): (&Fence, i64),
 ) -> Sql<bool> {
     let mut tx = Transaction::begin(db, Begin::Write)?;
@@ -167,7 +167,7 @@ pub fn advance(
     };
     attempts::add_event(&mut *tx, id, &event)?;
     let (attempt, scope, is_latest) = moved_attempt(&mut *tx, id)?;
-    if attempt.token != fence.token {
+    if !is_own {
         tx.fence(&scope, fence)?;
     }
     // The original's row tells of the app's latest attempt only.

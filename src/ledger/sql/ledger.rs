@@ -1,6 +1,6 @@
 //! A ledger of any database that has SQL.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::database::{Database, Failure, Sql};
@@ -48,6 +48,8 @@ pub struct SqlLedger<E> {
     access: Access,
     migrated: Migrated,
     clock: SharedClock,
+    /// The attempts that were intended here. Their token does not tell: it may have been given twice.
+    own: BTreeSet<String>,
 }
 
 /// The pauses between tries: doubled, with jitter, until the time is up.
@@ -111,6 +113,7 @@ impl<E: Engine> SqlLedger<E> {
             access,
             migrated,
             clock,
+            own: BTreeSet::new(),
         }
     }
 
@@ -155,6 +158,7 @@ impl<E: Engine> Ledger for SqlLedger<E> {
     fn intend(&mut self, scope: &Scope, intent: &Intent, lease: &dyn Lease) -> Result<Intended> {
         let clock = self.clock.clone();
         let mut tries = Tries::within(&*clock, PATIENCE);
+        self.own.insert(intent.attempt.id.clone());
         loop {
             if !lease.is_held() {
                 return Ok(Intended::LeaseLost);
@@ -190,8 +194,9 @@ impl<E: Engine> Ledger for SqlLedger<E> {
     ) -> Result<bool> {
         check_move(attempt, from, step.to)?;
         let made = (fence, self.clock.now_ms());
+        let is_own = self.own.contains(attempt);
         persist(&*self.clock, PATIENCE_AFTER_SENDING, |again| {
-            let how = (counts, again);
+            let how = (counts, is_own, again);
             self.engine
                 .with(|db| intents::advance(db, attempt, from, step, how, made))
                 .map_err(Failure::awaited)

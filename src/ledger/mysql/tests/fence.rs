@@ -5,13 +5,24 @@ use crate::error::Kind;
 use crate::ledger::Fence;
 
 /// The ledger of a former holder, its lease, and what the present one's writes are let through by.
-/// Attempt `own` was made under the former token, `theirs` under an earlier one.
+/// Attempt `own` is the former holder's; `earlier` is of the token before it, and `twice` of the same
+/// token, that another one was given too.
 fn overtaken(database: &Database) -> (Box<dyn Ledger>, Box<dyn Lease>, Fence) {
     let s = contract::scope();
     let mut ledger = Fixture::open(database);
     let lease = ledger.acquire(&s, Duration::ZERO).unwrap().unwrap();
     let token = lease.fence().token;
-    for (id, token) in [("theirs", token - 1), ("own", token)] {
+    let intended = ledger.intend(&s, &contract::intent("own", "own", "1"), lease.as_ref());
+    assert_eq!(intended, Ok(Intended::Committed));
+    let moved = ledger.advance(
+        "own",
+        State::Submitting,
+        &to(State::Unknown),
+        true,
+        lease.fence(),
+    );
+    assert_eq!(moved, Ok(true));
+    for (id, token) in [("earlier", token - 1), ("twice", token)] {
         database.sql(&format!(
             "INSERT INTO artifactory_attempts (id, domain, environment, app, version, service_name,
                  num_instances, state, counts, command, token, created_at, updated_at, message)
@@ -43,10 +54,12 @@ fn it_judges_no_attempt_but_its_own() {
     let mut judge = |id: &str, fence: &Fence| {
         ledger.advance(id, State::Unknown, &to(State::Abandoned), true, fence)
     };
-    let error = judge("theirs", lease.fence()).unwrap_err();
-    assert!(error.kind == Kind::Busy, "{error:?}");
-    assert!(error.message.contains("lease was lost"), "{error:?}");
-    assert_eq!(judge("theirs", &theirs), Ok(true));
+    for other in ["earlier", "twice"] {
+        let error = judge(other, lease.fence()).unwrap_err();
+        assert!(error.kind == Kind::Busy, "{error:?}");
+        assert!(error.message.contains("lease was lost"), "{error:?}");
+        assert_eq!(judge(other, &theirs), Ok(true));
+    }
     assert_eq!(judge("own", lease.fence()), Ok(true));
 }
 
@@ -76,10 +89,10 @@ fn it_records_nothing_as_deployed_and_takes_nothing_over() {
         let error = ledger.take_over(&s, fence).unwrap_err();
         assert_eq!(error.kind, Kind::Busy);
     }
-    assert_eq!(ledger.history(&s, None, 9).unwrap().len(), 2);
+    assert_eq!(ledger.history(&s, None, 9).unwrap().len(), 3);
     ledger.take_over(&s, &theirs).unwrap();
     assert_eq!(ledger.record(&s, &observed, None, &theirs), Ok(None));
-    assert_eq!(ledger.history(&s, None, 9).unwrap().len(), 4);
+    assert_eq!(ledger.history(&s, None, 9).unwrap().len(), 5);
     ledger.take_over(&s, lease.fence()).unwrap();
 }
 
