@@ -250,6 +250,7 @@ pub fn advance(state: State, event: &Event, with: &Circumstances) -> Option<Move
         (State::Submitting, event) => after_submitting(event),
         (State::Submitted, Event::Status(status)) => after_status(status, with),
         (State::Unknown, Event::Units(units)) => after_units(*units, with),
+        (State::Unknown, Event::Status(status)) => after_late_status(status, with),
         (State::Unknown, Event::Word(word, why)) => Some(Move::to(word.state(), printable(why))),
         _ => None,
     }
@@ -352,6 +353,20 @@ fn after_status(status: &Status, with: &Circumstances) -> Option<Move> {
             "its status cannot be read ({}), still so",
             printable(why)
         )),
+    }
+}
+
+/// Of one that was given up as unreadable, and is heard of after all. Only what coreos-deploy says of
+/// this very deploy counts; the ledger's word for its success is `observed`.
+fn after_late_status(status: &Status, with: &Circumstances) -> Option<Move> {
+    match status {
+        Status::Succeeded => Some(Move::to(
+            State::Observed,
+            "coreos-deploy reports success after all",
+        )),
+        Status::Failed(_) => after_status(status, with),
+        Status::OtherDeploy(_) if with.taken_over => after_status(status, with),
+        _ => None,
     }
 }
 

@@ -76,11 +76,7 @@ fn by_units(
     abandoned_before: bool,
 ) -> Result<()> {
     let Some(before) = attempt.suffixes_before.clone() else {
-        attempt.message = format!(
-            "{}; the units from before it are not known: an operator decides (`settle`)",
-            attempt.message
-        );
-        return Ok(());
+        return by_id(session, attempt, abandoned_before);
     };
     // A wrong or silent server says nothing about this attempt; refused credentials end the pass.
     if let Err(error) = check_target(session) {
@@ -117,6 +113,25 @@ fn by_units(
             None => "--unknown-hold is never: an operator decides (`settle`)".to_owned(),
         };
     }
+    Ok(())
+}
+
+/// Asks once more for an attempt of which the units from before are not known: its status may have
+/// been out of reach for a moment.
+fn by_id(session: &mut Session<'_>, attempt: &mut Attempt, abandoned_before: bool) -> Result<()> {
+    if let Some(id) = attempt.deploy_id.clone() {
+        let status = session
+            .target
+            .status(&id, &attempt.service_name, &attempt.version);
+        let with = circumstances(session, attempt, false, abandoned_before);
+        if apply(session, attempt, &Event::Status(status), &with)? {
+            return Ok(());
+        }
+    }
+    attempt.message = format!(
+        "{}; the units from before it are not known: an operator decides (`settle`)",
+        attempt.message
+    );
     Ok(())
 }
 

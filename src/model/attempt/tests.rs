@@ -284,6 +284,31 @@ fn a_running_deploy_is_polled_until_the_hold_is_over() {
 }
 
 #[test]
+fn what_is_heard_of_an_unknown_attempt_after_all_counts_where_it_is_of_that_very_deploy() {
+    let other = || Status::OtherDeploy("video 1.0".into());
+    for (status, taken_over, goal) in [
+        (Status::Succeeded, false, Some(State::Observed)),
+        (
+            Status::Failed("no machine".into()),
+            false,
+            Some(State::Failed),
+        ),
+        (other(), true, Some(State::Failed)),
+        (other(), false, None),
+        (Status::NoRows, true, None),
+        (Status::Running, true, None),
+        (Status::Inconclusive("EOF".into()), true, None),
+    ] {
+        let with = Circumstances {
+            taken_over,
+            ..late(true)
+        };
+        let event = Event::Status(status);
+        assert_eq!(to(State::Unknown, &event, &with), goal, "{event:?}");
+    }
+}
+
+#[test]
 fn units_decide_an_unknown_attempt() {
     for (event, quiet, goal) in [
         (units(2, 2), false, Some(State::Observed)),

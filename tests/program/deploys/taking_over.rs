@@ -1,6 +1,8 @@
 //! A ledger that is empty, or was lost, beside a cluster that is not.
 
-use crate::support::Rig;
+use simulator::{Behaviour, Fault};
+
+use crate::support::{Rig, until};
 
 #[test]
 fn a_lost_ledger_does_not_redeploy_the_cluster() {
@@ -306,4 +308,34 @@ fn what_the_original_left_as_failed_is_asked_for_once() {
     assert_eq!(asked.count(), 3);
     assert_eq!(rig.posted(), [""; 0]);
     rig.json(&["run"], 0);
+}
+
+/// A row of the original's whose status is out of reach just when the hold is over.
+#[test]
+fn a_status_that_was_out_of_reach_for_a_moment_is_asked_for_again() {
+    for (behaviour, state, code) in [
+        (Behaviour::Succeed, "observed", 0),
+        (Behaviour::Fail("No machine.".to_owned()), "failed", 1),
+    ] {
+        let rig = Rig::new();
+        rig.publish("video", "1.0.0");
+        rig.deploy.next_deploy(behaviour);
+        rig.run(&["run"]);
+        rig.sql("UPDATE artifactory_deploys SET status = 1");
+        rig.forget();
+        rig.deploy.fault("/status/", Fault::Status(500), None);
+        // A verdict wants a quiet server, which one on a busy machine may not be.
+        until("it is given up as unreadable", || {
+            assert_eq!(rig.run(&["run", "--unknown-hold", "1ms"]).code, Some(4));
+            rig.states().last().unwrap() == "video 1.0.0 unknown"
+        });
+        assert_eq!(rig.run(&["run"]).code, Some(4));
+        rig.deploy.clear_faults();
+        assert_eq!(rig.run(&["run"]).code, Some(code));
+        assert_eq!(
+            *rig.states().last().unwrap(),
+            format!("video 1.0.0 {state}")
+        );
+        assert_eq!(rig.posted(), [""; 0]);
+    }
 }
