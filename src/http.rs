@@ -151,8 +151,14 @@ pub fn describe(error: &reqwest::Error, config: &HttpConfig) -> String {
     }
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
-        let text = cause.to_string();
-        if !parts.contains(&text) && !text.contains("://") {
+        let text = match cause.to_string().as_str() {
+            // Said already, in words.
+            "client error (Connect)" => String::new(),
+            // The status with which it was refused is not handed on.
+            "tunnel error: unsuccessful" => "the proxy did not take the CONNECT".to_owned(),
+            text => text.to_owned(),
+        };
+        if !text.is_empty() && !parts.contains(&text) && !text.contains("://") {
             parts.push(text);
         }
         source = cause.source();

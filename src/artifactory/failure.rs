@@ -38,10 +38,12 @@ impl Failure {
 
     /// No answer came from `who`.
     pub fn no_answer(what: &str, who: &str, cause: &reqwest::Error, config: &HttpConfig) -> Self {
-        let told = match http::proxy_of(cause, config).filter(|_| cause.is_connect()) {
-            Some(proxy) => format!("{who} was not reached through the proxy {proxy}"),
-            None if http::is_of_tls(cause) => format!("no TLS connection to {who}"),
-            None => format!("{who} did not answer"),
+        let told = if http::is_of_tls(cause) {
+            format!("no TLS connection to {who}")
+        } else if cause.is_connect() {
+            format!("{who} was not reached")
+        } else {
+            format!("{who} did not answer")
         };
         let error = Error::unavailable(format!("{what}: {told}"));
         let mut error = error.because(http::describe(cause, config));

@@ -69,7 +69,7 @@ impl Proxy {
         }
         if url
             .host_str()
-            .is_none_or(|host| host.contains('*') || host.contains('@'))
+            .is_none_or(|host| !host.chars().all(is_of_host))
         {
             return Err(refused("it names no host"));
         }
@@ -155,6 +155,11 @@ impl Proxies {
         let proxies = [&self.0.http, &self.0.https].into_iter().flatten();
         proxies.filter_map(|proxy| Some((Some(proxy.user.as_str()), proxy.password.as_ref()?)))
     }
+}
+
+/// Whether a character stands in names of hosts, or in addresses (`[::1]`).
+fn is_of_host(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "-._[]:".contains(c)
 }
 
 /// What is not proxied.
@@ -393,6 +398,10 @@ mod tests {
             "p:99999",
             "http://hun ter2",
             "*",
+            "ht!tp:/hunter2",
+            "<hunter2>",
+            "$PROXY",
+            "'p:3128'",
         ] {
             let error = proxies(&[("HTTPS_PROXY", bad)]).unwrap_err();
             assert!(error.message.contains("HTTPS_PROXY"), "{error:?}");

@@ -252,6 +252,9 @@ impl Answer {
             (300..=399, Peer::Artifactory { .. }) => {
                 "API calls are not redirected: where this is the address that was meant, give it to --art-endpoint (https, /artifactory); where it is a login page, have it let API calls through"
             }
+            (429, _) => {
+                "it has had too many requests: let passes come less often, or have whoever runs it raise the limit"
+            }
             (502..=504, _) if !self.is_own => {
                 "what stands before the server can't reach it, or the server is starting"
             }

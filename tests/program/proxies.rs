@@ -76,6 +76,14 @@ fn a_proxy_that_is_in_the_way_is_named() {
     );
     let proxy = Artifactory::start();
     let address = proxy.url();
+    proxy.fault("", squid(403, "ERR_ACCESS_DENIED 0"), Some(1));
+    let tls = FAR.replace("http", "https");
+    let mut command = replaced::command(&rig, "art-endpoint", &tls, &["scan"]);
+    command.env("HTTPS_PROXY", &address);
+    let untunnelled = Ran::of(&command.output().unwrap());
+    assert_eq!(untunnelled.code, Some(69), "{untunnelled:#?}");
+    says(&untunnelled, &["(HTTPS_PROXY)", "did not take the CONNECT"]);
+    proxy.reset_requests();
     let address = address.strip_suffix("/artifactory").unwrap_or(&address);
     proxy.fault("", squid(503, "ERR_CONNECT_FAIL 111"), None);
     let with_password = address.replace("http://", "http://ci:hunter2hunter2@");

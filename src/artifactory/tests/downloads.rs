@@ -183,7 +183,7 @@ fn a_store_that_fails_is_named_and_not_artifactory() {
     };
     let store = Server::new(|_, _| reply(403, "application/xml", EXPIRED));
     for (origin, words) in [
-        (closed, "did not answer"),
+        (closed, "was not reached"),
         (
             store.url.clone(),
             "answered 403 Forbidden: AccessDenied: Request has expired",

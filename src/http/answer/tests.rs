@@ -210,7 +210,7 @@ fn each_error_names_the_culprit_what_it_said_and_what_to_do() {
             &[("retry-after", "3600")],
             "",
             Kind::Unavailable,
-            &["429", "wait for 1h", "1m"],
+            &["429", "wait for 1h", "1m", "less often"],
         ),
         (
             404,

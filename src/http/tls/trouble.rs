@@ -135,9 +135,10 @@ fn of_alert(alert: AlertDescription) -> (String, &'static str) {
     }
 }
 
-/// A name as the library prints it: `DnsName("host")`.
+/// A name of those that the library prints: `DnsName("host")`, `IpAddress(10.0.0.1)`.
 fn shown_name(name: &str) -> &str {
-    name.split('"').nth(1).unwrap_or(name)
+    let inner = name.split_once('(').map_or(name, |(_, rest)| rest);
+    inner.trim_end_matches(')').trim_matches('"')
 }
 
 /// A date for people; the library has seconds.
@@ -147,4 +148,20 @@ fn date(time: UnixTime) -> String {
     let text =
         humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string();
     text.get(..16).unwrap_or(&text).replace('T', " ") + " UTC"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown_name;
+
+    #[test]
+    fn names_are_shown_without_their_type() {
+        for (printed, shown) in [
+            ("DnsName(\"art.example\")", "art.example"),
+            ("IpAddress(10.0.0.1)", "10.0.0.1"),
+            ("odd", "odd"),
+        ] {
+            assert_eq!(shown_name(printed), shown);
+        }
+    }
 }
