@@ -134,14 +134,19 @@ pub fn is_html(response: &Response) -> bool {
 /// What went wrong with a request, innermost cause last, without the URL (which an error of
 /// reqwest would print, and which can hold a signature or a user).
 pub fn describe(error: &reqwest::Error, config: &HttpConfig) -> String {
+    let host = error.url().and_then(host_of);
+    let of = |word: &str| {
+        host.as_ref()
+            .map_or_else(String::new, |host| format!(" {word} {host}"))
+    };
     let to = match proxy_of(error, config) {
-        Some(proxy) => format!(" through the proxy {proxy}"),
-        None => String::new(),
+        Some(proxy) => format!("{} through the proxy {proxy}", of("to")),
+        None => of("to"),
     };
     let kind = match (error.is_connect(), error.is_timeout()) {
         (true, true) => Some(format!("no connection{to} in time")),
         (true, false) => Some(format!("no connection{to}")),
-        (false, true) => Some("no answer in time".to_owned()),
+        (false, true) => Some(format!("no answer{} in time", of("from"))),
         (false, false) => None,
     };
     let mut parts: Vec<String> = kind.into_iter().collect();
@@ -169,6 +174,15 @@ pub fn describe(error: &reqwest::Error, config: &HttpConfig) -> String {
         parts.push("request failed".to_owned());
     }
     config.masker.text(parts.join(": "))
+}
+
+/// Host and port of a URL, which alone of it may be printed.
+fn host_of(url: &reqwest::Url) -> Option<String> {
+    Some(format!(
+        "{}:{}",
+        url.host_str()?,
+        url.port_or_known_default()?
+    ))
 }
 
 /// What to do about a request that got no answer, where that can be told.
