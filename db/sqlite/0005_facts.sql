@@ -20,3 +20,7 @@ ALTER TABLE artifactory_passes ADD COLUMN unaccounted TEXT;
 -- The versions that ran beside an attempt and that no attempt was of, accounted for by it (JSON).
 
 ALTER TABLE artifactory_attempts ADD COLUMN accounted TEXT;
+
+-- The versions of which one failure is forgiven (JSON, by app), as of the end of the pass.
+
+ALTER TABLE artifactory_passes ADD COLUMN forgiven TEXT;

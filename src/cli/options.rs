@@ -171,6 +171,9 @@ pub struct RuleArgs {
     /// Submit nothing if more deploys than this are due; 0 is no limit
     #[arg(long, value_name = "N", default_value_t = 25)]
     pub max_deploys: usize,
+    /// Stop a pass whose first deploys fail, so many one after the other; 0 never does
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub max_failures: usize,
     /// Give a version up after this many failed attempts
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = value_parser!(u32).range(1..))]
     pub max_attempts: u32,

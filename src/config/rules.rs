@@ -18,6 +18,8 @@ pub struct Rules {
     pub filter: AppFilter,
     /// `--max-deploys`; 0 is no limit.
     pub max_deploys: usize,
+    /// `--max-failures`; 0 never stops a pass.
+    pub max_failures: usize,
     /// `--max-attempts`.
     pub max_attempts: u32,
     /// `--retry-after`.
@@ -64,6 +66,7 @@ pub(super) fn from_cli(cli: &Cli) -> Rules {
             exclude: args.exclude_app.clone(),
         },
         max_deploys: args.max_deploys,
+        max_failures: args.max_failures,
         max_attempts: args.max_attempts,
         retry_after: args.retry_after,
         payload_wait: args.payload_wait,

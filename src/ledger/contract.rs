@@ -95,6 +95,7 @@ pub fn suite(make: &dyn Fn() -> Box<dyn Fixture>) {
         trouble,
         trouble::is_counted_since_a_version_last_ended_well,
         trouble::is_below_what_was_taken_over,
+        trouble::is_forgiven_as_the_last_pass_says,
         reports,
         recorded_once,
         tokens,
@@ -362,6 +363,7 @@ fn pass(number: usize, busy: Option<bool>) -> PassRecord {
         report,
         bad_payloads: std::collections::BTreeMap::new(),
         unaccounted: std::collections::BTreeMap::new(),
+        forgiven: std::collections::BTreeMap::new(),
         busy,
     }
 }

@@ -85,6 +85,8 @@ pub struct PassRecord {
     pub bad_payloads: BTreeMap<String, BadPayload>,
     /// The apps of which other versions run than the ledger has.
     pub unaccounted: BTreeMap<String, Unaccounted>,
+    /// The versions of which one failure is forgiven, by app.
+    pub forgiven: BTreeMap<String, String>,
     /// Whether coreos-deploy was busy: `Some(true)` connected but silent, `Some(false)` it
     /// answered, `None` it was not asked.
     pub busy: Option<bool>,

@@ -127,6 +127,7 @@ pub fn add(snapshot: &mut Snapshot, attempt: Attempt) {
                 state: attempt.state,
                 attempts: before.as_ref().map_or(0, |t| t.attempts).saturating_add(1),
                 abandoned: before.as_ref().map_or(0, |t| t.abandoned),
+                is_forgiven: before.is_some_and(|t| t.is_forgiven),
                 ended_at: attempt.updated_at,
                 message: attempt.message.clone(),
             };

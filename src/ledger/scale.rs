@@ -85,6 +85,7 @@ pub fn pass(number: usize, apps: usize) -> PassRecord {
         },
         bad_payloads: BTreeMap::new(),
         unaccounted: BTreeMap::new(),
+        forgiven: BTreeMap::new(),
         busy: Some(false),
     }
 }

@@ -72,6 +72,26 @@ impl Snapshot {
             .retain(|app, noted| id(app) == noted.after.as_ref());
     }
 
+    /// Takes over of which versions the last pass has forgiven one failure, by app.
+    pub fn forgive(&mut self, forgiven: &BTreeMap<String, String>) {
+        for (app, version) in forgiven {
+            let record = self.records.get_mut(app);
+            if let Some(trouble) = record.and_then(|record| record.troubled.get_mut(version)) {
+                trouble.is_forgiven = true;
+            }
+        }
+    }
+
+    /// The versions of which one failure is forgiven, by app.
+    pub fn forgiven(&self) -> BTreeMap<String, String> {
+        let of = |(app, record): (&String, &AppRecord)| {
+            let mut troubled = record.troubled.iter();
+            let (version, _) = troubled.rfind(|(_, trouble)| trouble.is_forgiven)?;
+            Some((app.clone(), version.clone()))
+        };
+        self.records.iter().filter_map(of).collect()
+    }
+
     /// At most `most` of the apps after that name.
     pub fn part_after(&self, after: &str, most: u32) -> Part {
         let most = usize::try_from(most).unwrap_or(usize::MAX);

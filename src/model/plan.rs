@@ -11,11 +11,13 @@ use super::version::{Order, VersionKey};
 use crate::text::printable;
 
 mod back_off;
+mod brake;
 mod hold;
 
 #[cfg(test)]
 mod tests;
 
+pub use brake::{Brake, in_turn};
 pub use hold::{EVERY_APP, Hold, NO_REASON};
 
 /// What the ledger knows of one app.
@@ -50,6 +52,8 @@ pub struct Trouble {
     pub attempts: u32,
     /// How many of them were abandoned.
     pub abandoned: u32,
+    /// Whether one of them does not count for `--max-attempts`: see [`Brake`].
+    pub is_forgiven: bool,
     /// When it ended, milliseconds since 1970 UTC.
     pub ended_at: i64,
     /// Why.

@@ -33,7 +33,7 @@ pub use session::{Invocation, Session, open_to_write, take_lease};
 
 use crate::error::{Error, Kind, Result};
 use crate::ledger::Snapshot;
-use crate::model::plan::Step;
+use crate::model::plan::{Brake, Step, in_turn};
 
 /// One whole pass. What was found out is in the session's report, whatever the result; an error is
 /// what ended the pass early. One that has lost its lease does not say that all is well: what another
@@ -66,7 +66,7 @@ fn carry_out(session: &mut Session<'_>) -> Result<()> {
     let scan = scanner.scan(session.ledger.as_mut(), &snapshot, false)?;
     scan.tell_left_alone(session.output);
     session.report().plan(&scan);
-    let due: Vec<&Step> = scan.steps.iter().filter(|s| s.is_deploy()).collect();
+    let due = in_turn(&scan.steps, &snapshot.records);
     if due.is_empty() {
         return Ok(());
     }
@@ -101,6 +101,7 @@ fn deploy_due(session: &mut Session<'_>, snapshot: &Snapshot, due: &[&Step]) -> 
             .entry(service.clone())
             .or_insert_with(|| app.clone());
     }
+    let mut brake = Brake::new(session.rules.max_failures);
     for (step, prepared) in due.iter().zip(prepared) {
         let prepared = match prepared? {
             Prepared::Ready(ready) => still_marked(session, ready)?,
@@ -125,6 +126,9 @@ fn deploy_due(session: &mut Session<'_>, snapshot: &Snapshot, due: &[&Step]) -> 
         progress.inc();
         let ended = ended.inspect_err(|e| session.report().leave_due(&e.message))?;
         let (open, stop) = (ended.is_open(), ended.stop.clone());
+        if let Ok(outcome) = ended.outcome {
+            brake.ended(&ready.app, &ready.version, outcome);
+        }
         session.report().ended(&step.app, ended);
         if let Some(stop) = stop {
             session.report().leave_due(&stop.message);
@@ -135,8 +139,25 @@ fn deploy_due(session: &mut Session<'_>, snapshot: &Snapshot, due: &[&Step]) -> 
             session.report().leave_due(why);
             return session.stopped().map_or(Ok(()), Err);
         }
+        if let Some(failed) = brake.stops() {
+            let stop = braked(failed.len());
+            session.report().forgive(failed);
+            session.report().leave_due(&stop.message);
+            return Err(stop);
+        }
     }
     Ok(())
+}
+
+/// Exit 1: nothing more is sent in this pass.
+fn braked(failures: usize) -> Error {
+    let deploys = match failures {
+        1 => "the first deploy of this pass failed".to_owned(),
+        n => format!("the first {n} deploys of this pass failed"),
+    };
+    Error::new(Kind::Failed, format!("{deploys}: nothing more is sent"))
+        .because("it may be the cluster that is ill, not the releases (--max-failures)")
+        .hint("the next pass begins with what has not failed; `status` tells what failed, and why")
 }
 
 /// Looks at the marker of what is sent next, unless nothing more may be sent: between the reading of

@@ -101,6 +101,8 @@ pub struct ReportBuilder {
     left_alone: LeftAlone,
     /// The apps of which other versions run than the ledger has.
     pub unaccounted: BTreeMap<String, Unaccounted>,
+    /// The versions of which one failure is forgiven, by app.
+    forgiven: BTreeMap<String, String>,
     /// Since when every pass has found coreos-deploy busy.
     pub busy_since: Option<i64>,
     /// What this pass found: see [`PassRecord::busy`].
@@ -122,6 +124,7 @@ impl ReportBuilder {
             bad_payloads: BTreeMap::new(),
             left_alone: LeftAlone::default(),
             unaccounted: BTreeMap::new(),
+            forgiven: BTreeMap::new(),
             busy_since: None,
             busy: None,
         }
@@ -140,6 +143,7 @@ impl ReportBuilder {
     pub fn begin(&mut self, snapshot: &Snapshot) {
         self.bad_payloads.clone_from(&snapshot.bad_payloads);
         self.unaccounted.clone_from(&snapshot.unaccounted);
+        self.forgiven = snapshot.forgiven();
         self.busy_since = snapshot.busy_since;
         self.deployed = snapshot
             .records
@@ -252,6 +256,11 @@ impl ReportBuilder {
         }
     }
 
+    /// Notes that the brake has stopped the pass after these versions, by app.
+    pub fn forgive(&mut self, failed: &BTreeMap<String, String>) {
+        self.forgiven.extend(failed.clone());
+    }
+
     /// Notes how the resuming of an open attempt ended.
     pub fn resumed(&mut self, open: &Attempt, state: State, ended: Ended) {
         let mut result = AppResult::of(&Step {
@@ -335,6 +344,7 @@ impl ReportBuilder {
             report,
             bad_payloads: self.bad_payloads.clone(),
             unaccounted: self.unaccounted.clone(),
+            forgiven: self.forgiven.clone(),
             busy: self.busy,
         }
     }

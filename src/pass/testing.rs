@@ -105,6 +105,7 @@ impl Default for Lab {
                 order: Order::Natural,
                 filter: AppFilter::default(),
                 max_deploys: 25,
+                max_failures: 3,
                 max_attempts: 5,
                 retry_after: Duration::ZERO,
                 payload_wait: Duration::from_secs(3600),

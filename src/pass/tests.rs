@@ -586,3 +586,72 @@ fn a_pass_that_lost_its_lease_does_not_say_that_all_is_well() {
     assert_eq!(app(&report, "video").action, Action::UpToDate);
     assert!(report.error.unwrap().contains("lease was lost"));
 }
+
+/// How many deploys a pass sends whose requests, in turn, end so; all that follow succeed.
+fn pass_of(lab: &Lab, deploys: &[Does]) -> (usize, Exit) {
+    lab.state().next = deploys.iter().copied().collect();
+    let before = lab.state().posted.len();
+    let (_, exit) = lab.pass();
+    lab.state().next.clear();
+    (lab.state().posted.len() - before, exit)
+}
+
+#[test]
+fn three_bad_apps_keep_no_good_one_from_being_deployed() {
+    let lab = Lab::default();
+    for app in ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"] {
+        lab.publish(app, "1.0");
+    }
+    let bad = [Does::Fail(0); 3];
+    assert_eq!(pass_of(&lab, &bad), (3, Exit::Failed));
+    let good_first = [&[Does::Deploy; 7][..], &bad].concat();
+    assert_eq!(pass_of(&lab, &good_first), (10, Exit::Failed));
+    for app in ["d", "j"] {
+        assert_eq!(lab.attempts(app), ["1.0 succeeded"]);
+    }
+    // The first failure of each was forgiven; it is not forgiven twice.
+    for _ in 0..4 {
+        assert_eq!(pass_of(&lab, &bad), (3, Exit::Failed));
+    }
+    let (report, exit) = lab.pass();
+    assert_eq!(exit, Exit::Failed);
+    let bad = app(&report, "a");
+    assert_eq!(bad.action, Action::GivenUp);
+    assert!(bad.reason.contains("attempt 5 of 5 failed"), "{bad:?}");
+    assert_eq!(lab.attempts("a"), ["1.0 failed"; 6]);
+}
+
+#[test]
+fn a_cluster_that_is_ill_gets_three_deploys_a_pass_and_then_all_of_them() {
+    let lab = Lab::default();
+    for app in ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"] {
+        lab.publish(app, "1.0");
+    }
+    for pass in 0..16 {
+        let ill = [Does::Fail(0); 10];
+        assert_eq!(pass_of(&lab, &ill), (3, Exit::Failed), "{pass}");
+    }
+    assert_eq!(pass_of(&lab, &[]), (10, Exit::Success));
+    assert_eq!(pass_of(&lab, &[]), (0, Exit::Success));
+}
+
+#[test]
+fn the_brake_says_what_it_did_and_can_be_let_off() {
+    let mut lab = Lab::default();
+    for app in ["a", "b", "c", "d"] {
+        lab.publish(app, "1.0");
+    }
+    lab.state().next = [Does::Fail(0); 3].into();
+    let (report, exit) = lab.pass();
+    assert_eq!((exit, report.complete), (Exit::Failed, false));
+    let error = report.error.as_ref().unwrap();
+    assert!(
+        error.contains("the first 3 deploys of this pass failed"),
+        "{error}"
+    );
+    let left = app(&report, "d");
+    assert_eq!(left.outcome, None);
+    assert!(left.reason.contains("not tried: the first 3"), "{left:?}");
+    lab.rules.max_failures = 0;
+    assert_eq!(pass_of(&lab, &[Does::Fail(0); 4]), (4, Exit::Failed));
+}

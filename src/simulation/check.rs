@@ -1,7 +1,8 @@
 //! What must never be, and where it is looked for.
 //!
 //! At the arrival of each POST: its intent is committed and open, and nothing else is; it is the
-//! first one of its attempt; no other deploy is at work; a pass sends no older version than the one
+//! first one of its attempt; no other deploy is at work; a pass sends nothing where its first deploys
+//! have failed, so many as `--max-failures` says; it sends no older version than the one
 //! that runs, none that runs already and alone, none that an operator has rolled back from, and none
 //! whose marker was gone when it looked, which it does before each.
 //!
@@ -133,6 +134,19 @@ pub fn sent(world: &mut World, who: usize, request: &DeployRequest) {
         let what = &request.service_name;
         world.violation(format!(
             "POST {what}: coreos-deploy was busy when asked last"
+        ));
+    }
+    let task = &world.tasks[who];
+    let (mut failed, mut succeeded) = (0, 0);
+    for own in world.store.made_by(who) {
+        failed += usize::from(matches!(own.state, State::Failed | State::Refused));
+        succeeded += usize::from(own.state == State::Succeeded);
+    }
+    let is_braked = (1..=failed).contains(&task.max_failures) && succeeded == 0;
+    if task.command == "run" && is_braked {
+        let what = format!("{} {}", request.service_name, request.version);
+        world.violation(format!(
+            "POST {what}: {failed} before it have failed, and none not"
         ));
     }
     let now = i64::try_from(world.now.as_millis()).unwrap_or(i64::MAX);

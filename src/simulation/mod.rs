@@ -26,6 +26,7 @@
 //! | the marker is looked at again (`still_marked`) | 1, 2, 3 | its marker was not seen |
 //! | other versions that run are (`Seen::unaccounted`) | 67, 145, 171 | 2.0 runs, which is newer |
 //! | `ahead` comes before `retry` (`plan::decide`) | 132, 502, 903 | 1.2 runs, which is newer |
+//! | a pass stops when its first deploys fail (`Brake::stops`) | 158, 198, 331 | 1 before it have failed, and none not |
 //! | no older version is an upgrade (`plan::decide`) | 8, 22, 30 | 2.0 runs, which is newer |
 //! | absence waits for `--unknown-hold` (`past_hold`) | 29, 106, 432 | no intent is committed |
 //! | `settle` says what it was told (`Word::state`) | 19, 27, 47 | the ledger has 1.0, None runs |

@@ -118,6 +118,7 @@ impl Store {
                     state: attempt.state,
                     attempts: attempts + u32::from(is_used_up),
                     abandoned: abandoned + u32::from(is_abandoned),
+                    is_forgiven: false,
                     ended_at: attempt.updated_at,
                     message: attempt.message.clone(),
                 };
@@ -141,6 +142,7 @@ impl Store {
         if let Some(last) = self.passes.last() {
             seen.bad_payloads = last.bad_payloads.clone();
             seen.unaccounted = last.unaccounted.clone();
+            seen.forgive(&last.forgiven);
         }
         seen.drop_accounted();
         seen.retire();
@@ -171,6 +173,13 @@ impl Store {
         self.makers.insert(id, fence.holder.clone());
         self.add(intent.attempt.clone(), hold, fence.token, at);
         Intended::Committed
+    }
+
+    /// The attempts that a command has intended, oldest first.
+    pub fn made_by(&self, who: usize) -> impl Iterator<Item = &Attempt> {
+        let holder = who.to_string();
+        let own = move |a: &&Attempt| self.makers.get(&a.id) == Some(&holder);
+        self.attempts.iter().filter(own)
     }
 
     /// The id of the latest attempt of an app.

@@ -38,11 +38,11 @@ pub struct Setting {
 impl Setting {
     /// The defaults of the program.
     pub fn new() -> Self {
-        let with = |wait: &str| {
+        let with = |(wait, failures): (&str, &str)| {
             let line = format!(
                 "x --domain example.com --deploy-url http://127.0.0.1:1 --dsn sqlite:/none/x.db \
                  --art-endpoint http://127.0.0.1:1 --art-deploy-repo d --art-payload-repo p \
-                 --lock-wait {wait} run"
+                 --lock-wait {wait} --max-failures {failures} run"
             );
             let words = line.split_whitespace().map(std::ffi::OsString::from);
             let cli = Cli::parse_from_args(words).unwrap();
@@ -50,13 +50,15 @@ impl Setting {
             (cli, config)
         };
         Self {
-            each: ["0s", "5m"].map(with),
+            // Two apps are not enough for the usual brake.
+            each: [("0s", "3"), ("5m", "1")].map(with),
         }
     }
 
     /// Carries out one command, as a process of its own would.
     fn carry_out(&self, actor: &Actor, command: &Command, is_patient: bool) {
         let (cli, config) = &self.each[usize::from(is_patient)];
+        actor.look().tasks[actor.who].max_failures = config.rules.max_failures;
         let terminal = Terminal::detect(ColorMode::Never, &|_| None);
         let mut output = Output::new(config.output, terminal);
         output.captured = Some(Mutex::default());

@@ -42,6 +42,8 @@ pub struct Task {
     pub is_blind: bool,
     /// Whether coreos-deploy was busy when it asked last.
     pub was_busy: bool,
+    /// After how many failures without a success it sends nothing more; 0 is no limit.
+    pub max_failures: usize,
     /// Whether it has ended.
     pub ended: bool,
     /// The marker that it saw when it looked last, and has sent nothing since.

@@ -178,6 +178,7 @@ fn a_server_that_starts_knows_what_the_ledger_tells_of_passes() {
             report,
             bad_payloads: std::collections::BTreeMap::default(),
             unaccounted: std::collections::BTreeMap::default(),
+            forgiven: std::collections::BTreeMap::default(),
             busy: None,
         }
     };
@@ -226,6 +227,7 @@ fn passes_are_those_of_the_ledger() {
         report: report.clone(),
         bad_payloads: std::collections::BTreeMap::default(),
         unaccounted: std::collections::BTreeMap::default(),
+        forgiven: std::collections::BTreeMap::default(),
         busy: None,
     };
     server.ledger().finish_pass(&scope(), &record).unwrap();

@@ -1,6 +1,9 @@
 //! What every implementation must tell of attempts that did not end well.
 
+use std::collections::BTreeMap;
+
 use super::{Fixture, scope};
+use crate::ledger::PassRecord;
 use crate::model::attempt::State;
 use crate::model::plan::AppRecord;
 
@@ -89,4 +92,27 @@ pub(super) fn is_below_what_was_taken_over(fixture: &dyn Fixture) {
     let record = &fixture.open().snapshot(&scope()).unwrap().records["x"];
     let told = (record.deployed.as_deref(), record.floor.as_deref());
     assert_eq!(told, (Some("5"), None));
+}
+
+/// What is forgiven is handed on from pass to pass, and is over once the version has ended well.
+pub(super) fn is_forgiven_as_the_last_pass_says(fixture: &dyn Fixture) {
+    let attempts = [("1", State::Failed, "run"), ("2", State::Failed, "run")];
+    record_of(fixture, &attempts);
+    let forgiven = |versions: &[(&str, &str)]| -> BTreeMap<String, String> {
+        let owned = versions.iter();
+        owned.map(|(a, v)| ((*a).into(), (*v).into())).collect()
+    };
+    let (mut ledger, s) = (fixture.open(), scope());
+    assert_eq!(ledger.snapshot(&s).unwrap().forgiven(), forgiven(&[]));
+    let told = forgiven(&[("gone", "1"), ("x", "2")]);
+    let pass = PassRecord {
+        forgiven: told,
+        ..super::pass(1, None)
+    };
+    ledger.finish_pass(&s, &pass).unwrap();
+    let seen = ledger.snapshot(&s).unwrap();
+    assert_eq!(seen.forgiven(), forgiven(&[("x", "2")]));
+    assert!(!seen.records["x"].troubled["1"].is_forgiven);
+    ledger.finish_pass(&s, &super::pass(2, None)).unwrap();
+    assert_eq!(ledger.snapshot(&s).unwrap().forgiven(), forgiven(&[]));
 }

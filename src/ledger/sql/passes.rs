@@ -34,14 +34,15 @@ pub fn read(db: &mut dyn Database, scope: &Scope, to: &mut Snapshot) -> Sql<()> 
     to.last_run = last_run(db, scope)?;
     let noted = first(
         db,
-        "SELECT bad_payloads, unaccounted FROM artifactory_passes
+        "SELECT bad_payloads, unaccounted, forgiven FROM artifactory_passes
          WHERE domain = ? AND environment = ? ORDER BY seq DESC LIMIT 1",
         &values![domain, environment],
-        |row| Ok((row.get()?, row.get()?)),
+        |row| Ok([row.get()?, row.get()?, row.get()?]),
     )?;
-    let (bad, unaccounted): (Option<Vec<u8>>, Option<Vec<u8>>) = noted.unwrap_or_default();
+    let [bad, unaccounted, forgiven]: [Option<Vec<u8>>; 3] = noted.unwrap_or_default();
     to.bad_payloads = notes(bad);
     to.unaccounted = notes(unaccounted);
+    to.forgive(&notes(forgiven));
     Ok(())
 }
 
@@ -165,13 +166,13 @@ pub fn finish(db: &mut dyn Database, scope: &Scope, pass: &PassRecord, extent: E
     let (domain, environment) = (&scope.domain, &scope.environment);
     let report = &pass.report;
     let (text, whole) = columns(db, report, extent)?;
-    let bad_payloads = match extent {
-        Extent::End => "{}".to_owned(),
-        _ => json(db, &pass.bad_payloads)?,
-    };
-    let unaccounted = match extent {
-        Extent::End => "{}".to_owned(),
-        _ => json(db, &pass.unaccounted)?,
+    let [bad_payloads, unaccounted, forgiven] = match extent {
+        Extent::End => ["{}"; 3].map(str::to_owned),
+        _ => [
+            json(db, &pass.bad_payloads)?,
+            json(db, &pass.unaccounted)?,
+            json(db, &pass.forgiven)?,
+        ],
     };
     let mut tx = Transaction::begin(db, Begin::Write)?;
     let kept = first(
@@ -193,8 +194,8 @@ pub fn finish(db: &mut dyn Database, scope: &Scope, pass: &PassRecord, extent: E
     tx.execute(
         "INSERT INTO artifactory_passes (domain, environment, command, started_at, finished_at,
              exit_code, busy, busy_since, report, report_zlib, bad_payloads, unaccounted,
-             pass)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             forgiven, pass)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         &values![
             domain,
             environment,
@@ -208,6 +209,7 @@ pub fn finish(db: &mut dyn Database, scope: &Scope, pass: &PassRecord, extent: E
             whole,
             bad_payloads,
             unaccounted,
+            forgiven,
             &report.pass,
         ],
     )?;

@@ -191,6 +191,7 @@ fn troubled(db: &mut dyn Database, scope: &Scope) -> Sql<BTreeMap<(String, Strin
             state,
             attempts: attempts + u32::from(is_used_up),
             abandoned: abandoned + u32::from(is_used_up && state == State::Abandoned),
+            is_forgiven: false,
             ended_at: row.get()?,
             message: row.get()?,
         };

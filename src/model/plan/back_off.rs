@@ -27,6 +27,11 @@ impl Trouble {
         }
     }
 
+    /// How many of its attempts count for `--max-attempts`.
+    const fn used_up(&self) -> u32 {
+        self.attempts.saturating_sub(self.is_forgiven as u32)
+    }
+
     /// Why it ended badly, to be put behind what it did: `: REASON`.
     fn why(&self) -> String {
         let message = self.message.trim().trim_end_matches('.');
@@ -67,7 +72,7 @@ pub(super) fn decide(inputs: &Inputs<'_>, trouble: &Trouble) -> Decision {
         return Decision::failing(Action::GivenUp, reason);
     }
     let what = trouble.what();
-    let (attempts, max) = (trouble.attempts, inputs.max_attempts);
+    let (attempts, max) = (trouble.used_up(), inputs.max_attempts);
     let why = trouble.why();
     if attempts >= max {
         let reason = format!("attempt {attempts} of {max} {what}{why}; no more are made");

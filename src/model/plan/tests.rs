@@ -47,6 +47,7 @@ impl World {
             state,
             attempts,
             abandoned,
+            is_forgiven: false,
             ended_at: NOW - age,
             message: String::new(),
         };

@@ -211,6 +211,7 @@ pub(super) fn pass() -> PassRecord {
         },
         bad_payloads: BTreeMap::new(),
         unaccounted: BTreeMap::new(),
+        forgiven: BTreeMap::new(),
         busy: None,
     }
 }

@@ -106,7 +106,7 @@ fn a_migration_that_was_cut_off() {
                     "ALTER TABLE artifactory_attempts DROP COLUMN {column}"
                 ));
             }
-            for column in ["busy_since", "unaccounted"] {
+            for column in ["busy_since", "unaccounted", "forgiven"] {
                 rig.sql(&format!(
                     "ALTER TABLE artifactory_passes DROP COLUMN {column}"
                 ));

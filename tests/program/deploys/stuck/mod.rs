@@ -11,7 +11,7 @@ use simulator::Fault;
 use crate::support::{Ledger, Ran, Rig, app};
 
 /// The first column of the table, and the tests that try the row.
-const ROWS: [(&str, &str); 18] = [
+const ROWS: [(&str, &str); 19] = [
     (
         "exit 4, `unknown` or `submitted` in `status`",
         "outcomes::an_outcome_that_is_not_known",
@@ -39,6 +39,10 @@ const ROWS: [(&str, &str); 18] = [
     (
         "exit 5, more deploys than `--max-deploys`",
         "ledgers::a_new_ledger_over_a_running_cluster",
+    ),
+    (
+        "exit 1, \"the first 3 deploys of this pass failed\"",
+        "outcomes::a_cluster_that_is_ill",
     ),
     (
         "exit 5, \"another command changed it\"",

@@ -6,7 +6,7 @@ use simulator::Behaviour;
 
 use super::{ends, is_clean, lose_request, said, upgrade_is_due};
 use crate::deploys::refusals::deploy_of_somebody_else;
-use crate::support::until;
+use crate::support::{Rig, until};
 
 #[test]
 fn an_outcome_that_is_not_known() {
@@ -54,6 +54,28 @@ fn twice_without_a_trace() {
     );
     ends(&rig, 0, &["run"]);
     assert_eq!(rig.posted(), ["1.1.0"; 3]);
+    is_clean(&rig);
+}
+
+#[test]
+fn a_cluster_that_is_ill() {
+    let rig = Rig::new();
+    for app in ["a", "b", "c", "d"] {
+        rig.publish(app, "1.0.0");
+    }
+    for _ in 0..3 {
+        let no = "No machine.".to_owned();
+        rig.deploy.next_deploy(Behaviour::Fail(no));
+    }
+    let ran = ends(&rig, 1, &["run"]);
+    let told = said(&ran);
+    assert!(
+        told.contains("the first 3 deploys of this pass failed"),
+        "{told}"
+    );
+    assert_eq!(rig.posted().len(), 3);
+    ends(&rig, 0, &["run", "--retry-after", "0s"]);
+    assert_eq!(rig.posted().len(), 7);
     is_clean(&rig);
 }
 
