@@ -44,8 +44,7 @@ fn run() -> ExitCode {
     let cli = match Cli::parse_from_args(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => {
-            // A reader that went away changes nothing about the outcome.
-            let _ = error.print();
+            commands::explain(&error);
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(DEFECT));
         }
     };

@@ -30,7 +30,7 @@ use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::model::name::Scope;
 use crate::model::plan::EVERY_APP;
-use crate::output::{Output, Terminal};
+use crate::output::{self, Output, Terminal};
 use crate::pass::{self, Ending, Invocation, ReportBuilder, Session};
 
 /// Runs the command that was asked for, prints what came of it, and says how to exit.
@@ -144,6 +144,11 @@ pub(crate) fn carry_out(context: &Context<'_>, command: &Command) -> Result<Exit
         Command::Completions { shell } => Ok(completions::run(context.output, *shell)),
         Command::Man { directory } => man::run(context.output, directory.as_deref()),
     }
+}
+
+/// Says what is wrong with a command line, or gives the help that it asks for.
+pub fn explain(error: &clap::Error) {
+    output::usage(error, &|name| std::env::var_os(name));
 }
 
 /// Says why a command was not begun.

@@ -5,22 +5,25 @@
 //! (a closed pipe) is no error: the work is done and recorded, whoever looks.
 
 mod human;
+mod journal;
 pub mod json;
 mod layout;
 mod progress;
 mod table;
 mod terminal;
 
+use std::ffi::OsString;
 use std::io::{ErrorKind, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
+use journal::{Events, Priority, prioritized};
 use serde::Serialize;
 
 pub use progress::{DeployLine, Progress};
 pub use terminal::Terminal;
 
-use crate::config::OutputConfig;
+use crate::config::{ColorMode, OutputConfig};
 use crate::error::Error;
 use crate::model::report::Report;
 use crate::text::escaped;
@@ -79,7 +82,7 @@ impl Output {
     /// that on stderr as well would be a panic.
     pub fn log_libraries(&self) {
         let subscriber = tracing_subscriber::fmt()
-            .with_writer(std::io::stderr)
+            .with_writer(self.events())
             .with_ansi(self.terminal.color_stderr)
             .with_max_level(tracing::Level::DEBUG)
             .log_internal_errors(false)
@@ -97,7 +100,7 @@ impl Output {
             tracing::Level::INFO
         };
         let subscriber = tracing_subscriber::fmt()
-            .with_writer(std::io::stderr)
+            .with_writer(self.events())
             .with_ansi(self.terminal.color_stderr)
             .with_target(false)
             .with_max_level(level)
@@ -152,13 +155,15 @@ impl Output {
 
     /// Prints an error, its causes and its hint on stderr. Nothing silences it.
     pub fn error(&self, error: &Error) {
-        self.stderr(&human::error(error, &self.terminal));
+        let text = human::error(error, &self.terminal);
+        self.stderr(&text, Priority::Error);
     }
 
     /// Prints on stderr what the user should know, unless `-q` was given.
     pub fn warning(&self, text: &str) {
         if !self.config.quiet {
-            self.stderr(&human::labelled("warning", text, &self.terminal));
+            let text = human::labelled("warning", text, &self.terminal);
+            self.stderr(&text, Priority::Warning);
         }
     }
 
@@ -174,13 +179,15 @@ impl Output {
 
     /// Prints on stderr what happens once and may be a mistake: `-q` does not silence it.
     pub fn notice(&self, text: &str) {
-        self.stderr(&human::labelled("note", text, &self.terminal));
+        let text = human::labelled("note", text, &self.terminal);
+        self.stderr(&text, Priority::Notice);
     }
 
     /// Prints a detail on stderr, where `-v` was given.
     pub fn note(&self, text: &str) {
         if self.config.verbose > 0 {
-            self.stderr(&human::labelled("note", text, &self.terminal));
+            let text = human::labelled("note", text, &self.terminal);
+            self.stderr(&text, Priority::Info);
         }
     }
 
@@ -220,15 +227,38 @@ impl Output {
         })
     }
 
-    fn stderr(&self, text: &str) {
+    fn events(&self) -> Events {
+        Events {
+            is_journal: self.terminal.stderr_journal,
+        }
+    }
+
+    fn stderr(&self, text: &str, priority: Priority) {
         #[cfg(test)]
         if self.is_captured(text) {
             return;
         }
+        let text = if self.terminal.stderr_journal {
+            prioritized(text, priority)
+        } else {
+            text.to_owned()
+        };
         self.bars.suspend(|| {
             // Where stderr is gone there is nobody left to tell.
             let _ = std::io::stderr().lock().write_all(text.as_bytes());
         });
+    }
+}
+
+/// Prints what is wrong with a command line, or the help that it asks for. A reader that went away
+/// changes nothing about the outcome.
+pub fn usage(error: &clap::Error, env: &dyn Fn(&str) -> Option<OsString>) {
+    let text = error.render().to_string();
+    if error.use_stderr() && Terminal::detect(ColorMode::Never, env).stderr_journal {
+        let text = prioritized(&text, Priority::Error);
+        let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    } else {
+        let _ = error.print();
     }
 }
 

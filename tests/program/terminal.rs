@@ -534,3 +534,23 @@ fn a_result_that_cannot_be_written_is_no_success() {
         );
     }
 }
+
+/// What the journal takes has a priority on each line; a file that merely is stderr has none.
+#[test]
+fn the_journal_is_told_priorities() {
+    let rig = Rig::new();
+    let file = rig.path().join("stderr");
+    for is_journal in [true, false] {
+        let stderr = std::fs::File::create(&file).unwrap();
+        let stat = rustix::fs::fstat(&stderr).unwrap();
+        let inode = stat.st_ino + u64::from(!is_journal);
+        let mut command = rig.std_command(&["run", "--retry-after", "soon"]);
+        command.env("JOURNAL_STREAM", format!("{}:{inode}", stat.st_dev));
+        assert_eq!(command.stderr(stderr).status().unwrap().code(), Some(2));
+        let told = std::fs::read_to_string(&file).unwrap();
+        assert!(told.contains("soon"), "{told}");
+        let prefix = if is_journal { "<3>" } else { "" };
+        let is_told = |line: &str| line.starts_with(prefix) && line.starts_with('<') == is_journal;
+        assert!(told.lines().all(is_told), "{told}");
+    }
+}
