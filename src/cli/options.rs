@@ -204,6 +204,9 @@ pub struct OutputArgs {
     /// The same as -vv
     #[arg(short = 'd', long, action = ArgAction::Set, num_args = 0..=1, require_equals = true, default_value = "false", default_missing_value = "true", hide_default_value = true, hide_possible_values = true, value_name = "BOOL", value_parser = BoolishValueParser::new())]
     pub debug: bool,
+    /// File that keeps the metrics of each pass for Prometheus's node_exporter
+    #[arg(long, value_name = "FILE")]
+    pub metrics_file: Option<PathBuf>,
     /// When to use colour; NO_COLOR is obeyed
     #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     pub color: ColorMode,

@@ -36,7 +36,8 @@ use crate::pass::{self, Ending, Invocation, ReportBuilder, Session};
 /// Runs the command that was asked for, prints what came of it, and says how to exit.
 pub fn dispatch(cli: &Cli, config: &Config) -> Exit {
     let env = |name: &str| std::env::var_os(name);
-    let output = Output::new(config.output, Terminal::detect(config.output.color, &env));
+    let output = Output::new(config.output, Terminal::detect(config.output.color, &env))
+        .with_metrics_file(cli.global.output.metrics_file.as_deref());
     for warning in &config.alerts {
         output.warning(warning);
     }
@@ -155,25 +156,32 @@ pub fn explain(error: &clap::Error) {
 pub fn refuse(cli: &Cli, error: &Error) -> Exit {
     let env = |name: &str| std::env::var_os(name);
     let config = OutputConfig::from_cli(cli);
-    let output = Output::new(config, Terminal::detect(config.color, &env));
+    let output = Output::new(config, Terminal::detect(config.color, &env))
+        .with_metrics_file(cli.global.output.metrics_file.as_deref());
     let command = cli.command.as_ref().unwrap_or(&cli::DEFAULT);
-    fail(&output, command, None, error)
+    let args = &cli.global.scope;
+    let scope = args.domain.as_ref().map(|domain| Scope {
+        domain: domain.clone(),
+        environment: args.environment.clone(),
+    });
+    fail(&output, command, scope.as_ref(), error)
 }
 
 /// Prints an error that ended a command, in JSON as the document that scripts wait for.
 fn fail(output: &Output, command: &Command, scope: Option<&Scope>, error: &Error) -> Exit {
+    let nowhere = Scope {
+        domain: String::new(),
+        environment: String::new(),
+    };
+    let scope = scope.unwrap_or(&nowhere);
+    let pass = match command {
+        Command::Run { pass_id, .. } => pass_id.as_deref(),
+        _ => None,
+    };
+    let built = ReportBuilder::new(name(command), System::shared()).with_id(pass);
+    let (report, _) = built.report(scope, Some(error));
+    output.metrics(&report);
     if output.is_json() {
-        let nowhere = Scope {
-            domain: String::new(),
-            environment: String::new(),
-        };
-        let scope = scope.unwrap_or(&nowhere);
-        let pass = match command {
-            Command::Run { pass_id, .. } => pass_id.as_deref(),
-            _ => None,
-        };
-        let built = ReportBuilder::new(name(command), System::shared()).with_id(pass);
-        let (report, _) = built.report(scope, Some(error));
         output.json(&report);
     }
     output.error(error);

@@ -188,6 +188,22 @@ pub struct Report {
     pub left_alone: LeftAlone,
 }
 
+impl Report {
+    /// How many apps have a release that is not deployed yet.
+    pub fn pending(&self) -> u64 {
+        use Action::{New, Resume, Retry, Upgrade, Waiting};
+        let pending = self.apps.iter().filter(|app| {
+            let due = matches!(app.action, New | Upgrade | Retry | Resume | Waiting);
+            let open = matches!(
+                app.outcome,
+                None | Some(Outcome::Unknown | Outcome::Submitted | Outcome::Error)
+            );
+            due && open
+        });
+        pending.count() as u64
+    }
+}
+
 impl Outcome {
     /// The exit code that this outcome asks for.
     pub const fn exit(self) -> Exit {

@@ -10,6 +10,13 @@ pub fn rfc3339(ms: i64) -> String {
     humantime::format_rfc3339_seconds(time).to_string()
 }
 
+/// A time that is written as RFC 3339 in UTC, in seconds since 1970; 0 where it isn't.
+pub fn seconds(rfc3339: &str) -> f64 {
+    let time = humantime::parse_rfc3339(rfc3339).unwrap_or(UNIX_EPOCH);
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    since.as_secs_f64()
+}
+
 /// How long ago a time was: `3m ago`.
 pub fn ago(ms: i64, now_ms: i64) -> String {
     let seconds = (now_ms - ms).max(0) / 1000;

@@ -260,4 +260,4 @@ fn styled(text: &str, style: Style, color: bool) -> String {
 
 #[cfg(test)]
 #[path = "human_tests.rs"]
-mod tests;
+pub(super) mod tests;

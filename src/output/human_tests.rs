@@ -82,7 +82,7 @@ fn of(apps: Vec<AppReport>, failed: u64) -> Report {
     }
 }
 
-fn example() -> Report {
+pub fn example() -> Report {
     let mut failed = app("web", Action::New, Some(Outcome::Failed));
     failed.deployed = None;
     failed.error = Some("unit web-2.0 never became active".into());

@@ -8,12 +8,14 @@ mod human;
 mod journal;
 pub mod json;
 mod layout;
+pub mod metrics;
 mod progress;
 mod table;
 mod terminal;
 
 use std::ffi::OsString;
 use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
@@ -34,6 +36,8 @@ pub struct Output {
     terminal: Terminal,
     bars: MultiProgress,
     unwritten: AtomicBool,
+    /// `--metrics-file`.
+    metrics_file: Option<PathBuf>,
     /// Where a test reads what would be printed.
     #[cfg(test)]
     pub captured: Option<std::sync::Mutex<String>>,
@@ -52,8 +56,34 @@ impl Output {
             terminal,
             bars: MultiProgress::with_draw_target(target),
             unwritten: AtomicBool::new(false),
+            metrics_file: None,
             #[cfg(test)]
             captured: None,
+        }
+    }
+
+    /// Keeps the metrics of passes in a file.
+    #[must_use]
+    pub fn with_metrics_file(mut self, path: Option<&Path>) -> Self {
+        self.metrics_file = path.map(Path::to_owned);
+        self
+    }
+
+    /// Keeps the metrics of a pass, where that is asked for. A file that can't be written changes
+    /// nothing of the pass.
+    pub fn metrics(&self, report: &Report) {
+        let Some(path) = self
+            .metrics_file
+            .as_ref()
+            .filter(|_| report.command == "run")
+        else {
+            return;
+        };
+        if let Err(cause) = metrics::replace(path, report) {
+            let path = path.display();
+            self.notice(&format!(
+                "the metrics file {path} cannot be written: {cause}"
+            ));
         }
     }
 
@@ -115,6 +145,7 @@ impl Output {
     /// the report of the last run, against which is judged whether a standing failure is news.
     /// What stopped the pass ([`Report::error`]) is left to [`Output::error`].
     pub fn report(&self, report: &Report, previous: Option<&Report>) {
+        self.metrics(report);
         if self.config.json {
             return self.json(report);
         }

@@ -30,6 +30,7 @@ use crate::model::report::Report;
 use crate::model::time::rfc3339;
 use crate::model::version::Order;
 use crate::output::json as render;
+use crate::output::metrics::to_text;
 
 /// The most passes that are listed: as many as the ledger keeps.
 const PASSES: u32 = 200;
@@ -251,7 +252,7 @@ async fn prometheus(State(api): Shared, headers: HeaderMap) -> Reply {
     if accept.is_some_and(|accept| accept.contains("application/openmetrics-text")) {
         replies::text(metrics::OPEN_METRICS, text)
     } else {
-        replies::text(metrics::TEXT, metrics::to_text(&text))
+        replies::text(metrics::TEXT, to_text(&text))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Metrics for Prometheus.
 
 use std::collections::BTreeSet;
-use std::fmt::{self, Write};
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -20,13 +20,10 @@ use super::child::RESULTS;
 use super::passes::PassFigures;
 use super::process::ProcessFigures;
 use super::store::{LedgerState, Past};
-use crate::model::report::{Action, Outcome, Report};
+use crate::model::report::{Outcome, Report};
+use crate::output::metrics::{FAILING, FAILING_APP, NAMED_APPS, PENDING, PREFIX};
 
-/// What the names of all but the process's metrics begin with.
-const PREFIX: &str = "coreos_artifactory_monitor";
-/// The most apps that have a label of their own; the deploys of all others are counted under
-/// [`OTHER_APPS`], which no app can be called.
-const APPS: usize = 1000;
+/// What the deploys of apps beyond the [`NAMED_APPS`] are counted under; no app can be called that.
 const OTHER_APPS: &str = "(other)";
 /// The upper ends of the histogram of pass durations, in seconds; a pass takes up to an hour.
 const DURATIONS: [f64; 10] = [0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 1800.0, 3600.0];
@@ -152,7 +149,7 @@ impl Metrics {
 
     fn app_label(&self, app: &str) -> String {
         let mut apps = self.apps.lock().unwrap_or_else(PoisonError::into_inner);
-        if apps.len() < APPS && !apps.contains(app) {
+        if apps.len() < NAMED_APPS && !apps.contains(app) {
             apps.insert(app.to_owned());
         }
         let label = if apps.contains(app) { app } else { OTHER_APPS };
@@ -170,12 +167,11 @@ fn momentary(scrape: &Scrape<'_>) -> Registry {
         }
     };
     let survey = survey(scrape);
-    let pending = "Apps, by the last pass that saw them, with a release that is not deployed yet";
-    show("pending_apps", pending, survey.map(pending_apps));
-    let failing =
-        "Apps, by the last pass that saw them, that failed, were refused or cannot be read";
-    let failed = survey.map(|report| i64::try_from(report.summary.failed).unwrap_or(i64::MAX));
-    show("failing_apps", failing, failed);
+    let whole = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
+    let pending = survey.map(|report| whole(report.pending()));
+    show("pending_apps", PENDING, pending);
+    let failed = survey.map(|report| whole(report.summary.failed));
+    show("failing_apps", FAILING, failed);
     let running = i64::from(passes.running.is_some());
     show("pass_running", "Whether a pass runs", Some(running));
     let queued = i64::from(passes.queued.is_some());
@@ -193,8 +189,7 @@ fn momentary(scrape: &Scrape<'_>) -> Registry {
     for app in survey.iter().flat_map(|report| failing_names(report)) {
         names.get_or_create(&AppLabels { app }).set(1);
     }
-    let of_names = "The apps, by the last pass that saw them, that failing_apps counts";
-    registry.register("failing_app", of_names, names);
+    registry.register("failing_app", FAILING_APP, names);
     let success = passes.last_success_at.max(scrape.past.last_success);
     let scan = passes.last_scan_at.max(scrape.past.last_scan);
     for (name, help, at) in [
@@ -232,7 +227,7 @@ fn survey<'a>(scrape: &Scrape<'a>) -> Option<&'a Report> {
 /// The apps that fail; those beyond a bound are only counted.
 fn failing_names(report: &Report) -> impl Iterator<Item = String> {
     let failing = report.apps.iter().filter(|app| app.is_failing());
-    failing.take(APPS).map(|app| app.app.clone())
+    failing.take(NAMED_APPS).map(|app| app.app.clone())
 }
 
 /// The process, under the names that all Prometheus clients give.
@@ -275,21 +270,6 @@ fn seconds(value: Duration) -> Gauge<f64, AtomicU64> {
     gauge
 }
 
-fn pending_apps(report: &Report) -> i64 {
-    let pending = report.apps.iter().filter(|app| {
-        let due = matches!(
-            app.action,
-            Action::New | Action::Upgrade | Action::Retry | Action::Resume | Action::Waiting
-        );
-        let open = matches!(
-            app.outcome,
-            None | Some(Outcome::Unknown | Outcome::Submitted | Outcome::Error)
-        );
-        due && open
-    });
-    i64::try_from(pending.count()).unwrap_or(i64::MAX)
-}
-
 const fn outcome_word(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Succeeded => "succeeded",
@@ -306,30 +286,6 @@ const fn outcome_word(outcome: Outcome) -> &'static str {
 pub(super) const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// The text format of Prometheus, for everybody else.
 pub(super) const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
-
-/// Rewrites `OpenMetrics` as the older text format: there a counter is described under the name of
-/// its samples, which ends in `_total`, and there is neither a unit nor an end.
-pub(super) fn to_text(open_metrics: &str) -> String {
-    let mut out = String::with_capacity(open_metrics.len());
-    let mut help = None;
-    for line in open_metrics.lines() {
-        if let Some(rest) = line.strip_prefix("# HELP ") {
-            help = rest.split_once(' ');
-        } else if let Some((name, kind)) =
-            line.strip_prefix("# TYPE ").and_then(|t| t.split_once(' '))
-        {
-            let suffix = if kind == "counter" { "_total" } else { "" };
-            // Writing to a string can't fail.
-            if let Some((_, help)) = help.take() {
-                let _ = writeln!(out, "# HELP {name}{suffix} {help}");
-            }
-            let _ = writeln!(out, "# TYPE {name}{suffix} {kind}");
-        } else if !line.starts_with("# ") {
-            let _ = writeln!(out, "{line}");
-        }
-    }
-    out
-}
 
 /// The counts; a route is counted when its request begins, so that the answer counts itself.
 pub(super) struct Stats {
@@ -397,7 +353,7 @@ impl Stats {
 mod tests {
     use std::sync::Arc;
 
-    use crate::model::report::{AppReport, Summary};
+    use crate::model::report::{Action, AppReport, Summary};
 
     use super::*;
 
@@ -496,22 +452,11 @@ mod tests {
     #[test]
     fn apps_without_end_share_a_label() {
         let metrics = Metrics::new();
-        for i in 0..APPS + 5 {
+        for i in 0..NAMED_APPS + 5 {
             metrics.app_label(&format!("app{i}"));
         }
         assert_eq!(metrics.app_label("app0"), "app0");
         assert_eq!(metrics.app_label("another"), OTHER_APPS);
-    }
-
-    #[test]
-    fn counters_are_described_under_the_name_of_their_samples() {
-        let open = "# HELP a_seconds Time.\n# TYPE a_seconds counter\n# UNIT a_seconds seconds\n\
-            a_seconds_total{x=\"# \"} 1.5\n# HELP b Now.\n# TYPE b gauge\nb 2\n# EOF\n";
-        assert_eq!(
-            to_text(open),
-            "# HELP a_seconds_total Time.\n# TYPE a_seconds_total counter\n\
-            a_seconds_total{x=\"# \"} 1.5\n# HELP b Now.\n# TYPE b gauge\nb 2\n"
-        );
     }
 
     #[test]

@@ -422,3 +422,35 @@ fn a_payload_that_cannot_be_had_is_no_failed_attempt() {
         assert_eq!(rig.posted(), ["1.1"; 3], "{what}");
     });
 }
+
+/// Who looks at the metrics learns of a failure, and when all was well last.
+#[test]
+fn the_metrics_of_a_pass_that_failed_are_kept_too() {
+    let rig = Rig::new();
+    rig.publish("video", "1.0.0");
+    let file = rig.path().join("cam.prom");
+    let path = file.to_str().unwrap();
+    let value = |name: &str| -> Option<f64> {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let name = format!("coreos_artifactory_monitor_{name}{{");
+        let line = text.lines().find(|line| line.starts_with(&name))?;
+        line.rsplit_once(' ')?.1.parse().ok()
+    };
+    assert_eq!(rig.run(&["run", "--metrics-file", path]).code, Some(0));
+    assert_eq!(value("last_pass_exit_code"), Some(0.0));
+    assert_eq!(value("pending_apps"), Some(0.0));
+    let success = value("last_success_timestamp_seconds").unwrap();
+    let nowhere = ["--art-endpoint", "http://127.0.0.1:1/artifactory/api"];
+    let run = ["run", "--metrics-file", path];
+    assert_eq!(rig.run(&[&run[..], &nowhere].concat()).code, Some(69));
+    assert_eq!(value("last_pass_exit_code"), Some(69.0));
+    assert_eq!(value("last_success_timestamp_seconds"), Some(success));
+    assert_eq!(value("pending_apps"), None);
+    // Where it can't be written, the pass is what it is.
+    let ran = rig.run(&["run", "--metrics-file", "/nowhere/cam.prom"]);
+    assert_eq!(ran.code, Some(0));
+    assert!(ran.stderr.contains("/nowhere/cam.prom"), "{ran:#?}");
+    // One that wants nothing of a pass leaves it alone.
+    rig.run(&["status", "--metrics-file", path]);
+    assert_eq!(value("last_pass_exit_code"), Some(69.0));
+}

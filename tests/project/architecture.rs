@@ -30,7 +30,7 @@ const MAY_USE: [(&str, &str); 24] = [
     ("target", ADAPTER),
     ("ledger", ADAPTER),
     ("payload", ADAPTER),
-    ("output", "config error model text"),
+    ("output", "config error file model text"),
     ("pass", PASS),
     (
         "serve",
