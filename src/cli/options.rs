@@ -207,6 +207,9 @@ pub struct OutputArgs {
     /// File that keeps the metrics of each pass for Prometheus's node_exporter
     #[arg(long, value_name = "FILE")]
     pub metrics_file: Option<PathBuf>,
+    /// URL of a check, as healthchecks has them, that is told when a pass begins and how it ends
+    #[arg(long, value_name = "URL")]
+    pub ping_url: Option<String>,
     /// When to use colour; NO_COLOR is obeyed
     #[arg(long, value_name = "WHEN", value_enum, default_value_t)]
     pub color: ColorMode,

@@ -14,6 +14,7 @@ mod man;
 mod migrate;
 mod names;
 mod operator;
+mod ping;
 mod rollback;
 mod scan;
 mod serve;
@@ -54,10 +55,16 @@ pub fn dispatch(cli: &Cli, config: &Config) -> Exit {
         output: &output,
         ports: &Configured { cli, config },
     };
+    let check = ping::Check::begin(config, &output);
     let result = carry_out(&context, command);
     let exit = result.unwrap_or_else(|error| fail(&output, command, config.scope.as_ref(), &error));
-    if output.is_incomplete() {
-        return exit.and(Exit::Unavailable);
+    let exit = if output.is_incomplete() {
+        exit.and(Exit::Unavailable)
+    } else {
+        exit
+    };
+    if let Some(check) = check {
+        check.end(exit);
     }
     exit
 }

@@ -4,7 +4,15 @@
 
 use reqwest::Url;
 
+use super::check::named;
 use crate::error::{Error, Result};
+
+/// The URL of a check that is told of passes.
+///
+/// Errors: exit 2, without a quote of it.
+pub(super) fn of_ping(url: &str) -> Result<Url> {
+    http_url(&named("ping-url"), url, "the URL of the check alone")
+}
 
 /// A URL that names a server and no user; `place` is the option or variable that it is from, and
 /// `instead` where the credentials belong.

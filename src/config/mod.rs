@@ -21,6 +21,7 @@ use crate::cli::{Cli, Command, DEFAULT, OutputFormat};
 use crate::error::{Error, Result};
 use crate::mask::Masker;
 use crate::model::name::Scope;
+use crate::secret::Secret;
 
 pub use self::artifactory::{ArtifactoryConfig, Credentials};
 pub use self::deploy::DeployConfig;
@@ -72,6 +73,27 @@ impl OutputConfig {
     }
 }
 
+/// A check that is told when a pass begins and how it ends.
+#[derive(Clone, Debug)]
+pub struct Ping {
+    /// Its URL.
+    pub url: reqwest::Url,
+    /// What of it lets everybody tell the check something: all behind the server's name.
+    secret: Secret,
+}
+
+impl Ping {
+    fn from_cli(cli: &Cli) -> Result<Option<Self>> {
+        let is_pass = matches!(cli.command, None | Some(Command::Run { .. }));
+        let given = cli.global.output.ping_url.as_ref().filter(|_| is_pass);
+        let of = |url: reqwest::Url| {
+            let secret = Secret::new(url.path().trim_matches('/').to_owned());
+            Self { url, secret }
+        };
+        given.map(|url| address::of_ping(url).map(of)).transpose()
+    }
+}
+
 /// Everything that options, environment and secret files say. What a command does not need may be
 /// missing; the accessors say which option to give.
 #[derive(Clone, Debug)]
@@ -86,6 +108,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// The ledger, for a command that uses it.
     pub dsn: Option<Dsn>,
+    /// `--ping-url`, for a pass.
+    pub ping: Option<Ping>,
     /// The rules.
     pub rules: Rules,
     /// For the commands `serve` and `health`.
@@ -123,6 +147,7 @@ impl Config {
             Need::WhereGiven => deploy::from_cli(cli, env, &mut Vec::new()).ok().flatten(),
             Need::Yes => deploy::from_cli(cli, env, &mut warnings)?,
         };
+        let ping = Ping::from_cli(cli)?;
         let proxies = if artifactory.is_some() || deploy.is_some() {
             Proxies::from_env(env)?
         } else {
@@ -132,7 +157,8 @@ impl Config {
         let of_hook = serve.iter().filter_map(|serve| serve.hook.as_ref());
         let masker = masker(artifactory.as_ref(), deploy.as_ref(), dsn.as_ref())
             .and(proxies.secrets())
-            .and(of_hook.map(|hook| (None, &hook.secret)));
+            .and(of_hook.map(|hook| (None, &hook.secret)))
+            .and(ping.iter().map(|ping| (None, &ping.secret)));
         if let Some(Dsn::Mysql(mysql)) = &mut dsn {
             mysql.masker = masker.clone();
         }
@@ -148,6 +174,7 @@ impl Config {
                 proxies,
                 masker,
             },
+            ping,
             rules: rules::from_cli(cli),
             serve,
             output: OutputConfig::from_cli(cli),

@@ -1,6 +1,9 @@
 //! Every way in which a listing can fail: nothing is concluded from it, what could be read is
 //! deployed, and the exit code is the documented one.
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use serde_json::Value;
@@ -453,4 +456,79 @@ fn the_metrics_of_a_pass_that_failed_are_kept_too() {
     // One that wants nothing of a pass leaves it alone.
     rig.run(&["status", "--metrics-file", path]);
     assert_eq!(value("last_pass_exit_code"), Some(69.0));
+}
+
+/// What a check was told, and how it answers.
+fn check(status: u16) -> (String, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a check answers");
+    let url = format!(
+        "http://{}/ping/abcdefgh",
+        listener.local_addr().expect("a check answers")
+    );
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let lines = Arc::clone(&told);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("a check answers");
+            let mut line = String::new();
+            BufReader::new(&stream)
+                .read_line(&mut line)
+                .expect("a check answers");
+            lines.lock().expect("a check answers").push(line);
+            let answer =
+                format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            stream
+                .write_all(answer.as_bytes())
+                .expect("a check answers");
+        }
+    });
+    (url, told)
+}
+
+#[test]
+fn a_check_is_told_when_a_pass_begins_and_how_it_ends() {
+    let rig = Rig::new();
+    rig.publish("video", "1.0.0");
+    let (url, told) = check(200);
+    let run = ["run", "--ping-url", &url];
+    assert_eq!(rig.run(&run).code, Some(0));
+    let nowhere = ["--art-endpoint", "http://127.0.0.1:1/artifactory/api"];
+    assert_eq!(rig.run(&[&run[..], &nowhere].concat()).code, Some(69));
+    rig.run(&["status", "--ping-url", &url]);
+    let told = told.lock().unwrap().clone();
+    let parts: Vec<(&str, &str)> = told
+        .iter()
+        .map(|line| line.split_once("?rid=").unwrap())
+        .collect();
+    let paths: Vec<&str> = parts.iter().map(|(path, _)| *path).collect();
+    let path = |end: &str| format!("GET /ping/abcdefgh/{end}");
+    assert_eq!(paths, [path("start"), path("0"), path("start"), path("69")]);
+    assert!(
+        parts[0].1 == parts[1].1 && parts[1].1 != parts[2].1,
+        "{told:?}"
+    );
+}
+
+#[test]
+fn a_check_that_takes_nothing_changes_no_pass_and_its_url_is_not_told() {
+    let rig = Rig::new();
+    let (refuses, _told) = check(404);
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = format!("http://{}/ping/abcdefgh", silent.local_addr().unwrap());
+    for (url, why) in [
+        (refuses.as_str(), "404"),
+        (&silent, "ping-url"),
+        ("http://127.0.0.1:1/ping/abcdefgh", "no connection"),
+    ] {
+        let ran = rig.run(&["run", "--ping-url", url]);
+        assert_eq!(ran.code, Some(0), "{ran:#?}");
+        assert!(ran.stderr.contains(why), "{ran:#?}");
+        assert!(!ran.stderr.contains("abcdefgh"), "{ran:#?}");
+    }
+    for bad in ["ftp://x/abcdefgh", "http://user:abcdefgh@host/", "x"] {
+        let ran = rig.run(&["run", "--ping-url", bad]);
+        assert_eq!(ran.code, Some(2), "{ran:#?}");
+        assert!(ran.stderr.contains("--ping-url"), "{ran:#?}");
+        assert!(!ran.stderr.contains("abcdefgh"), "{ran:#?}");
+    }
 }
