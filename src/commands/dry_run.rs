@@ -86,6 +86,7 @@ pub(super) fn run(context: &Context<'_>, show_values: bool, exit_code: bool) -> 
         found
     };
     report.exit_code = exit.code();
+    output.file(&report);
     if let Some(error) = &guarded {
         output.error(error);
     }
@@ -111,7 +112,7 @@ pub(super) fn run(context: &Context<'_>, show_values: bool, exit_code: bool) -> 
             output.line(&format!(
                 "{}: {}: {}",
                 app.app,
-                super::scan::word(app.action),
+                app.action.as_str(),
                 app.reason
             ));
         }

@@ -31,14 +31,12 @@ use crate::error::{Error, Result};
 use crate::exit::Exit;
 use crate::model::name::Scope;
 use crate::model::plan::EVERY_APP;
-use crate::output::{self, Output, Terminal};
+use crate::output::{self, Actions, Output, Terminal};
 use crate::pass::{self, Ending, Invocation, ReportBuilder, Session};
 
 /// Runs the command that was asked for, prints what came of it, and says how to exit.
 pub fn dispatch(cli: &Cli, config: &Config) -> Exit {
-    let env = |name: &str| std::env::var_os(name);
-    let output = Output::new(config.output, Terminal::detect(config.output.color, &env))
-        .with_metrics_file(cli.global.output.metrics_file.as_deref());
+    let output = output_of(cli, config.output);
     for warning in &config.alerts {
         output.warning(warning);
     }
@@ -159,12 +157,17 @@ pub fn explain(error: &clap::Error) {
     output::usage(error, &|name| std::env::var_os(name));
 }
 
+/// Where a command of this process prints, and who else is told.
+fn output_of(cli: &Cli, config: OutputConfig) -> Output {
+    let env = |name: &str| std::env::var_os(name);
+    Output::new(config, Terminal::detect(config.color, &env))
+        .with_metrics_file(cli.global.output.metrics_file.as_deref())
+        .with_actions(Actions::detect(&env))
+}
+
 /// Says why a command was not begun.
 pub fn refuse(cli: &Cli, error: &Error) -> Exit {
-    let env = |name: &str| std::env::var_os(name);
-    let config = OutputConfig::from_cli(cli);
-    let output = Output::new(config, Terminal::detect(config.color, &env))
-        .with_metrics_file(cli.global.output.metrics_file.as_deref());
+    let output = output_of(cli, OutputConfig::from_cli(cli));
     let command = cli.command.as_ref().unwrap_or(&cli::DEFAULT);
     let args = &cli.global.scope;
     let scope = args.domain.as_ref().map(|domain| Scope {
@@ -187,7 +190,16 @@ fn fail(output: &Output, command: &Command, scope: Option<&Scope>, error: &Error
     };
     let built = ReportBuilder::new(name(command), System::shared()).with_id(pass);
     let (report, _) = built.report(scope, Some(error));
-    output.metrics(&report);
+    let deploys = matches!(
+        command,
+        Command::Run { .. }
+            | Command::DryRun { .. }
+            | Command::Deploy { .. }
+            | Command::Rollback { .. }
+    );
+    if deploys {
+        output.file(&report);
+    }
     if output.is_json() {
         output.json(&report);
     }

@@ -148,28 +148,9 @@ fn row(app: &AppReport) -> Vec<String> {
         app.app.clone(),
         or_dash(&app.deployed),
         or_dash(&app.newest),
-        word(app.action).into(),
+        app.action.as_str().into(),
         app.reason.clone(),
     ]
-}
-
-/// An action as `--output json` spells it.
-pub(super) const fn word(action: Action) -> &'static str {
-    match action {
-        Action::New => "new",
-        Action::Upgrade => "upgrade",
-        Action::Retry => "retry",
-        Action::Resume => "resume",
-        Action::Waiting => "waiting",
-        Action::GivenUp => "given-up",
-        Action::UpToDate => "up-to-date",
-        Action::Ahead => "ahead",
-        Action::Gone => "gone",
-        Action::Held => "held",
-        Action::Unaccounted => "unaccounted",
-        Action::Unreadable => "unreadable",
-        Action::Requested => "requested",
-    }
 }
 
 /// Every marker of one app, newest first: how its version is read, whether it is taken and why not.

@@ -41,6 +41,25 @@ impl Action {
     pub const fn is_deploy(self) -> bool {
         matches!(self, Action::New | Action::Upgrade | Action::Retry)
     }
+
+    /// The name in JSON and on screen.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Action::New => "new",
+            Action::Upgrade => "upgrade",
+            Action::Retry => "retry",
+            Action::Resume => "resume",
+            Action::Waiting => "waiting",
+            Action::GivenUp => "given-up",
+            Action::UpToDate => "up-to-date",
+            Action::Ahead => "ahead",
+            Action::Gone => "gone",
+            Action::Held => "held",
+            Action::Unaccounted => "unaccounted",
+            Action::Unreadable => "unreadable",
+            Action::Requested => "requested",
+        }
+    }
 }
 
 /// What came of an app that something was tried for.
@@ -205,6 +224,19 @@ impl Report {
 }
 
 impl Outcome {
+    /// The name in JSON and on screen.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Succeeded => "succeeded",
+            Outcome::Failed => "failed",
+            Outcome::Refused => "refused",
+            Outcome::Observed => "observed",
+            Outcome::Unknown => "unknown",
+            Outcome::Submitted => "submitted",
+            Outcome::Error => "error",
+        }
+    }
+
     /// The exit code that this outcome asks for.
     pub const fn exit(self) -> Exit {
         match self {

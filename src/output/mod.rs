@@ -4,6 +4,7 @@
 //! (`human`, `table`, `json`); this file only decides whether and where. A reader that went away
 //! (a closed pipe) is no error: the work is done and recorded, whoever looks.
 
+mod actions;
 mod human;
 mod journal;
 pub mod json;
@@ -13,6 +14,7 @@ mod progress;
 mod table;
 mod terminal;
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -22,6 +24,7 @@ use indicatif::{MultiProgress, ProgressDrawTarget};
 use journal::{Events, Priority, prioritized};
 use serde::Serialize;
 
+pub use actions::Actions;
 pub use progress::{DeployLine, Progress};
 pub use terminal::Terminal;
 
@@ -38,6 +41,8 @@ pub struct Output {
     unwritten: AtomicBool,
     /// `--metrics-file`.
     metrics_file: Option<PathBuf>,
+    /// The step of GitHub Actions that this process is.
+    actions: Option<Actions>,
     /// Where a test reads what would be printed.
     #[cfg(test)]
     pub captured: Option<std::sync::Mutex<String>>,
@@ -57,6 +62,7 @@ impl Output {
             bars: MultiProgress::with_draw_target(target),
             unwritten: AtomicBool::new(false),
             metrics_file: None,
+            actions: None,
             #[cfg(test)]
             captured: None,
         }
@@ -69,21 +75,46 @@ impl Output {
         self
     }
 
-    /// Keeps the metrics of a pass, where that is asked for. A file that can't be written changes
-    /// nothing of the pass.
-    pub fn metrics(&self, report: &Report) {
-        let Some(path) = self
-            .metrics_file
-            .as_ref()
-            .filter(|_| report.command == "run")
-        else {
-            return;
-        };
-        if let Err(cause) = metrics::replace(path, report) {
+    /// Tells the step of GitHub Actions, where there is one.
+    #[must_use]
+    pub fn with_actions(mut self, actions: Option<Actions>) -> Self {
+        self.actions = actions;
+        self
+    }
+
+    /// Tells those who do not read what is printed: the metrics of a pass, the step of GitHub
+    /// Actions. Where that fails it changes nothing of what came of the command.
+    pub fn file(&self, report: &Report) {
+        let is_pass = report.command == "run";
+        if let Some(path) = self.metrics_file.as_ref().filter(|_| is_pass)
+            && let Err(cause) = metrics::replace(path, report)
+        {
             let path = path.display();
-            self.notice(&format!(
-                "the metrics file {path} cannot be written: {cause}"
-            ));
+            let what = format!("the metrics file {path} cannot be written: {cause}");
+            self.notice(&what);
+        }
+        if let Some(actions) = &self.actions {
+            if let Err(cause) = actions.tell(report) {
+                let what = "summary and outputs of the step cannot be written";
+                self.notice(&format!("{what}: {cause}"));
+            }
+            self.annotate(&actions::failing(report));
+        }
+    }
+
+    /// Writes commands that the runner takes.
+    fn annotate(&self, commands: &str) {
+        self.bars.suspend(|| {
+            // Where stderr is gone there is nobody left to tell.
+            let _ = std::io::stderr().lock().write_all(commands.as_bytes());
+        });
+    }
+
+    /// A text as stdout and stderr take it.
+    fn tamed<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match self.actions {
+            Some(_) => Actions::tame(text).into(),
+            None => text.into(),
         }
     }
 
@@ -145,7 +176,7 @@ impl Output {
     /// the report of the last run, against which is judged whether a standing failure is news.
     /// What stopped the pass ([`Report::error`]) is left to [`Output::error`].
     pub fn report(&self, report: &Report, previous: Option<&Report>) {
-        self.metrics(report);
+        self.file(report);
         if self.config.json {
             return self.json(report);
         }
@@ -160,6 +191,8 @@ impl Output {
     /// Prints one JSON document on stdout.
     pub fn json<T: Serialize>(&self, value: &T) {
         match json::document(value) {
+            // The same string in JSON, and no command of a runner.
+            Ok(text) if self.actions.is_some() => self.stdout(&text.replace("##[", "#\\u0023[")),
             Ok(text) => self.stdout(&text),
             Err(cause) => self.error(
                 &Error::unavailable("the result cannot be written as JSON").because_of(&cause),
@@ -188,6 +221,9 @@ impl Output {
     pub fn error(&self, error: &Error) {
         let text = human::error(error, &self.terminal);
         self.stderr(&text, Priority::Error);
+        if self.actions.is_some() {
+            self.annotate(&actions::error(&error.one_line()));
+        }
     }
 
     /// Prints on stderr what the user should know, unless `-q` was given.
@@ -232,6 +268,7 @@ impl Output {
         if text.is_empty() {
             return;
         }
+        let text = &*self.tamed(text);
         #[cfg(test)]
         if self.is_captured(text) {
             return;
@@ -269,10 +306,9 @@ impl Output {
         if self.is_captured(text) {
             return;
         }
-        let text = if self.terminal.stderr_journal {
-            prioritized(text, priority)
-        } else {
-            text.to_owned()
+        let text = match self.tamed(text) {
+            text if self.terminal.stderr_journal => prioritized(&text, priority).into(),
+            text => text,
         };
         self.bars.suspend(|| {
             // Where stderr is gone there is nobody left to tell.

@@ -20,7 +20,7 @@ use super::child::RESULTS;
 use super::passes::PassFigures;
 use super::process::ProcessFigures;
 use super::store::{LedgerState, Past};
-use crate::model::report::{Outcome, Report};
+use crate::model::report::Report;
 use crate::output::metrics::{FAILING, FAILING_APP, NAMED_APPS, PENDING, PREFIX};
 
 /// What the deploys of apps beyond the [`NAMED_APPS`] are counted under; no app can be called that.
@@ -120,7 +120,7 @@ impl Metrics {
             if let Some(outcome) = app.outcome {
                 let labels = DeployLabels {
                     app: self.app_label(&app.app),
-                    outcome: outcome_word(outcome),
+                    outcome: outcome.as_str(),
                 };
                 self.deploys.get_or_create(&labels).inc();
             }
@@ -270,18 +270,6 @@ fn seconds(value: Duration) -> Gauge<f64, AtomicU64> {
     gauge
 }
 
-const fn outcome_word(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Succeeded => "succeeded",
-        Outcome::Failed => "failed",
-        Outcome::Refused => "refused",
-        Outcome::Observed => "observed",
-        Outcome::Unknown => "unknown",
-        Outcome::Submitted => "submitted",
-        Outcome::Error => "error",
-    }
-}
-
 /// `OpenMetrics` 1.0, for who asks for it.
 pub(super) const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// The text format of Prometheus, for everybody else.
@@ -353,7 +341,7 @@ impl Stats {
 mod tests {
     use std::sync::Arc;
 
-    use crate::model::report::{Action, AppReport, Summary};
+    use crate::model::report::{Action, AppReport, Outcome, Summary};
 
     use super::*;
 

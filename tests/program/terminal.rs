@@ -554,3 +554,47 @@ fn the_journal_is_told_priorities() {
         assert!(told.lines().all(is_told), "{told}");
     }
 }
+
+/// A step of GitHub Actions has summary, outputs and annotations, and no text of a peer forges any.
+#[test]
+fn a_step_of_github_actions_is_told() {
+    let rig = Rig::new();
+    rig.publish("good", "1.0.0");
+    rig.publish("bad", "1.0.0");
+    let forged = "no <b>machine</b>, 100% | ##[error]x".to_owned();
+    rig.deploy.next_deploy(Behaviour::Fail(forged));
+    let file = |name: &str| rig.path().join(name);
+    let step = |arguments: &[&str]| {
+        let mut command = rig.std_command(arguments);
+        command
+            .env("GITHUB_ACTIONS", "true")
+            .env("GITHUB_STEP_SUMMARY", file("summary"))
+            .env("GITHUB_OUTPUT", file("outputs"));
+        Ran::of(&command.output().unwrap())
+    };
+    let read = |name: &str| std::fs::read_to_string(file(name)).unwrap();
+    let ran = step(&["run"]);
+    assert_eq!(ran.code, Some(1), "{ran:#?}");
+    let outputs = "exit-code=1\ndue=2\ndeployed=1\nfailed=1\nunknown=0\n";
+    assert_eq!(read("outputs"), outputs);
+    let summary = read("summary");
+    assert!(
+        summary.starts_with("### run: development of example"),
+        "{summary}"
+    );
+    assert!(
+        summary.contains("| bad | - | 1.0.0 | new | failed | no \\<b\\>"),
+        "{summary}"
+    );
+    let annotation = "\n::error title=bad 1.0.0::no <b>machine</b>, 100%25 | # #[error]x";
+    assert!(ran.stderr.contains(annotation), "{ran:#?}");
+    assert!(!ran.stdout.contains("##["), "{ran:#?}");
+    // A document is what it is elsewhere, and the runner finds nothing in it.
+    let ran = step(&["history", "--output", "json"]);
+    assert!(!ran.stdout.contains("##["), "{ran:#?}");
+    assert!(ran.json().to_string().contains("##[error]x"));
+    let ran = step(&["run", "--art-endpoint", "x"]);
+    assert_eq!(ran.code, Some(2), "{ran:#?}");
+    assert!(ran.stderr.contains("\n::error::"), "{ran:#?}");
+    assert!(read("outputs").ends_with("exit-code=2\ndue=0\ndeployed=0\nfailed=0\nunknown=0\n"));
+}
