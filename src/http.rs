@@ -56,8 +56,7 @@ pub fn secret_header(option: &str, text: &str) -> Result<HeaderValue> {
 /// Builds a client. It decodes no body, keeps no cookie and says who it is; `idle` bounds the wait
 /// for the headers and every read of the body.
 ///
-/// Errors: exit 2 for a `--ca-file` that can't be used, 69 where the machine has no CA
-/// certificates (reqwest refuses to build a client then, even for plain http).
+/// Errors: exit 2 for a `--ca-file` that can't be used, 69 where the machine is short of something.
 pub fn client(config: &HttpConfig, redirects: Policy, idle: Duration) -> Result<Client> {
     check_system_file()?;
     let proxies = config.proxies.clone();

@@ -3,9 +3,8 @@
 mod trouble;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use rustls::ClientConfig;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::verify_server_name;
 use rustls::crypto::CryptoProvider;
@@ -13,7 +12,9 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, SignatureScheme};
+use rustls::{ClientConfig, RootCertStore};
 
+use self::trouble::NO_ROOTS;
 pub use self::trouble::trouble;
 use crate::config::HttpConfig;
 use crate::error::{Error, Result, is_shortage};
@@ -21,8 +22,7 @@ use crate::file::{self, Unread};
 
 /// The settings of TLS for both clients.
 ///
-/// Errors: exit 2 for a `--ca-file` or a `--client-cert` that can't be used, 69 where the machine
-/// has no CA certificates.
+/// Errors: exit 2 for a `--ca-file` or a `--client-cert` that can't be used.
 pub fn settings(config: &HttpConfig) -> Result<ClientConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = Verifier::new(config, provider.clone())?;
@@ -118,9 +118,18 @@ fn certificates(what: &str, bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>
 /// key, and the name of the host, unless it names none.
 #[derive(Debug)]
 struct Verifier {
-    roots: rustls_platform_verifier::Verifier,
+    provider: Arc<CryptoProvider>,
     given: Vec<CertificateDer<'static>>,
+    /// Made at the first handshake: to read what the system trusts takes longer than all else that a
+    /// pass over plain http does.
+    roots: OnceLock<Roots>,
 }
+
+/// The authorities, or why there are none.
+type Roots = std::result::Result<Arc<rustls_platform_verifier::Verifier>, rustls::Error>;
+
+/// Those of the system alone, for all clients of this process.
+static SYSTEM: OnceLock<Roots> = OnceLock::new();
 
 impl Verifier {
     fn new(config: &HttpConfig, provider: Arc<CryptoProvider>) -> Result<Self> {
@@ -128,18 +137,33 @@ impl Verifier {
         if let Some(path) = &config.ca_file {
             let what = format!("--ca-file (CAM_CA_FILE) {}", path.display());
             given = certificates(&what, &read(&what, path)?)?;
-        }
-        let roots =
-            rustls_platform_verifier::Verifier::new_with_extra_roots(given.clone(), provider);
-        let roots = roots.map_err(|e| match (e, &config.ca_file) {
-            (e @ rustls::Error::InvalidCertificate(_), Some(path)) => {
-                let what = format!("--ca-file (CAM_CA_FILE) {}", path.display());
-                Error::usage(format!("{what} holds a certificate that cannot be read"))
-                    .because_of(&e)
+            let mut store = RootCertStore::empty();
+            for certificate in &given {
+                store.add(certificate.clone()).map_err(|e| {
+                    Error::usage(format!("{what} holds a certificate that cannot be read"))
+                        .because_of(&e)
+                })?;
             }
-            (e, _) => no_roots(&e),
-        })?;
-        Ok(Self { roots, given })
+        }
+        Ok(Self {
+            provider,
+            given,
+            roots: OnceLock::new(),
+        })
+    }
+
+    fn roots(&self) -> &Roots {
+        let roots = if self.given.is_empty() {
+            &SYSTEM
+        } else {
+            &self.roots
+        };
+        roots.get_or_init(|| {
+            let (given, provider) = (self.given.clone(), self.provider.clone());
+            let roots = rustls_platform_verifier::Verifier::new_with_extra_roots(given, provider);
+            let none = |e| rustls::Error::General(format!("{NO_ROOTS}: {e}"));
+            roots.map(Arc::new).map_err(none)
+        })
     }
 
     /// The verdict on a certificate that is given itself; `why` is what the authorities come to.
@@ -174,17 +198,6 @@ fn is_own_issuer(error: &CertificateError) -> bool {
     matches!(error, CertificateError::Other(other) if format!("{other:?}").contains("CaUsedAsEndEntity"))
 }
 
-/// The machine has no CA certificates, or they could not be opened.
-fn no_roots(cause: &rustls::Error) -> Error {
-    let what = "the HTTP client cannot be set up";
-    match std::fs::File::open("/dev/null") {
-        Err(e) if is_shortage(&e) => Error::shortage(what).because_of(&e),
-        _ => Error::unavailable(what)
-            .because_of(cause)
-            .hint("install the ca-certificates package, or name a PEM file with --ca-file"),
-    }
-}
-
 impl ServerCertVerifier for Verifier {
     fn verify_server_cert(
         &self,
@@ -194,9 +207,8 @@ impl ServerCertVerifier for Verifier {
         ocsp: &[u8],
         now: UnixTime,
     ) -> std::result::Result<ServerCertVerified, rustls::Error> {
-        let verdict = self
-            .roots
-            .verify_server_cert(shown, between, name, ocsp, now);
+        let roots = self.roots().clone()?;
+        let verdict = roots.verify_server_cert(shown, between, name, ocsp, now);
         verdict.or_else(|why| {
             self.of_given(shown, name, why)?;
             let name = name.to_str();
@@ -211,7 +223,8 @@ impl ServerCertVerifier for Verifier {
         shown: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        self.roots.verify_tls12_signature(message, shown, signed)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, shown, signed, algorithms)
     }
 
     fn verify_tls13_signature(
@@ -220,11 +233,13 @@ impl ServerCertVerifier for Verifier {
         shown: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        self.roots.verify_tls13_signature(message, shown, signed)
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, shown, signed, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.roots.supported_verify_schemes()
+        let algorithms = &self.provider.signature_verification_algorithms;
+        algorithms.supported_schemes()
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 use simulator::{AqlMode, Fault, RepoKind};
 
 use crate::replaced;
-use crate::support::{Rig, app};
+use crate::support::{Ran, Rig, app};
 
 const APPS: [&str; 3] = ["alpha", "beta", "gamma"];
 const AQL: &str = "/api/search/aql";
@@ -531,4 +531,17 @@ fn a_check_that_takes_nothing_changes_no_pass_and_its_url_is_not_told() {
         assert!(ran.stderr.contains("--ping-url"), "{ran:#?}");
         assert!(!ran.stderr.contains("abcdefgh"), "{ran:#?}");
     }
+}
+
+/// Over plain http nobody's certificate is looked at.
+#[test]
+fn a_machine_without_certificates_does_for_plain_http() {
+    let rig = Rig::new();
+    rig.publish("video", "1.0.0");
+    let mut command = rig.std_command(&["run"]);
+    command
+        .env("SSL_CERT_FILE", "/nowhere")
+        .env("SSL_CERT_DIR", "/nowhere");
+    let ran = Ran::of(&command.output().unwrap());
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
 }

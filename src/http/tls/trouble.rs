@@ -22,6 +22,9 @@ const AUTHORITY: &str = "give --ca-file the certificate of the authority that is
 const CLIENT_CERT: &str = "give --client-cert a PEM file with the certificate that the server expects of this program, and its key";
 const TLS: &str = "the server must speak TLS 1.2 or 1.3 with ECDHE and AES-GCM or ChaCha20; where it does, it may want a client certificate (--client-cert)";
 const NAME: &str = "use a name that the certificate has in the address, or have it issued for this one (subjectAltName; a common name alone counts for nothing)";
+/// What the error says that the verifier of certificates makes where it has nothing to go by.
+pub const NO_ROOTS: &str = "this machine's CA certificates cannot be read";
+const ROOTS: &str = "install the ca-certificates package, or name a PEM file with --ca-file";
 const NOT_TLS: &str = "what answers there does not speak TLS: is the address meant to begin with http://, or the port another?";
 
 /// What an error says of TLS, if anything.
@@ -53,6 +56,7 @@ fn of(error: &rustls::Error) -> Trouble {
             (why, TLS)
         }
         rustls::Error::InvalidMessage(_) => ("what the server sent is not TLS".to_owned(), NOT_TLS),
+        rustls::Error::General(why) if why.starts_with(NO_ROOTS) => (why.clone(), ROOTS),
         other => (format!("TLS failed: {other}"), TLS),
     };
     Trouble { why, hint }
@@ -152,7 +156,14 @@ fn date(time: UnixTime) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::shown_name;
+    use super::*;
+
+    #[test]
+    fn where_there_is_nothing_to_go_by_the_cure_is_another() {
+        let none = rustls::Error::General(format!("{NO_ROOTS}: no file"));
+        assert_eq!(of(&none).hint, ROOTS);
+        assert_eq!(of(&rustls::Error::General("odd".into())).hint, TLS);
+    }
 
     #[test]
     fn names_are_shown_without_their_type() {
