@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use coreos_artifactory_monitor::catch_panic;
 use coreos_artifactory_monitor::cli::Cli;
 use coreos_artifactory_monitor::commands;
-use coreos_artifactory_monitor::config::Config;
+use coreos_artifactory_monitor::config::{Config, settings};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
 /// What a defect of the program exits with (`EX_SOFTWARE` of sysexits.h).
@@ -48,7 +48,9 @@ fn run() -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(DEFECT));
         }
     };
-    let exit = match Config::from_cli(&cli, &|name| std::env::var_os(name)) {
+    let config =
+        settings::apply(&cli).and_then(|()| Config::from_cli(&cli, &|name| std::env::var_os(name)));
+    let exit = match config {
         Ok(config) => commands::dispatch(&cli, &config),
         Err(error) => commands::refuse(&cli, &error),
     };

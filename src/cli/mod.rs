@@ -271,7 +271,7 @@ const LISTS: [&str; 2] = ["app", "exclude_app"];
 
 /// The options of secrets. Their variables, and those of their `-file` forms, are the
 /// configuration's to read.
-const SECRETS: [&str; 6] = [
+pub const SECRETS: [&str; 6] = [
     "art-password",
     "art-token",
     "art-api-key",
@@ -347,6 +347,8 @@ fn of_every_command(arg: Arg) -> Arg {
         arg
     };
     match arg.get_long().map(ToOwned::to_owned) {
+        // It replaces the variables, and stands on the command line.
+        Some(long) if long == "settings" => arg,
         Some(long) if !SECRETS.contains(&long.strip_suffix("-file").unwrap_or(&long)) => {
             arg.env(variable(&long))
         }

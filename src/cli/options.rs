@@ -51,6 +51,9 @@ pub struct GlobalArgs {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Scope")]
 pub struct ScopeArgs {
+    /// Name of the settings in /etc/coreos-artifactory-monitor (NAME.env, NAME.credentials), or a file of settings; they replace the environment
+    #[arg(long, value_name = "NAME|FILE")]
+    pub settings: Option<String>,
     /// Domain of the site, such as example.com
     #[arg(short = 'O', long)]
     pub domain: Option<String>,

@@ -10,7 +10,8 @@ use clap::parser::ValueSource;
 use super::{LISTS, RuleArgs, variable};
 
 /// Options that are no pass's: those of the server, and the format that `serve` reads.
-const NOT_OF_A_PASS: [&str; 11] = [
+const NOT_OF_A_PASS: [&str; 12] = [
+    "settings",
     "name",
     "hostname",
     "art-polling",

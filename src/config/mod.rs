@@ -11,6 +11,7 @@ mod proxy;
 mod rules;
 mod secrets;
 mod server;
+pub mod settings;
 mod warnings;
 
 use std::path::PathBuf;

@@ -9,7 +9,7 @@ use std::process::Stdio;
 
 use simulator::{Fault, Gate};
 
-use crate::support::{Ran, Rig, until};
+use crate::support::{PASSWORD, Ran, Rig, TOKEN, USER, until};
 
 /// A rig with one release, and its ledger.
 fn rig() -> (Rig, PathBuf) {
@@ -277,4 +277,53 @@ fn what_a_stranger_may_have_put_there_is_no_ledger_for_root() {
         }
         assert!(rig.posted().is_empty(), "{what}: {}", file.display());
     }
+}
+
+/// One option gives what systemd, cron and containers read: settings, secrets; and nothing is mixed.
+#[test]
+fn settings_replace_the_environment() {
+    let (rig, ledger) = Rig::on_sqlite();
+    rig.publish("video", "1.0.0");
+    let settings = rig.path().join("development.env");
+    let secrets = rig.path().join("development.credentials");
+    let given = format!(
+        "# of a test\nCAM_DOMAIN=example.com\nCAM_ART_ENDPOINT={}/api\nCAM_ART_DEPLOY_REPO=deploys\n\
+         CAM_ART_PAYLOAD_REPO='payloads'\nCAM_ART_USERID=\"{USER}\"\nCAM_DEPLOY_URL={}\n\
+         CAM_DSN=sqlite:{}\n",
+        rig.artifactory.url(),
+        rig.deploy.url(),
+        ledger.display()
+    );
+    std::fs::write(&settings, given).unwrap();
+    std::fs::create_dir(&secrets).unwrap();
+    std::fs::write(secrets.join("art-password"), PASSWORD).unwrap();
+    std::fs::write(secrets.join("deploy-token"), TOKEN).unwrap();
+    let path = settings.to_str().unwrap();
+    let program = env!("CARGO_BIN_EXE_coreos-artifactory-monitor");
+    let run = |variables: &[(&str, &str)], arguments: &[&str]| {
+        let mut command = std::process::Command::new(program);
+        command.env_clear().envs(variables.iter().copied());
+        Ran::of(&command.args(arguments).output().unwrap())
+    };
+    let ran = run(&[], &["--settings", path]);
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    assert_eq!(rig.posted(), ["1.0.0"]);
+    // The command line goes before it, on either side of the command.
+    let ran = run(&[], &["status", "--settings", path, "--environment", "qa"]);
+    assert_eq!(ran.code, Some(0), "{ran:#?}");
+    assert!(!ran.stdout.contains("video"), "{ran:#?}");
+    let same = [("CAM_DOMAIN", "example.com"), ("CAM_DSN", "")];
+    assert_eq!(run(&same, &["status", "--settings", path]).code, Some(0));
+    let other = [("CAM_ENVIRONMENT", "qa")];
+    let ran = run(&other, &["run", "--settings", path]);
+    assert_eq!(ran.code, Some(2), "{ran:#?}");
+    assert!(ran.stderr.contains("CAM_ENVIRONMENT"), "{ran:#?}");
+    for name in ["../x", "/nowhere/x.env", "no such", "nothing-of-that-name"] {
+        let ran = run(&[], &["run", "--settings", name]);
+        assert_eq!(ran.code, Some(2), "{ran:#?}");
+        assert!(ran.stderr.contains("--settings"), "{ran:#?}");
+    }
+    std::fs::write(&settings, "CAM_DOMAIN=$(hostname)\n").unwrap();
+    let ran = run(&[], &["run", "--settings", path]);
+    assert!(ran.stderr.contains("line 1"), "{ran:#?}");
 }

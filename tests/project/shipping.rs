@@ -142,45 +142,28 @@ fn the_services_get_every_secret_as_a_credential() {
     }
 }
 
-/// What the function of the README for any other command hands to systemd.
+/// `--settings` looks where the units do.
 #[test]
 fn any_command_gets_the_settings_of_the_unit() {
-    let readme = read("README.md");
-    let function = readme
-        .split_once("\ncam() {\n")
-        .and_then(|(_, rest)| rest.split_once("\n}\n"))
-        .expect("the function")
-        .0;
-    // To zsh, a name that a colon follows has a modifier.
-    assert!(!function.contains("$secret:"), "{function}");
-    let script = format!(
-        "sudo() {{ printf '%s\\n' \"$@\"; }}\ncam() {{\n{function}\n}}\ncam development status video"
-    );
-    let output = Command::new("bash").args(["-c", &script]).output().unwrap();
-    let printed = text(&output.stdout);
-    let service = read("cron/coreos-artifactory-monitor@.service").replace("%i", "development");
-    let settings = [
-        "LoadCredential=",
-        "EnvironmentFile=",
-        "StateDirectory",
-        "User=",
-    ];
-    let mut count = 0;
-    for line in service.lines() {
-        if settings.iter().any(|setting| line.starts_with(setting)) {
-            let handed = line.replace("User=", "--uid=");
-            assert!(
-                printed.lines().any(|word| word == handed),
-                "{line}: {printed}"
-            );
-            count += 1;
-        }
+    let service = read("cron/coreos-artifactory-monitor@.service");
+    let source = read("src/config/settings.rs");
+    for (line, place) in [
+        (
+            "EnvironmentFile=/etc/coreos-artifactory-monitor/%i.env",
+            "const SETTINGS: &str = \"/etc/coreos-artifactory-monitor\";",
+        ),
+        (
+            "StateDirectory=coreos-artifactory-monitor/%i",
+            "const STATE: &str = \"/var/lib/coreos-artifactory-monitor\";",
+        ),
+        (
+            "LoadCredential=art-token:coreos-artifactory-monitor.%i.art-token",
+            "format!(\"coreos-artifactory-monitor.{settings}\")",
+        ),
+    ] {
+        assert!(service.lines().any(|found| found == line), "{line}");
+        assert!(source.contains(place), "{place}");
     }
-    assert_eq!(count, 9);
-    assert!(
-        printed.ends_with(&format!("\n{NAME}\nstatus\nvideo\n")),
-        "{printed}"
-    );
 }
 
 #[test]
