@@ -14,7 +14,7 @@ use reqwest::{StatusCode, Url};
 use serde_json::Value;
 
 use super::body::Bounded;
-use super::{is_html, text_of};
+use super::{host_of, is_html, text_of};
 use crate::config::HttpConfig;
 use crate::error::{Error, Kind};
 use crate::mask::{is_page, said, unpacked};
@@ -96,6 +96,8 @@ pub struct Answer {
     pub is_undelivered: bool,
     /// Who sent it, where that can be told.
     sender: Option<String>,
+    /// Host and port that were asked.
+    host: Option<String>,
     /// The useful line of its body.
     said: Option<String>,
     /// The time that `Retry-After` asks for.
@@ -138,6 +140,7 @@ impl Answer {
             target: location.map(|location| target(response.url(), location, config)),
             is_undelivered: is_undelivered(status, headers),
             sender: sender(headers, response.url(), config),
+            host: host_of(response.url()).map(|host| config.masker.text(host)),
             said,
             asked,
         }
@@ -190,6 +193,10 @@ impl Answer {
         let mut error = Error::new(kind, format!("{what}: {told}"));
         if let Some(words) = self.words() {
             error = error.because(words);
+        }
+        // Whoever is asked in place of the server: which one that is, is the first question.
+        if let Some(host) = self.host.as_ref().filter(|_| !self.is_own) {
+            error = error.because(format!("asked was {host}"));
         }
         if let Some(target) = self
             .target
