@@ -9,7 +9,7 @@ use crate::ledger::{Attempt, TAKEN_OVER_FAILED, TAKEOVER};
 use crate::model::attempt::{Circumstances, Event, advance, wants_quiet};
 
 /// The first and the longest pause between two polls.
-const POLL: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+const POLL: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
 /// The circumstances of an attempt at this moment.
 pub fn circumstances(
